@@ -1,0 +1,84 @@
+//! Why the engine refuses. Closed, and each case says whose move it is.
+
+use std::fmt;
+
+/// A refusal, as the caller sees it. The first word of its text is the stable code of the wire protocols.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// No zone of that name. Caller's fault.
+    NoZone,
+    /// Not an authentic token of this zone. Caller's fault.
+    BadToken,
+    /// Left, timed out, or its pass has expired: join again.
+    Gone,
+    /// The zone holds `max_waiting` waiters, or the memory bound is reached.
+    Full,
+    /// The zone refuses joins.
+    Closed,
+    /// Too much work is queued; try again after `retry_ms`. Our fault.
+    Busy {
+        /// Advice to the caller, in milliseconds.
+        retry_ms: u32,
+    },
+    /// No quorum now; try again after `retry_ms`. Our fault.
+    NoLeader {
+        /// Advice to the caller, in milliseconds.
+        retry_ms: u32,
+    },
+    /// A zone setting is out of range, or contradicts another. Caller's fault.
+    BadSetting(&'static str),
+    /// The name breaks the rule for zone names. Caller's fault.
+    BadName,
+    /// No room for another zone. Operator's bound.
+    TooManyZones,
+}
+
+impl Refusal {
+    /// The stable code, as RESP and problem documents show it.
+    ///
+    /// ```
+    /// assert_eq!(sluice_engine::error::Refusal::Full.code(), "FULL");
+    /// ```
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::NoZone => "NOZONE",
+            Refusal::BadToken => "BADTOKEN",
+            Refusal::Gone => "GONE",
+            Refusal::Full => "FULL",
+            Refusal::Closed => "CLOSED",
+            Refusal::Busy { .. } => "BUSY",
+            Refusal::NoLeader { .. } => "NOLEADER",
+            Refusal::BadSetting(_) | Refusal::BadName => "ERR",
+            Refusal::TooManyZones => "OOM",
+        }
+    }
+
+    /// Milliseconds after which the same request may succeed, where waiting helps.
+    #[must_use]
+    pub fn retry_ms(&self) -> Option<u32> {
+        match self {
+            Refusal::Busy { retry_ms } | Refusal::NoLeader { retry_ms } => Some(*retry_ms),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::NoZone => f.write_str("no such zone"),
+            Refusal::BadToken => f.write_str("not a token of this zone"),
+            Refusal::Gone => f.write_str("left or timed out, join again"),
+            Refusal::Full => f.write_str("the zone is full"),
+            Refusal::Closed => f.write_str("the zone is closed"),
+            Refusal::Busy { retry_ms } => write!(f, "overloaded, retry after {retry_ms} ms"),
+            Refusal::NoLeader { retry_ms } => write!(f, "no quorum, retry after {retry_ms} ms"),
+            Refusal::BadSetting(why) => f.write_str(why),
+            Refusal::BadName => f.write_str("zone names are 1 to 128 bytes of A-Z a-z 0-9 . _ : -"),
+            Refusal::TooManyZones => f.write_str("too many zones"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}

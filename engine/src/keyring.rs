@@ -1,0 +1,130 @@
+//! The secrets that sign tokens and hash user ids.
+//!
+//! A new key is installed first, so that it verifies everywhere before anything is minted with it,
+//! then activated. The key before the active one goes on verifying; older ones are forgotten.
+//! MAC: SipHash-2-4 (Aumasson and Bernstein, 2012), 64 bits, keyed by 128 secret bits.
+
+use crate::id::{KeyGen, RequestHash, UserHash};
+use siphasher::sip::SipHasher24;
+use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher24x128};
+use std::hash::Hasher;
+
+/// Keys a ring holds: the one before, the active one, and one installed ahead.
+const KEYS_MAX: usize = 3;
+
+#[derive(Clone, Copy)]
+struct Key {
+    generation: KeyGen,
+    secret: [u8; 16],
+    hasher: SipHasher24,
+}
+
+/// The keys that a group knows, oldest first. Immutable: a change makes a new ring.
+#[derive(Clone)]
+pub struct Keyring {
+    keys: Vec<Key>,
+    active: KeyGen,
+    /// Hashes user ids and request ids for ever: the first secret, so that rotation keeps them.
+    identity: [u8; 16],
+}
+
+impl Keyring {
+    /// A ring of one active key.
+    #[must_use]
+    pub fn new(generation: KeyGen, secret: [u8; 16]) -> Keyring {
+        Keyring { keys: vec![Key::new(generation, secret)], active: generation, identity: secret }
+    }
+
+    /// The generation that mints.
+    #[must_use]
+    pub fn active(&self) -> KeyGen {
+        self.active
+    }
+
+    /// The MAC of `bytes` under a known generation.
+    #[must_use]
+    pub fn mac(&self, generation: KeyGen, bytes: &[u8]) -> Option<u64> {
+        let key = self.keys.iter().find(|key| key.generation == generation)?;
+        Some(key.hasher.hash(bytes))
+    }
+
+    /// The hash under which a user id is kept in one zone: equal ids of two zones look unrelated.
+    #[must_use]
+    pub fn user(&self, zone: &str, user: &[u8]) -> UserHash {
+        UserHash(self.identity_hash(b'u', zone, user))
+    }
+
+    /// The hash under which a request id is remembered.
+    #[must_use]
+    pub fn request(&self, zone: &str, request: &[u8]) -> RequestHash {
+        RequestHash(self.identity_hash(b'r', zone, request))
+    }
+
+    /// This ring and one more key, which verifies from now on. The same ring where it is known.
+    #[must_use]
+    pub fn installed(&self, generation: KeyGen, secret: [u8; 16]) -> Keyring {
+        let mut next = self.clone();
+        if next.keys.iter().any(|key| key.generation == generation) {
+            return next;
+        }
+        if next.keys.len() == KEYS_MAX {
+            // Never the active key: the oldest other one makes room.
+            let oldest = next.keys.iter().position(|key| key.generation != next.active);
+            oldest.map(|at| next.keys.remove(at));
+        }
+        next.keys.push(Key::new(generation, secret));
+        next
+    }
+
+    /// This ring minting with an installed key; of the others only the last active one is kept.
+    /// `None` where the generation was never installed.
+    #[must_use]
+    pub fn activated(&self, generation: KeyGen) -> Option<Keyring> {
+        self.keys.iter().find(|key| key.generation == generation)?;
+        let mut next = self.clone();
+        if generation != self.active {
+            next.keys.retain(|key| key.generation == generation || key.generation == self.active);
+            next.active = generation;
+        }
+        Some(next)
+    }
+
+    /// Generation and secret of every key, oldest first, then the identity secret.
+    pub(crate) fn parts(&self) -> (Vec<(KeyGen, [u8; 16])>, KeyGen, [u8; 16]) {
+        let keys = self.keys.iter().map(|key| (key.generation, key.secret)).collect();
+        (keys, self.active, self.identity)
+    }
+
+    /// The inverse of `parts`. `None` where the active key is not among the keys.
+    pub(crate) fn from_parts(
+        keys: &[(KeyGen, [u8; 16])],
+        active: KeyGen,
+        identity: [u8; 16],
+    ) -> Option<Keyring> {
+        keys.iter().find(|(generation, _)| *generation == active)?;
+        let keys = keys.iter().map(|(generation, secret)| Key::new(*generation, *secret)).collect();
+        Some(Keyring { keys, active, identity })
+    }
+
+    fn identity_hash(&self, domain: u8, zone: &str, id: &[u8]) -> u128 {
+        let mut hasher = SipHasher24x128::new_with_key(&self.identity);
+        hasher.write_u8(domain);
+        hasher.write_usize(zone.len());
+        hasher.write(zone.as_bytes());
+        hasher.write(id);
+        hasher.finish128().as_u128()
+    }
+}
+
+impl Key {
+    fn new(generation: KeyGen, secret: [u8; 16]) -> Key {
+        Key { generation, secret, hasher: SipHasher24::new_with_key(&secret) }
+    }
+}
+
+// Secrets never reach a log.
+impl std::fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Keyring({} keys, active {})", self.keys.len(), self.active.0)
+    }
+}

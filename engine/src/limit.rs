@@ -1,0 +1,59 @@
+//! Every bound of the engine, with the relations between them.
+
+/// Bytes of a zone's name.
+pub const ZONE_NAME_BYTES_MAX: usize = 128;
+/// Zones a shard may hold.
+pub const ZONES_PER_SHARD_MAX: usize = 65_536;
+/// Admissions a window may allow.
+pub const ZONE_LIMIT_MAX: u32 = 100_000_000;
+/// The longest window; the admission log keeps this much, so a window may grow live and stay exact.
+pub const WINDOW_MS_MAX: u32 = 60_000;
+/// The longest silence that may be allowed; far below the wrap of a last-poll cell.
+pub const ABANDON_MS_MAX: u32 = 86_400_000;
+/// Live waiters that a zone may be configured for.
+pub const WAITERS_MAX: u64 = 1_000_000_000;
+/// Bytes of one text of a zone (title, message, address).
+pub const TEXT_BYTES_MAX: usize = 2_048;
+/// Languages of one text.
+pub const LANGUAGES_MAX: usize = 16;
+
+/// Places of one block of the waiters' list.
+pub const BLOCK_SLOTS: u64 = 512;
+/// Blocks of a chunk, and chunks of a region.
+pub const FAN_OUT: u64 = 64;
+
+/// Breakpoints of a published frontier.
+pub const FRONTIER_POINTS_MAX: usize = 64;
+/// Ticks of the owner: how often frontiers are published.
+pub const TICK_MS: u64 = 50;
+/// An appointed waiter is told to come this much before its turn.
+pub const EARLY_MS: u64 = 250;
+/// A poll is parked when its turn is at most this far away.
+pub const PARK_MS_MAX: u64 = 1_000;
+/// A free permit may go to a waiter whose own turn is at most this far away; see `zone::gate`.
+pub const LOOKAHEAD_MS: u64 = 500;
+/// The shortest wait that an appointment asks for.
+pub const POLL_MS_MIN: u64 = 20;
+/// Parked polls of a shard.
+pub const PARKED_MAX: usize = 65_536;
+
+/// Request ids remembered by a shard, and for how long.
+pub const REQUESTS_MAX: usize = 1_000_000;
+/// Log time for which a request id is remembered.
+pub const REQUEST_TTL_MS: u64 = 120_000;
+
+/// Commands in one batch.
+pub const BATCH_COMMANDS_MAX: usize = 4_096;
+/// Commands that may wait for the sequencer at one owner.
+pub const PENDING_COMMANDS_MAX: usize = 65_536;
+
+const _: () = {
+    assert!(LOOKAHEAD_MS < PARK_MS_MAX);
+    assert!(EARLY_MS < PARK_MS_MAX);
+    assert!(ABANDON_MS_MAX < u32::MAX / 4);
+    assert!(BLOCK_SLOTS % 64 == 0);
+    assert!(BATCH_COMMANDS_MAX <= PENDING_COMMANDS_MAX);
+    // Lane sums of the span counters must not overflow: see structure::span.
+    assert!(BLOCK_SLOTS * FAN_OUT <= u16::MAX as u64);
+    assert!(BLOCK_SLOTS * FAN_OUT * FAN_OUT <= u32::MAX as u64);
+};

@@ -1,0 +1,2 @@
+//! A zone.
+pub mod settings;
