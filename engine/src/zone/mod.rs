@@ -1,2 +1,7 @@
 //! A zone.
+pub mod eta;
+pub mod forecast;
+pub mod frontier;
 pub mod settings;
+pub mod survival;
+pub mod window;
