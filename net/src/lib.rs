@@ -2,3 +2,5 @@
 
 #[cfg(feature = "server")]
 pub mod request;
+#[cfg(feature = "codec")]
+pub mod resp;

@@ -1,0 +1,41 @@
+//! Every bound of the RESP codec. They stand apart from the server's own because the codec is used without it.
+
+/// Arguments of one request, its name included. The largest today is a zone with every text in every language.
+pub const ARGS_MAX: usize = 1_024;
+/// Bytes of one argument.
+pub const BULK_BYTES_MAX: usize = 64 * 1_024;
+/// Bytes of one inline request, its line end included.
+pub const INLINE_BYTES_MAX: usize = 16 * 1_024;
+/// Bytes of one request with all its framing: a connection never has to hold more of its input than this.
+pub const REQUEST_BYTES_MAX: usize = 128 * 1_024;
+
+/// Arguments of a request before login; as Redis has it.
+pub const UNAUTHENTICATED_ARGS_MAX: usize = 10;
+/// Bytes of an argument before login; as Redis has it.
+pub const UNAUTHENTICATED_BULK_BYTES_MAX: usize = 16 * 1_024;
+
+/// Digits of a length, and its sign: 2^63 has 19.
+pub const LENGTH_DIGITS_MAX: usize = 20;
+/// Bytes of an argument's frame when the argument is empty: `$0 CR LF CR LF`.
+pub const ARGUMENT_FRAME_BYTES_MIN: usize = 6;
+
+/// Nesting of a reply. The deepest one that Redis makes, `COMMAND DOCS`, has 9.
+pub const REPLY_DEPTH_MAX: usize = 32;
+/// Elements of one reply, all levels together.
+pub const REPLY_ELEMENTS_MAX: usize = 1 << 20;
+/// Bytes of one string of a reply.
+pub const REPLY_BULK_BYTES_MAX: usize = 64 << 20;
+/// Bytes of one line of a reply: a simple string, an error, a number.
+pub const REPLY_LINE_BYTES_MAX: usize = 64 * 1_024;
+/// Bytes of the shortest reply, `_ CR LF`.
+pub const REPLY_BYTES_MIN: usize = 3;
+
+const _: () = {
+    assert!(ARGS_MAX * ARGUMENT_FRAME_BYTES_MIN < REQUEST_BYTES_MAX);
+    assert!(BULK_BYTES_MAX < REQUEST_BYTES_MAX);
+    assert!(INLINE_BYTES_MAX <= REQUEST_BYTES_MAX);
+    assert!(UNAUTHENTICATED_ARGS_MAX <= ARGS_MAX);
+    assert!(UNAUTHENTICATED_BULK_BYTES_MAX <= BULK_BYTES_MAX);
+    // Spans hold offsets of a request in 32 bits.
+    assert!(REQUEST_BYTES_MAX <= u32::MAX as usize);
+};
