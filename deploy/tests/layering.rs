@@ -46,7 +46,7 @@ const RULES: &[Rule] = &[
     Rule {
         krate: "sluice-bench",
         may_name: &["sluice-client", "sluice-engine"],
-        never_links: &["sluice-raft", "sluice", "mio"],
+        never_links: &["sluice-raft", "sluice"],
     },
     Rule {
         krate: "sluice",
