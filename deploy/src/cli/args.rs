@@ -1,0 +1,84 @@
+//! The shape of the command line. Help texts here are what `--help` prints.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Layer;
+
+/// A waiting room: holds the traffic to a zone at a limit, first come first served.
+#[derive(Parser, Debug)]
+#[command(name = "sluice", version = env!("SLUICE_VERSION"), args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// Without a subcommand the server starts.
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Start the server
+    Serve(ServeArgs),
+    /// Look at configuration files
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum ConfigCommand {
+    /// Say whether a server would start with this file, and if not, why
+    Check {
+        /// The file to read
+        file: PathBuf,
+    },
+}
+
+/// Flags win over `SLUICE_*` variables, which win over the file.
+#[derive(Args, Debug, Default)]
+pub(crate) struct ServeArgs {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "SLUICE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder for snapshots [default: sluice-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// First of four consecutive ports: RESP, HTTP, admin, peer; 0 takes any free ones [default: 7379]
+    #[arg(long, value_name = "BASE")]
+    ports: Option<String>,
+    /// Where to serve RESP [default: 127.0.0.1:7379]
+    #[arg(long, value_name = "ADDR")]
+    resp: Option<String>,
+    /// Where to serve HTTP [default: 127.0.0.1:7380]
+    #[arg(long, value_name = "ADDR")]
+    http: Option<String>,
+    /// Reserved for the admin plane; checked, not served yet [default: 127.0.0.1:7381]
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<String>,
+    /// Reserved for the other nodes of a cluster; checked, not served yet [default: 127.0.0.1:7382]
+    #[arg(long, value_name = "ADDR")]
+    peer: Option<String>,
+    /// Threads that serve clients [default: one a core]
+    #[arg(long, value_name = "N")]
+    workers: Option<String>,
+    /// Listen beyond this machine without credentials
+    #[arg(long)]
+    insecure: bool,
+}
+
+impl ServeArgs {
+    /// The flags that were given, as the topmost layer of the configuration.
+    pub(crate) fn layer(&self) -> Layer {
+        let mut layer = Layer::default();
+        layer.push_flag("--data", "data_dir", self.data.as_deref());
+        layer.push_flag("--ports", "ports", self.ports.as_deref());
+        layer.push_flag("--resp", "listen.resp", self.resp.as_deref());
+        layer.push_flag("--http", "listen.http", self.http.as_deref());
+        layer.push_flag("--admin", "listen.admin", self.admin.as_deref());
+        layer.push_flag("--peer", "listen.peer", self.peer.as_deref());
+        layer.push_flag("--workers", "workers", self.workers.as_deref());
+        layer.push_flag("--insecure", "insecure", self.insecure.then_some("true"));
+        layer
+    }
+}

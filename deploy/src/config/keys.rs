@@ -1,0 +1,122 @@
+//! The table of all keys: the name in a file, and how its value enters the configuration.
+//!
+//! The variable of the environment follows from the name: `listen.resp` is `SLUICE_LISTEN_RESP`.
+
+use tracing::Level;
+
+use super::value::Read;
+use super::{Config, ConfigError, LogFormat, Origin, Value};
+use crate::limit;
+
+/// Sets the four ports at once; each address keeps its host.
+pub(super) const PORTS: &str = "ports";
+
+struct Key {
+    name: &'static str,
+    set: fn(&mut Config, &Value) -> Read<()>,
+}
+
+/// Makes an entry of the table: a name, and an assignment to one field.
+macro_rules! key {
+    ($name:expr, |$value:ident| $($field:ident).+ = $read:expr) => {
+        Key { name: $name, set: |config, $value| { config.$($field).+ = $read; Ok(()) } }
+    };
+}
+
+const LEVELS: &[(&str, Level)] = &[
+    ("error", Level::ERROR),
+    ("warn", Level::WARN),
+    ("info", Level::INFO),
+    ("debug", Level::DEBUG),
+    ("trace", Level::TRACE),
+];
+const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+const KEYS: &[Key] = &[
+    Key { name: PORTS, set: set_ports },
+    key!("listen.resp", |value| listen.resp = value.address()?),
+    key!("listen.http", |value| listen.http = value.address()?),
+    key!("listen.admin", |value| listen.admin = value.address()?),
+    key!("listen.peer", |value| listen.peer = value.address()?),
+    key!("data_dir", |value| data_dir = value.path()?),
+    key!("workers", |value| workers = Some(value.count(1..=limit::WORKERS_MAX)?)),
+    key!("drain_delay", |value| drain_delay = Some(value.duration(limit::DRAIN_DELAY_MS_MAX)?)),
+    key!("memory_max", |value| memory_max = value.memory()?),
+    key!("insecure", |value| insecure = value.switch()?),
+    key!("limits.connections", |value| limits.connections = Some(value.count(1..=limit::CONNECTIONS_MAX)?)),
+    key!("limits.resp_idle_timeout", |value| limits.resp_idle_timeout =
+        value.duration(limit::IDLE_TIMEOUT_MS_MAX)?),
+    key!("limits.http_idle_timeout", |value| limits.http_idle_timeout =
+        value.duration(limit::IDLE_TIMEOUT_MS_MAX)?),
+    key!("limits.request_timeout", |value| limits.request_timeout =
+        value.duration(limit::IDLE_TIMEOUT_MS_MAX)?),
+    key!("log.level", |value| log.level = value.one_of(LEVELS)?),
+    key!("log.format", |value| log.format = value.one_of(FORMATS)?),
+    key!("auth.resp_users", |value| auth.resp_users = Some(value.path()?)),
+    key!("auth.writer_tokens", |value| auth.writer_tokens = Some(value.path()?)),
+    key!("auth.admin_tokens", |value| auth.admin_tokens = Some(value.path()?)),
+    key!("cors.origins", |value| cors.origins = origins(value)?),
+    key!("cors.max_age", |value| cors.max_age = value.duration(limit::IDLE_TIMEOUT_MS_MAX)?),
+];
+
+fn set_ports(config: &mut Config, value: &Value) -> Read<()> {
+    let base = value.number(0..=u64::from(limit::PORT_BASE_MAX))?;
+    let base = u16::try_from(base).map_err(|_| "is no port".to_owned())?;
+    let listen = &mut config.listen;
+    let addresses = [&mut listen.resp, &mut listen.http, &mut listen.admin, &mut listen.peer];
+    for (address, offset) in addresses.into_iter().zip(0u16..) {
+        // Base 0 asks the system for any free port, four times.
+        address.set_port(if base == 0 { 0 } else { base + offset });
+    }
+    Ok(())
+}
+
+/// An origin as browsers send it: scheme and host, no path, no trailing slash.
+fn origins(value: &Value) -> Read<Vec<String>> {
+    let origins = value.texts()?;
+    let is_origin = |origin: &String| {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        origin == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains(['/', ' ', ',']))
+    };
+    match origins.iter().find(|origin| !is_origin(origin)) {
+        None => Ok(origins),
+        Some(odd) => Err(format!("must list origins such as \"https://shop.example\" or \"*\", not {odd:?}")),
+    }
+}
+
+/// Judges one value.
+pub(super) fn set(config: &mut Config, key: &str, value: &Value, origin: &Origin) -> Result<(), ConfigError> {
+    let bad = |why| ConfigError::BadValue { origin: origin.clone(), key: key.to_owned(), why };
+    let Some(entry) = KEYS.iter().find(|entry| entry.name == key) else {
+        if is_section(key) {
+            return Err(bad(format!("is a section: write [{key}] on a line of its own")));
+        }
+        let known = siblings(key);
+        return Err(ConfigError::UnknownKey { origin: origin.clone(), key: key.to_owned(), known });
+    };
+    (entry.set)(config, value).map_err(bad)
+}
+
+/// Whether `name` opens a section, such as `listen`.
+pub(super) fn is_section(name: &str) -> bool {
+    KEYS.iter().any(|entry| entry.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// `LISTEN_RESP` is the key `listen.resp`.
+pub(super) fn by_variable(rest: &str) -> Option<&'static str> {
+    let spelled = |name: &str| name.replace('.', "_").to_uppercase();
+    KEYS.iter().map(|entry| entry.name).find(|name| spelled(name) == rest)
+}
+
+/// What could have been meant: the keys of the same section, or the top-level keys and sections.
+fn siblings(key: &str) -> String {
+    let section = key.rsplit_once('.').map(|(section, _)| section).filter(|section| is_section(section));
+    let mut known: Vec<&str> = match section {
+        Some(section) => {
+            KEYS.iter().filter_map(|entry| entry.name.strip_prefix(section)?.strip_prefix('.')).collect()
+        }
+        None => KEYS.iter().filter_map(|entry| entry.name.split('.').next()).chain(["zone"]).collect(),
+    };
+    known.dedup();
+    known.join(", ")
+}

@@ -1,0 +1,163 @@
+//! The one configuration: every value, its default, and where it may come from.
+//!
+//! ```text
+//! defaults < file (TOML) < environment SLUICE_* < flags          a later layer wins, key by key
+//! file.rs ─┐
+//! environment ─┼─▶ Layer: (key, value, origin) ─▶ keys.rs: one table of all keys ─▶ Config ─▶ checked once
+//! flags ───┘
+//! ```
+//! Nothing else in the project reads the environment or a configuration file. Adding a key: a field here with its
+//! default, and a line in the table of `keys.rs`.
+
+mod error;
+mod exposure;
+mod file;
+mod keys;
+mod layer;
+mod memory;
+mod value;
+mod zone;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(crate) use error::{ConfigError, Origin};
+pub(crate) use file::read_text;
+pub(crate) use layer::Layer;
+pub(crate) use memory::MemoryMax;
+pub(crate) use value::Value;
+pub(crate) use zone::ZoneEntry;
+
+use crate::credentials::Credentials;
+use crate::limit;
+
+/// Everything that the server is told. Valid once [`Config::load`] has returned it.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Config {
+    pub(crate) listen: Listen,
+    /// Where snapshots are kept.
+    pub(crate) data_dir: PathBuf,
+    /// Data-plane threads; one a core where unset.
+    pub(crate) workers: Option<usize>,
+    /// How long `/readyz` says 503 before connections are closed; see [`Config::drain_delay`].
+    drain_delay: Option<Duration>,
+    pub(crate) memory_max: MemoryMax,
+    pub(crate) limits: Limits,
+    pub(crate) log: Log,
+    pub(crate) auth: AuthFiles,
+    /// What the files of `auth` say.
+    pub(crate) credentials: Credentials,
+    /// The operator accepts listeners without credentials.
+    pub(crate) insecure: bool,
+    pub(crate) cors: Cors,
+    /// Zones to create at first start.
+    pub(crate) zones: Vec<ZoneEntry>,
+}
+
+/// Where the server listens. Admin and peer ports are reserved: checked here, not served yet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Listen {
+    pub(crate) resp: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) peer: SocketAddr,
+}
+
+/// Bounds on what clients may use.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Limits {
+    /// Client connections, RESP and HTTP together; as many as open files allow where unset.
+    pub(crate) connections: Option<usize>,
+    /// Silence after which a RESP connection is closed; zero never closes one.
+    pub(crate) resp_idle_timeout: Duration,
+    /// Silence between two requests after which an HTTP connection is closed.
+    pub(crate) http_idle_timeout: Duration,
+    /// Time from the first byte of a request to its last.
+    pub(crate) request_timeout: Duration,
+}
+
+/// What is logged, and in which shape.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Log {
+    pub(crate) level: tracing::Level,
+    pub(crate) format: LogFormat,
+}
+
+/// One line of log, for a person or for a collector.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Files that hold hashes of secrets, never secrets.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct AuthFiles {
+    pub(crate) resp_users: Option<PathBuf>,
+    pub(crate) writer_tokens: Option<PathBuf>,
+    pub(crate) admin_tokens: Option<PathBuf>,
+}
+
+/// Which web pages may call the HTTP port from a browser.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Cors {
+    /// Exact origins, or `*`; empty allows none.
+    pub(crate) origins: Vec<String>,
+    /// How long a browser may remember the answer.
+    pub(crate) max_age: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self {
+            listen: Listen { resp: local(7379), http: local(7380), admin: local(7381), peer: local(7382) },
+            data_dir: PathBuf::from("sluice-data"),
+            workers: None,
+            drain_delay: None,
+            memory_max: MemoryMax::Percent(75),
+            limits: Limits {
+                connections: None,
+                resp_idle_timeout: Duration::ZERO,
+                http_idle_timeout: Duration::from_secs(75),
+                request_timeout: Duration::from_secs(10),
+            },
+            log: Log { level: tracing::Level::INFO, format: LogFormat::Text },
+            auth: AuthFiles::default(),
+            credentials: Credentials::default(),
+            insecure: false,
+            cors: Cors { origins: Vec::new(), max_age: Duration::from_secs(600) },
+            zones: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Lays the file (if any), the environment and the flags over the defaults, reads the files of credentials, and
+    /// checks the whole.
+    pub(crate) fn load(file: Option<&Path>, upper: &[Layer]) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        if let Some(path) = file {
+            let (layer, zones) = file::read(path)?;
+            layer.apply_to(&mut config)?;
+            config.zones = zones;
+        }
+        for layer in upper {
+            layer.apply_to(&mut config)?;
+        }
+        config.credentials = Credentials::load(&config.auth)?;
+        exposure::check(&config)?;
+        Ok(config)
+    }
+
+    /// As configured; unset, it is nothing for a server that only this machine reaches.
+    pub(crate) fn drain_delay(&self) -> Duration {
+        let local = self.listen.resp.ip().is_loopback() && self.listen.http.ip().is_loopback();
+        let unset = if local { Duration::ZERO } else { Duration::from_millis(limit::DRAIN_DELAY_MS_DEFAULT) };
+        self.drain_delay.unwrap_or(unset)
+    }
+}
+
+#[cfg(test)]
+mod tests;

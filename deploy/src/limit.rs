@@ -1,0 +1,35 @@
+//! Every bound of the configuration and the command line, with the relations between them.
+
+/// Data-plane threads that may be configured.
+pub(crate) const WORKERS_MAX: usize = 64;
+/// Client connections that may be configured.
+pub(crate) const CONNECTIONS_MAX: usize = 4_000_000;
+/// Client connections where the configuration says nothing and open files are plenty.
+pub(crate) const CONNECTIONS_DEFAULT_MAX: usize = 1_000_000;
+/// Files the process needs beside its connections: listeners, wakers, data files, standard streams, some air.
+pub(crate) const FILES_RESERVED: u64 = 128;
+/// The least memory that a server can be asked to live in.
+pub(crate) const MEMORY_BYTES_MIN: u64 = 16 << 20;
+/// What a machine that does not say how much memory it has is taken to have.
+pub(crate) const MEMORY_BYTES_UNKNOWN: u64 = 1 << 30;
+/// The longest drain delay.
+pub(crate) const DRAIN_DELAY_MS_MAX: u64 = 600_000;
+/// The drain delay of a server that other machines can reach: load balancers need time to notice.
+pub(crate) const DRAIN_DELAY_MS_DEFAULT: u64 = 5_000;
+/// The longest time a connection may be allowed to say nothing.
+pub(crate) const IDLE_TIMEOUT_MS_MAX: u64 = 86_400_000;
+/// The highest base of four consecutive ports.
+pub(crate) const PORT_BASE_MAX: u16 = u16::MAX - 3;
+/// Bytes of a configuration file or a file of credentials.
+pub(crate) const FILE_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of the name in a line of credentials.
+pub(crate) const CREDENTIAL_NAME_BYTES_MAX: usize = 128;
+/// Zones that one configuration may list.
+pub(crate) const ZONES_MAX: usize = 100_000;
+
+const _: () = {
+    assert!(MEMORY_BYTES_MIN <= MEMORY_BYTES_UNKNOWN);
+    assert!(CONNECTIONS_DEFAULT_MAX <= CONNECTIONS_MAX);
+    assert!(DRAIN_DELAY_MS_DEFAULT <= DRAIN_DELAY_MS_MAX);
+    assert!(PORT_BASE_MAX.checked_add(3).is_some());
+};
