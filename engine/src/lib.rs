@@ -6,6 +6,8 @@ pub mod keyring;
 pub mod limit;
 pub mod reply;
 pub mod sequencer;
+pub mod structure;
+mod sync;
 pub mod time;
 pub mod token;
 pub mod zone;

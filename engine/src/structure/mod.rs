@@ -1,0 +1,22 @@
+//! Structures that one thread writes and any thread reads without a lock.
+//!
+//! ```text
+//! waiters  ── owner half ──┐                      published   one immutable value, replaced whole
+//! view     ── reader half ─┤                      zone_table  u64 -> T, open addressing
+//!                          ▼
+//!          directory ─▶ span (region) ─▶ span (chunk) ─▶ block
+//!                           lanes            lanes       bitmap, last polls, stamps
+//! ```
+//!
+//! Read `waiters` first, then `view`; `shape` has the sizes, `epoch` the pointers and when memory goes back.
+//! This module may not know zones, windows or commands. All `unsafe` of these structures is about following
+//! an epoch-protected pointer; the safe form, a counted pointer at each level, costs two contended
+//! read-modify-writes a level on lines that every poll of a zone shares.
+
+mod epoch;
+mod published;
+mod zone_table;
+
+pub use epoch::{Guard, pin};
+pub use published::Published;
+pub use zone_table::ZoneTable;

@@ -1,0 +1,13 @@
+//! Atomics and locks from one place, so that `--cfg loom` can explore every interleaving of them.
+
+#[cfg(not(loom))]
+pub(crate) use std::sync::{
+    Mutex,
+    atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering},
+};
+
+#[cfg(loom)]
+pub(crate) use loom::sync::{
+    Mutex,
+    atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering},
+};
