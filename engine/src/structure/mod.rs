@@ -13,10 +13,25 @@
 //! an epoch-protected pointer; the safe form, a counted pointer at each level, costs two contended
 //! read-modify-writes a level on lines that every poll of a zone shares.
 
+mod block;
+mod directory;
 mod epoch;
+mod image;
+mod lanes;
 mod published;
+mod shape;
+mod span;
+mod view;
+mod waiters;
 mod zone_table;
 
 pub use epoch::{Guard, pin};
+pub use image::{BlockImage, ImageError};
 pub use published::Published;
+pub use shape::{FAN, LiveWords, SLOTS, WORD_BITS, WORDS};
+pub use view::{Handle, Lookup, WaitersView};
+pub use waiters::{AdmittedSummary, Waiters};
 pub use zone_table::ZoneTable;
+
+#[cfg(all(test, not(loom)))]
+mod model;
