@@ -13,34 +13,54 @@ mod credentials;
 mod limit;
 mod log;
 
+use std::ffi::OsString;
+use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use cli::{Cli, Command, ConfigCommand, ServeArgs};
+use cli::{Cli, Command, ConfigCommand, ServeArgs, ZoneError};
 use config::{Config, ConfigError, Layer};
+
+/// Why the command did not succeed; each prints as one line.
+enum Failure {
+    Config(ConfigError),
+    Zone(ZoneError),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Config(error) => error.fmt(f),
+            Failure::Zone(error) => error.fmt(f),
+        }
+    }
+}
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve(&args),
+        Command::Zone(args) => cli::run_zone(&args).map_err(Failure::Zone),
         Command::Config(ConfigCommand::Check { file }) => check(&file),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("sluice: {error}");
+        Err(failure) => {
+            eprintln!("sluice: {failure}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn serve(args: &ServeArgs) -> Result<(), ConfigError> {
+fn serve(args: &ServeArgs) -> Result<(), Failure> {
     // A variable that is not UTF-8 cannot be one of ours.
-    let variables = std::env::vars_os()
-        .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
-    let (environment, unknown) = Layer::from_environment(variables);
-    let config = Config::load(args.config.as_deref(), &[environment, args.layer()])?;
+    let utf8 =
+        |(name, text): (OsString, OsString)| Some((name.into_string().ok()?, text.into_string().ok()?));
+    let (environment, unknown) = Layer::from_environment(std::env::vars_os().filter_map(utf8));
+    let layers = [environment, args.layer()];
+    let config = Config::load(args.config.as_deref(), &layers).map_err(Failure::Config)?;
     log::start(config.log);
     for name in unknown {
         tracing::warn!(variable = name, "no setting of this name: ignored");
@@ -48,8 +68,8 @@ fn serve(args: &ServeArgs) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn check(file: &std::path::Path) -> Result<(), ConfigError> {
-    let config = Config::load(Some(file), &[])?;
+fn check(file: &Path) -> Result<(), Failure> {
+    let config = Config::load(Some(file), &[]).map_err(Failure::Config)?;
     println!("{}: a server would start with this: {} zones", file.display(), config.zones.len());
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::zone::ZoneArgs;
 use crate::config::Layer;
 
 /// A waiting room: holds the traffic to a zone at a limit, first come first served.
@@ -21,6 +22,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Start the server
     Serve(ServeArgs),
+    /// Zones of a running server
+    Zone(ZoneArgs),
     /// Look at configuration files
     #[command(subcommand)]
     Config(ConfigCommand),
