@@ -85,3 +85,28 @@ impl ServeArgs {
         layer
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Cli, Command};
+    use clap::{CommandFactory as _, Parser as _};
+
+    fn parse(line: &str) -> Option<Command> {
+        Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}")).command
+    }
+
+    #[test]
+    fn the_shape_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_is_recognised_and_none_means_serve() {
+        assert!(parse("sluice").is_none());
+        assert!(parse("sluice --ports 8000 --insecure").is_none());
+        assert!(matches!(parse("sluice serve --resp 127.0.0.1:1"), Some(Command::Serve(_))));
+        assert!(matches!(parse("sluice zone list --resp 127.0.0.1:1"), Some(Command::Zone(_))));
+        assert!(matches!(parse("sluice zone set shop --limit 60"), Some(Command::Zone(_))));
+        assert!(matches!(parse("sluice config check a.toml"), Some(Command::Config(_))));
+    }
+}

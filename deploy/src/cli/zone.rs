@@ -16,8 +16,9 @@ use crate::config::{Config, ConfigError};
 #[derive(Args, Debug)]
 pub(crate) struct ZoneArgs {
     /// The server's RESP address
-    #[arg(long, global = true, value_name = "ADDR", env = "SLUICE_RESP", default_value = "127.0.0.1:7379")]
-    resp: SocketAddr,
+    #[arg(id = "server", long = "resp", global = true, value_name = "ADDR")]
+    #[arg(env = "SLUICE_RESP", default_value = "127.0.0.1:7379")]
+    server: SocketAddr,
     /// User to log in as [default: default]
     #[arg(long, global = true, env = "SLUICE_USER")]
     user: Option<String>,
@@ -189,7 +190,7 @@ pub(crate) fn run(args: &ZoneArgs) -> Result<(), ZoneError> {
     let login = Login { user: args.user.clone(), password: args.password.clone() };
     if let ZoneCommand::Apply { file } = &args.command {
         let zones = Config::load(Some(file), &[]).map_err(ZoneError::Config)?.zones;
-        let mut connection = Connection::open(args.resp, &login)?;
+        let mut connection = Connection::open(args.server, &login)?;
         for zone in &zones {
             let words = set_words(zone.name.as_str(), &zone.patch);
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -202,7 +203,7 @@ pub(crate) fn run(args: &ZoneArgs) -> Result<(), ZoneError> {
     }
     let words = words(&args.command);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let mut connection = Connection::open(args.resp, &login)?;
+    let mut connection = Connection::open(args.server, &login)?;
     let removes = matches!(args.command, ZoneCommand::Del { .. } | ZoneCommand::Leave { .. });
     let absent = connection.ask(&words, |reply| {
         print(reply, args.json);
