@@ -120,3 +120,45 @@ fn siblings(key: &str) -> String {
     known.dedup();
     known.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{KEYS, PORTS};
+    use crate::config::Config;
+
+    /// The file that ships with the server, in which every key is a comment.
+    const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/sluice.toml");
+
+    /// The example with its comments made keys; files of credentials stay out, for nobody has them.
+    fn uncommented(example: &str) -> String {
+        let is_key = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+        let uncomment = |line: &str| match line.strip_prefix("# ") {
+            Some(rest) if is_key(rest) || rest.starts_with("[[") => format!("{rest}\n"),
+            _ => format!("{line}\n"),
+        };
+        let open = |line: &&str| {
+            !["resp_users", "writer_tokens", "admin_tokens"].iter().any(|key| line.contains(key))
+        };
+        example.lines().filter(open).map(uncomment).collect()
+    }
+
+    #[test]
+    fn the_example_changes_nothing_as_it_ships() {
+        assert_eq!(Config::load(Some(EXAMPLE.as_ref()), &[]).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_example_shows_every_key_with_a_value_that_is_accepted() {
+        let example = std::fs::read_to_string(EXAMPLE).unwrap();
+        for key in KEYS.iter().filter(|key| key.name != PORTS) {
+            let last = key.name.rsplit('.').next().unwrap();
+            assert!(example.contains(&format!("\n# {last} = ")), "`{}` is not shown", key.name);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sluice.toml");
+        std::fs::write(&path, uncommented(&example)).unwrap();
+        let config = Config::load(Some(&path), &[]).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((config.zones.len(), config.workers), (1, Some(2)));
+        assert_eq!(config.zones[0].patch.title.len(), 2);
+    }
+}
