@@ -12,6 +12,7 @@ mod config;
 mod credentials;
 mod limit;
 mod log;
+mod serve;
 
 use std::ffi::OsString;
 use std::fmt;
