@@ -14,8 +14,14 @@
 //! finds the reply written, or is handed a `Request` to ask and encodes what it is answered.
 
 pub mod args;
+#[cfg(feature = "server")]
+pub mod command;
 pub mod decode;
 pub mod encode;
 pub mod limit;
 pub mod malformed;
 pub mod reply;
+#[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "server")]
+pub mod session;

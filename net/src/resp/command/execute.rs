@@ -1,0 +1,125 @@
+//! From arguments to a reply, or to a question for the engine. Pure: it touches the session, the buffer, and what the
+//! server tells; it never waits.
+
+use super::fault::Fault;
+use super::spec::{Access, CommandSpec};
+use super::{find, help};
+use crate::request::{Request, RequestKind};
+use crate::resp::args::Args;
+use crate::resp::encode::Writer;
+use crate::resp::server::ServerInfo;
+use crate::resp::session::RespSession;
+
+/// What is to be done after a command.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// Nothing: the reply is in the buffer.
+    Replied,
+    /// Ask this; the answer is encoded by [`encode_answer`](super::answer::encode_answer) with this kind.
+    Ask(Request<'a>, RequestKind),
+    /// Send what is in the buffer, then close. What follows in the input is not read.
+    Close,
+}
+
+impl<'a> Step<'a> {
+    /// The step that asks `request`.
+    #[must_use]
+    pub fn ask(request: Request<'a>) -> Step<'a> {
+        let kind = request.kind();
+        Step::Ask(request, kind)
+    }
+}
+
+/// What a command is given.
+pub struct Call<'a, 's> {
+    /// The request, the command's name first.
+    pub args: Args<'a>,
+    /// The connection.
+    pub session: &'s mut RespSession,
+    /// The server.
+    pub server: &'s dyn ServerInfo,
+    /// Where the reply goes.
+    pub out: &'s mut Vec<u8>,
+}
+
+/// What a command does.
+pub type Run = for<'a, 's> fn(&mut Call<'a, 's>) -> Result<Step<'a>, Fault<'a>>;
+
+impl<'a> Call<'a, '_> {
+    /// The argument at `index`. The arity was checked, so one within it is there.
+    #[must_use]
+    pub fn arg(&self, index: usize) -> &'a [u8] {
+        self.args.get(index).unwrap_or_default()
+    }
+
+    /// A writer of the reply.
+    pub fn reply(&mut self) -> Writer<'_> {
+        Writer::new(self.out, self.session.proto())
+    }
+
+    /// Replies `OK`.
+    ///
+    /// # Errors
+    /// None; the type is the one that commands end with.
+    pub fn ok(&mut self) -> Result<Step<'a>, Fault<'a>> {
+        self.reply().ok();
+        Ok(Step::Replied)
+    }
+}
+
+/// Runs one request: finds the command, checks who asks and how many arguments there are, and lets it run.
+///
+/// Appends to `out` unless the step is [`Step::Ask`]. The zone commands allocate nothing.
+pub fn execute<'a>(
+    args: Args<'a>,
+    session: &mut RespSession,
+    server: &dyn ServerInfo,
+    out: &mut Vec<u8>,
+) -> Step<'a> {
+    if is_http(args) {
+        return Step::Close;
+    }
+    let mut call = Call { args, session, server, out };
+    match dispatch(&mut call) {
+        Ok(step) => step,
+        Err(fault) => {
+            call.reply().error(&fault.text());
+            Step::Replied
+        }
+    }
+}
+
+/// A browser that was tricked into sending a request here opens with one of these; nothing it sends may be run.
+fn is_http(args: Args<'_>) -> bool {
+    let name = args.get(0).unwrap_or_default();
+    matches!(name.len(), 4 | 5) && (name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:"))
+}
+
+fn dispatch<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
+    let spec = find(call.arg(0)).ok_or(Fault::UnknownCommand(call.args))?;
+    let spec = match call.args.get(1) {
+        Some(word) if !spec.subcommands.is_empty() => {
+            if word.eq_ignore_ascii_case(b"help") {
+                return help::run(call, spec);
+            }
+            spec.subcommand(word).ok_or(Fault::UnknownSubcommand { container: spec.name, word })?
+        }
+        _ => spec,
+    };
+    let run = match spec.run {
+        Some(run) if spec.takes(call.args.len()) => run,
+        _ => return Err(Fault::WrongArity(spec.name)),
+    };
+    permit(call, spec)?;
+    call.session.set_command(spec.name);
+    run(call)
+}
+
+fn permit<'a>(call: &Call<'a, '_>, spec: &CommandSpec) -> Result<(), Fault<'a>> {
+    match (spec.access, call.session.role()) {
+        (Access::Anyone, _) => Ok(()),
+        (Access::From(_), None) => Err(Fault::NotLoggedIn),
+        (Access::From(needed), Some(role)) if role >= needed => Ok(()),
+        (Access::From(_), Some(_)) => Err(Fault::NotPermitted(spec.name)),
+    }
+}
