@@ -1,0 +1,37 @@
+//! What a load run asks for, over and over.
+
+use clap::ValueEnum;
+
+/// One kind of request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// RESP `PING`.
+    Ping,
+    /// RESP `GET` of one value, set before the run (`--value-bytes`).
+    Get,
+    /// RESP `Q.POLL` of random tokens.
+    Poll,
+    /// RESP `Q.JOIN`.
+    Join,
+    /// Redis `EVALSHA` of a poll in Lua, of random tokens.
+    LuaPoll,
+    /// Redis `EVALSHA` of a join in Lua, each with a token of its own.
+    LuaJoin,
+    /// HTTP `GET /v1/zones/{zone}/tokens/{token}` of random tokens.
+    HttpPoll,
+    /// HTTP `POST /v1/zones/{zone}/tokens`.
+    HttpJoin,
+}
+
+impl Operation {
+    /// Whether replies are HTTP rather than RESP.
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::HttpPoll | Self::HttpJoin)
+    }
+
+    /// Whether requests carry tokens that somebody obtained before.
+    pub fn needs_tokens(self) -> bool {
+        matches!(self, Self::Poll | Self::LuaPoll | Self::HttpPoll)
+    }
+}
