@@ -1,1 +1,20 @@
-//! (skeleton)
+//! Load, comparisons and measurements of sluice.
+//!
+//! ```text
+//! sluice-bench load      one kind of request against one server          load/
+//! sluice-bench fill      waiters into zones, their tokens into a file    fill.rs
+//! sluice-bench sink      a server that answers without looking           sink.rs
+//! ```
+//!
+//! Reading order: `load/mod.rs`, `load/pacing.rs` (what a latency is).
+//!
+//! This crate knows servers by their wire alone. Nothing depends on it.
+
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod fill;
+pub mod limit;
+pub mod load;
+pub mod random;
+pub mod sink;

@@ -1,0 +1,61 @@
+//! The command line: each subcommand has its arguments and its work in a module of its own.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use sluice_bench::error::Result;
+use sluice_bench::sink::Sink;
+use sluice_bench::{fill, load};
+
+/// Measures sluice and its peers.
+#[derive(Debug, Parser)]
+#[command(name = "sluice-bench", version)]
+struct CommandLine {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Loads one server with one kind of request; exit code 1 where it answered with errors or not at all.
+    Load(load::Arguments),
+    /// Makes zones, fills them with waiters, and writes their tokens to a file.
+    Fill(fill::Arguments),
+    /// Serves canned replies to any RESP command, to find the load generator's own ceiling.
+    Sink {
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:7399")]
+        address: SocketAddr,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match CommandLine::parse().task {
+        Task::Load(arguments) => run_load(&arguments),
+        Task::Fill(arguments) => run_fill(&arguments),
+        Task::Sink { address } => Sink::bind(address).and_then(Sink::run).map(|never| match never {}),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("sluice-bench: {error}");
+        ExitCode::from(2)
+    })
+}
+
+/// A rate with errors in it must not be quoted, so scripts see it as a failure.
+fn run_load(arguments: &load::Arguments) -> Result<ExitCode> {
+    let report = load::run(arguments)?;
+    if arguments.json {
+        println!("{}", report.to_json());
+    } else {
+        println!("{report}");
+    }
+    Ok(if report.fault().is_some() { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+fn run_fill(arguments: &fill::Arguments) -> Result<ExitCode> {
+    let tokens = fill::run(arguments)?;
+    tokens.save(&arguments.tokens)?;
+    println!("{} tokens in {}", tokens.len(), arguments.tokens.display());
+    Ok(ExitCode::SUCCESS)
+}
