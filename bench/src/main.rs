@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sluice_bench::error::Result;
 use sluice_bench::sink::Sink;
-use sluice_bench::{fill, load};
+use sluice_bench::{compare, fill, load};
 
 /// Measures sluice and its peers.
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ enum Task {
     Load(load::Arguments),
     /// Makes zones, fills them with waiters, and writes their tokens to a file.
     Fill(fill::Arguments),
+    /// Compares sluice with Redis and nginx.
+    Compare(compare::Arguments),
     /// Serves canned replies to any RESP command, to find the load generator's own ceiling.
     Sink {
         /// Where to listen.
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let done = match CommandLine::parse().task {
         Task::Load(arguments) => run_load(&arguments),
         Task::Fill(arguments) => run_fill(&arguments),
+        Task::Compare(arguments) => compare::run(&arguments).map(|met| ExitCode::from(u8::from(!met))),
         Task::Sink { address } => Sink::bind(address).and_then(Sink::run).map(|never| match never {}),
     };
     done.unwrap_or_else(|error| {

@@ -1,0 +1,42 @@
+//! Runs of load, ours and theirs in turn.
+//!
+//! Machines drift within minutes: neighbours, heat, memory fragmentation. Alternating the sides lets a drift hit
+//! both, and the median of each drops a single bad round.
+
+use std::process::{Command, Stdio};
+
+use crate::compare::host::Programs;
+use crate::compare::outcome::{Rounds, Sample};
+use crate::compare::server::LOAD_CORE;
+use crate::error::{BenchError, Result};
+use crate::load::{Arguments, LoadReport};
+
+/// `count` times ours, then theirs.
+pub(crate) fn alternate(
+    count: u32,
+    mut ours: impl FnMut(u32) -> Result<Sample>,
+    mut theirs: impl FnMut(u32) -> Result<Sample>,
+) -> Result<Rounds> {
+    let mut rounds = Rounds::default();
+    for round in 0..count {
+        rounds.ours.push(ours(round)?);
+        rounds.theirs.push(theirs(round)?);
+    }
+    Ok(rounds)
+}
+
+/// One run of `load` in a process of its own, on the core of the generators.
+pub(crate) fn load(programs: &Programs, arguments: &Arguments) -> Result<Sample> {
+    let own = std::env::current_exe().map_err(BenchError::io("asking for the own path"))?;
+    let mut command = Command::new(&programs.taskset);
+    command.args(["-c", LOAD_CORE]).arg(own).arg("load").args(arguments.words()).arg("--json");
+    let output = command.stdin(Stdio::null()).output().map_err(BenchError::io("running a load"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    match serde_json::from_str::<LoadReport>(text.trim()) {
+        Ok(report) => Ok(report.into()),
+        Err(_) => Err(BenchError::Peer {
+            name: format!("load of {:?} at {}", arguments.operation, arguments.address),
+            reason: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        }),
+    }
+}

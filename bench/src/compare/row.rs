@@ -1,0 +1,107 @@
+//! What is compared with what, and which ratio is the aim.
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::compare::host::Program;
+
+/// One comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Row {
+    /// The load generator against a server that answers without looking: nothing can be measured above it.
+    Generator,
+    /// RESP polls against the Lua poll, pipeline 16.
+    RespPollP16,
+    /// RESP polls against GET of a value that makes the reply as long, pipeline 16.
+    RespGetP16,
+    /// RESP polls against the Lua poll, no pipeline.
+    RespPollP1,
+    /// HTTP polls against a fixed reply of nginx with a body as long, both loaded by wrk.
+    HttpPoll,
+    /// RESP joins against the Lua join, pipeline 16.
+    JoinP16,
+    /// P99 of polls spread over many zones against one of these zones alone, at the same rate.
+    ManyZones,
+    /// P99 of polls in one zone of millions against a small zone, at the same rate.
+    BigZone,
+}
+
+/// Which ratio of ours to theirs is the aim.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// More is better.
+    AtLeast(f64),
+    /// Less is better.
+    AtMost(f64),
+    /// For information.
+    None,
+}
+
+impl Target {
+    /// Whether `ratio` reaches it; `None` where there is no aim.
+    pub fn is_met(self, ratio: f64) -> Option<bool> {
+        match self {
+            Self::AtLeast(least) => Some(ratio >= least),
+            Self::AtMost(most) => Some(ratio <= most),
+            Self::None => None,
+        }
+    }
+}
+
+impl Row {
+    /// The ratio to reach.
+    pub fn target(self) -> Target {
+        match self {
+            Self::Generator => Target::None,
+            Self::RespPollP16 => Target::AtLeast(10.0),
+            Self::RespGetP16 => Target::AtLeast(0.9),
+            Self::RespPollP1 => Target::AtLeast(1.6),
+            Self::HttpPoll => Target::AtLeast(0.95),
+            Self::JoinP16 => Target::AtLeast(8.0),
+            Self::ManyZones | Self::BigZone => Target::AtMost(2.0),
+        }
+    }
+
+    /// The name on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// Programs it cannot do without.
+    pub(crate) fn programs(self) -> &'static [Program] {
+        match self {
+            Self::Generator | Self::ManyZones | Self::BigZone => &[Program::Taskset],
+            Self::RespPollP16 | Self::RespGetP16 | Self::RespPollP1 | Self::JoinP16 => {
+                &[Program::Taskset, Program::Redis]
+            }
+            Self::HttpPoll => &[Program::Taskset, Program::Nginx, Program::Wrk],
+        }
+    }
+
+    /// Whether it polls or joins the one zone that is filled on both sides.
+    pub(crate) fn uses_peers(self) -> bool {
+        !matches!(self, Self::Generator | Self::ManyZones | Self::BigZone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Row, Target};
+
+    #[test]
+    fn a_target_is_met_at_its_bound_and_on_the_right_side() {
+        assert_eq!(Target::AtLeast(10.0).is_met(10.0), Some(true));
+        assert_eq!(Target::AtLeast(10.0).is_met(9.99), Some(false));
+        assert_eq!(Target::AtMost(2.0).is_met(2.0), Some(true));
+        assert_eq!(Target::AtMost(2.0).is_met(2.01), Some(false));
+        assert_eq!(Target::None.is_met(1.0), None);
+    }
+
+    #[test]
+    fn names_are_those_of_the_command_line() {
+        assert_eq!(Row::RespPollP16.name(), "resp-poll-p16");
+        assert_eq!(Row::ManyZones.name(), "many-zones");
+    }
+}
