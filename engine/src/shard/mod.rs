@@ -1,0 +1,217 @@
+//! A shard: the state of one group. [`Shard::apply`] is the only way in.
+//!
+//! ```text
+//! mod        apply: a committed batch changes the state, and says what came of each command
+//! requests   request ids, for repeats                  view   what any thread reads
+//! ```
+//! The same batches give the same state, byte for byte (I9): no clock, no randomness, no iteration over
+//! a hash map in here.
+
+pub(crate) mod requests;
+pub(crate) mod view;
+
+use crate::command::Command;
+use crate::directory::Names;
+use crate::error::Refusal;
+use crate::id::{GroupId, KeyGen, RequestHash, Seq, UserHash, ZoneId};
+use crate::keyring::Keyring;
+use crate::limit::ZONES_PER_SHARD_MAX;
+use crate::sequencer::Committed;
+use crate::snapshot::cut::ShardCut;
+use crate::time::LogTime;
+use crate::token::Place;
+use crate::zone::settings::{ZoneName, ZonePatch};
+use crate::zone::state::{Admission, Joined, ZoneState};
+use requests::{Remembered, Requests};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use view::ShardView;
+
+/// Requests forgotten by one join, at most: more than it adds.
+const EXPIRE_A_JOIN: usize = 2;
+
+/// What came of one command.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Outcome {
+    ZoneSet { zone: ZoneId, created: bool },
+    ZoneDeleted(Option<ZoneId>),
+    Joined { zone: ZoneId, place: Place },
+    Left { zone: ZoneId, seq: Seq, removed: bool },
+    Admitted { zone: ZoneId, seq: Seq, admission: Admission },
+    Evicted { zone: ZoneId, block: u64, removed: [u64; 8] },
+    Swept,
+    KeyChanged,
+    Refused(Refusal),
+}
+
+/// The state of a group.
+pub(crate) struct Shard {
+    pub(crate) group: GroupId,
+    /// Index of the last applied batch.
+    pub(crate) index: u64,
+    /// Its stamp.
+    pub(crate) stamp: LogTime,
+    /// Commands applied: the ordinal that the next created zone takes is one more.
+    pub(crate) ordinal: u64,
+    pub(crate) zones: BTreeMap<u64, ZoneState>,
+    pub(crate) names: BTreeMap<ZoneName, u64>,
+    pub(crate) keys: Keyring,
+    pub(crate) requests: Requests,
+    pub(crate) cut: Option<ShardCut>,
+    pub(crate) view: Arc<ShardView>,
+    /// The node's directory of names, shared with the other shards; written for this group's names only.
+    pub(crate) shared_names: Arc<Names>,
+}
+
+impl Shard {
+    pub(crate) fn new(group: GroupId, keys: Keyring, epoch: LogTime, shared_names: Arc<Names>) -> Shard {
+        Shard {
+            group,
+            index: 0,
+            stamp: epoch,
+            ordinal: 0,
+            zones: BTreeMap::new(),
+            names: BTreeMap::new(),
+            view: Arc::new(ShardView::new(keys.clone())),
+            keys,
+            requests: Requests::default(),
+            cut: None,
+            shared_names,
+        }
+    }
+
+    /// Applies the next batch of the log; appends one outcome a command.
+    pub(crate) fn apply(&mut self, batch: Committed, outcomes: &mut Vec<Outcome>) {
+        assert_eq!(batch.index, self.index + 1, "a batch was skipped or applied twice");
+        assert!(batch.stamp >= self.stamp, "log time ran backward");
+        self.index = batch.index;
+        self.stamp = batch.stamp;
+        for command in batch.commands {
+            self.ordinal += 1;
+            outcomes.push(self.apply_one(command));
+        }
+    }
+
+    fn apply_one(&mut self, command: Command) -> Outcome {
+        match command {
+            Command::ZoneSet { name, patch } => self.zone_set(name, &patch),
+            Command::ZoneDelete { name } => Outcome::ZoneDeleted(self.zone_delete(&name)),
+            Command::Join { zone, user, request, nobody_ahead } => {
+                self.join(zone, user, request, nobody_ahead)
+            }
+            Command::Leave { zone, seq } => {
+                self.in_zone(zone, |state, _| Outcome::Left { zone, seq, removed: state.leave(seq) })
+            }
+            Command::Admit { zone, seq } => self.in_zone(zone, |state, stamp| {
+                let admission = state.admit(seq, stamp);
+                Outcome::Admitted { zone, seq, admission }
+            }),
+            Command::Evict { zone, block, slots } => self.in_zone(zone, |state, _| {
+                let removed = state.evict(block, slots);
+                Outcome::Evicted { zone, block, removed }
+            }),
+            Command::Sweep { zone } => self.in_zone(zone, |state, stamp| {
+                state.sweep(stamp);
+                Outcome::Swept
+            }),
+            Command::KeyInstall { generation, secret } => {
+                self.set_keys(self.keys.installed(generation, secret));
+                Outcome::KeyChanged
+            }
+            Command::KeyActivate { generation } => self.key_activate(generation),
+        }
+    }
+
+    fn in_zone(&mut self, zone: ZoneId, change: impl FnOnce(&mut ZoneState, LogTime) -> Outcome) -> Outcome {
+        match self.zones.get_mut(&zone.ordinal) {
+            Some(state) => {
+                state.preserve_header();
+                change(state, self.stamp)
+            }
+            None => Outcome::Refused(Refusal::NoZone),
+        }
+    }
+
+    fn join(
+        &mut self,
+        zone: ZoneId,
+        user: Option<UserHash>,
+        request: Option<RequestHash>,
+        nobody_ahead: bool,
+    ) -> Outcome {
+        self.expire_requests(EXPIRE_A_JOIN);
+        if let Some(place) = request.and_then(|request| self.requests.place(request, zone)) {
+            return Outcome::Joined { zone, place };
+        }
+        let outcome = self.in_zone(zone, |state, stamp| match state.join(user, nobody_ahead, stamp) {
+            Joined::New(place) | Joined::Known(place) => Outcome::Joined { zone, place },
+            Joined::Full => Outcome::Refused(Refusal::Full),
+            Joined::Closed => Outcome::Refused(Refusal::Closed),
+        });
+        if let (Some(request), Outcome::Joined { place, .. }) = (request, outcome) {
+            self.requests.remember(Remembered { at: self.stamp, request, zone, place });
+        }
+        outcome
+    }
+
+    fn expire_requests(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some(entry) = self.requests.next_expired(self.stamp) else { return };
+            if let Some(cut) = &mut self.cut {
+                cut.request_popped(entry);
+            }
+        }
+    }
+
+    fn zone_set(&mut self, name: ZoneName, patch: &ZonePatch) -> Outcome {
+        if let Some(ordinal) = self.names.get(&name).copied() {
+            let zone = ZoneId { group: self.group, ordinal };
+            return self.in_zone(zone, |state, _| state.change(zone, patch));
+        }
+        if self.zones.len() >= ZONES_PER_SHARD_MAX {
+            return Outcome::Refused(Refusal::TooManyZones);
+        }
+        let settings = match patch.applied_to(None) {
+            Ok(settings) => settings,
+            Err(refusal) => return Outcome::Refused(refusal),
+        };
+        let zone = ZoneId { group: self.group, ordinal: self.ordinal };
+        self.insert_zone(ZoneState::new(zone, name, settings));
+        Outcome::ZoneSet { zone, created: true }
+    }
+
+    /// Makes a zone visible to readers, and to joins by name.
+    pub(crate) fn insert_zone(&mut self, state: ZoneState) {
+        let (id, name) = (state.view.id(), state.view.name().clone());
+        self.view.zones.insert(id.ordinal, Arc::clone(&state.view));
+        self.shared_names.insert(name.clone(), Arc::clone(&state.view));
+        self.names.insert(name, id.ordinal);
+        self.zones.insert(id.ordinal, state);
+    }
+
+    fn zone_delete(&mut self, name: &ZoneName) -> Option<ZoneId> {
+        let ordinal = self.names.remove(name)?;
+        self.shared_names.remove(name);
+        self.view.zones.remove(ordinal);
+        let state = self.zones.remove(&ordinal);
+        if let (Some(cut), Some(state)) = (&mut self.cut, state) {
+            cut.zone_deleted(state);
+        }
+        Some(ZoneId { group: self.group, ordinal })
+    }
+
+    fn key_activate(&mut self, generation: KeyGen) -> Outcome {
+        match self.keys.activated(generation) {
+            Some(keys) => {
+                self.set_keys(keys);
+                Outcome::KeyChanged
+            }
+            None => Outcome::Refused(Refusal::BadSetting("this key was never installed")),
+        }
+    }
+
+    fn set_keys(&mut self, keys: Keyring) {
+        self.view.keys.replace(keys.clone());
+        self.keys = keys;
+    }
+}

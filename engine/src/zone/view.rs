@@ -1,0 +1,159 @@
+//! What any thread may read of a zone, and the read path of a poll.
+//!
+//! Everything here is written by the shard's owner, except the last-poll cells, which any thread
+//! stores to. Reading takes no lock, allocates nothing and sends nothing.
+
+use super::eta::EtaTable;
+use super::frontier::Frontier;
+use super::settings::{Mode, ZoneName, ZoneSettings};
+use crate::error::Refusal;
+use crate::id::{Seq, ZoneId};
+use crate::limit::{EARLY_MS, PARK_MS_MAX, POLL_MS_MIN};
+use crate::reply::{Eta, Standing, Waiting};
+use crate::structure::{Guard, Handle, Lookup, Published, WaitersView};
+use crate::time::LogTime;
+use crate::token::Place;
+use std::sync::Arc;
+
+/// The readable half of a zone.
+pub struct ZoneView {
+    id: ZoneId,
+    name: ZoneName,
+    waiters: WaitersView,
+    settings: Published<Arc<ZoneSettings>>,
+    frontier: Published<Frontier>,
+    eta: Published<EtaTable>,
+}
+
+/// Where a place stands, as far as a reader can tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Seen {
+    /// This is the answer.
+    Standing(Standing),
+    /// Its turn may have come, or its place is newer than what this thread sees: the owner decides.
+    Turn,
+}
+
+/// Whether looking also counts as a poll.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Look {
+    /// A poll: the waiter is present.
+    Poll,
+    /// Only looking (HEAD).
+    Peek,
+}
+
+impl ZoneView {
+    pub(crate) fn new(
+        id: ZoneId,
+        name: ZoneName,
+        waiters: WaitersView,
+        settings: Arc<ZoneSettings>,
+    ) -> ZoneView {
+        ZoneView {
+            id,
+            name,
+            waiters,
+            settings: Published::new(settings),
+            frontier: Published::new(Frontier::default()),
+            eta: Published::new(EtaTable::unknown()),
+        }
+    }
+
+    /// The zone's id.
+    #[must_use]
+    pub fn id(&self) -> ZoneId {
+        self.id
+    }
+
+    /// The zone's name.
+    #[must_use]
+    pub fn name(&self) -> &ZoneName {
+        &self.name
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn settings<'g>(&'g self, guard: &'g Guard) -> &'g Arc<ZoneSettings> {
+        self.settings.read(guard)
+    }
+
+    /// The estimated wait of somebody with `rank` waiters ahead.
+    #[must_use]
+    pub fn eta(&self, rank: u64, now: LogTime, guard: &Guard) -> Eta {
+        self.eta.read(guard).eta(rank, now)
+    }
+
+    /// When the turn of this place comes, where that is within the next poll period.
+    #[must_use]
+    pub fn due(&self, seq: Seq, guard: &Guard) -> Option<LogTime> {
+        self.frontier.read(guard).due(seq)
+    }
+
+    pub(crate) fn publish_settings(&self, settings: Arc<ZoneSettings>) {
+        self.settings.replace(settings);
+    }
+
+    pub(crate) fn publish_frontier(&self, frontier: Frontier) {
+        self.frontier.replace(frontier);
+    }
+
+    pub(crate) fn publish_eta(&self, eta: EtaTable) {
+        self.eta.replace(eta);
+    }
+
+    /// Looks a place up; with [`Look::Poll`] its last-poll cell is set.
+    pub(crate) fn see(&self, place: Place, look: Look, now: LogTime, guard: &Guard) -> Result<Seen, Refusal> {
+        let seq = match place {
+            Place::Direct { stamp, .. } => return self.admitted(stamp, now, guard).map(Seen::Standing),
+            Place::Queue(seq) => seq,
+        };
+        match self.waiters.lookup(seq, guard) {
+            Lookup::Live(handle) => {
+                if look == Look::Poll {
+                    handle.touch(now);
+                }
+                Ok(self.turn_or_wait(seq, handle, now, guard))
+            }
+            Lookup::Admitted(stamp) => self.admitted(stamp, now, guard).map(Seen::Standing),
+            Lookup::Unknown => Ok(Seen::Turn),
+            Lookup::Gone => Err(Refusal::Gone),
+        }
+    }
+
+    /// What a live waiter is told whose turn has not come, or which cannot be parked now.
+    /// `None` where the place is not live.
+    pub(crate) fn waiting(&self, seq: Seq, now: LogTime, guard: &Guard) -> Option<Waiting> {
+        let Lookup::Live(handle) = self.waiters.lookup(seq, guard) else { return None };
+        let poll_ms = self.settings(guard).poll_ms;
+        let poll_ms = self.due(seq, guard).map_or(poll_ms, |due| appointment(due, now, poll_ms));
+        Some(self.told(handle, poll_ms, now, guard))
+    }
+
+    fn turn_or_wait(&self, seq: Seq, handle: Handle<'_>, now: LogTime, guard: &Guard) -> Seen {
+        let settings = self.settings(guard);
+        let poll_ms = match self.due(seq, guard) {
+            Some(due) if due.since_ms(now) <= PARK_MS_MAX => return Seen::Turn,
+            Some(due) => appointment(due, now, settings.poll_ms),
+            None if settings.mode == Mode::Open => return Seen::Turn,
+            None => settings.poll_ms,
+        };
+        Seen::Standing(Standing::Waiting(self.told(handle, poll_ms, now, guard)))
+    }
+
+    fn told(&self, handle: Handle<'_>, poll_ms: u32, now: LogTime, guard: &Guard) -> Waiting {
+        let rank = handle.rank();
+        Waiting { position: rank + 1, eta: self.eta(rank, now, guard), poll_ms }
+    }
+
+    fn admitted(&self, stamp: LogTime, now: LogTime, guard: &Guard) -> Result<Standing, Refusal> {
+        let pass_ttl_ms = u64::from(self.settings(guard).pass_ttl_ms);
+        if stamp.plus_ms(pass_ttl_ms) <= now { Err(Refusal::Gone) } else { Ok(Standing::Admitted(stamp)) }
+    }
+}
+
+/// When a waiter due at `due` should come: a little early, and never later than an ordinary poll.
+fn appointment(due: LogTime, now: LogTime, poll_ms: u32) -> u32 {
+    let early = due.since_ms(now).saturating_sub(EARLY_MS).max(POLL_MS_MIN);
+    u32::try_from(early).map_or(poll_ms, |early| early.min(poll_ms))
+}
