@@ -1,0 +1,242 @@
+//! A snapshot of one index, written while the shard goes on.
+//!
+//! The *cut* is the index at which writing begins. Each part (a zone's header, a block of places, an entry
+//! of a list) is written once as it was at the cut: in its turn by [`ShardCut::slice`], or just before its
+//! first change, by the `preserve` and `popped` calls of the state. A slice writes about
+//! `SLICE_BYTES`, so the owner serves between slices.
+
+use super::frame::{self, Kind};
+use super::record::{self, ShardHeader};
+use crate::limit::BLOCK_SLOTS;
+use crate::shard::Shard;
+use crate::shard::requests::Remembered;
+use crate::structure::Waiters;
+use crate::zone::state::ZoneState;
+use crate::zone::users::{Expiry, Users};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// A slice ends after this many bytes, or a part more.
+const SLICE_BYTES: usize = 64 * 1024;
+/// A slice ends after this many zones, were they all empty.
+const SLICE_ZONES: usize = 128;
+/// Entries of one record of a list.
+const LIST_CHUNK: usize = 512;
+
+/// What of a first-in-first-out list is still to be written.
+#[derive(Clone, Copy, Debug)]
+struct ListCut {
+    /// Entries at the front that are written and still there.
+    written: usize,
+    /// Entries at the front that were there at the cut.
+    end: usize,
+}
+
+impl ListCut {
+    fn of(len: usize) -> ListCut {
+        ListCut { written: 0, end: len }
+    }
+
+    /// The front entry went away; true where it has to be written first.
+    fn popped(&mut self) -> bool {
+        if self.end == 0 {
+            return false;
+        }
+        self.end -= 1;
+        let unwritten = self.written == 0;
+        self.written = self.written.saturating_sub(1);
+        unwritten
+    }
+
+    fn next_chunk(&mut self) -> std::ops::Range<usize> {
+        let from = self.written;
+        self.written = (from + LIST_CHUNK).min(self.end);
+        from..self.written
+    }
+
+    fn is_done(&self) -> bool {
+        self.written == self.end
+    }
+}
+
+/// What of a zone is still to be written.
+pub(crate) struct Cut {
+    ordinal: u64,
+    header_done: bool,
+    /// Blocks before this one are written.
+    next_block: u64,
+    /// Blocks from this one on did not exist at the cut.
+    end_block: u64,
+    /// Blocks past `next_block` that were written because they changed.
+    copied: BTreeSet<u64>,
+    expiries: ListCut,
+    /// Written out of turn, not yet handed out.
+    out: Vec<u8>,
+}
+
+impl Cut {
+    fn new(ordinal: u64, zone: &ZoneState) -> Cut {
+        Cut {
+            ordinal,
+            header_done: false,
+            next_block: 0,
+            end_block: zone.waiters.tail().div_ceil(BLOCK_SLOTS),
+            copied: BTreeSet::new(),
+            expiries: ListCut::of(zone.users.expiring().len()),
+            out: Vec::new(),
+        }
+    }
+
+    /// Writes the header as it is, unless that was done.
+    pub(crate) fn preserve_header(&mut self, zone: &ZoneState) {
+        if !self.header_done {
+            self.header_done = true;
+            frame::record(&mut self.out, Kind::Zone, |out| record::put_zone(out, self.ordinal, zone));
+        }
+    }
+
+    /// Writes a block as it is, unless that was done or it is newer than the cut.
+    pub(crate) fn preserve(&mut self, block: u64, waiters: &Waiters, users: &Users) {
+        let pending = (self.next_block..self.end_block).contains(&block);
+        if pending && self.copied.insert(block) {
+            put_block(&mut self.out, self.ordinal, block, waiters, users);
+        }
+    }
+
+    /// The first expiring user went away.
+    pub(crate) fn expiry_popped(&mut self, expiry: Expiry) {
+        if self.expiries.popped() {
+            let ordinal = self.ordinal;
+            frame::record(&mut self.out, Kind::Expiries, |out| {
+                record::put_expiries(out, ordinal, [expiry].iter());
+            });
+        }
+    }
+
+    /// Writes the next parts; true when the zone is written whole.
+    fn slice(&mut self, zone: &ZoneState, out: &mut Vec<u8>) -> bool {
+        self.preserve_header(zone);
+        out.append(&mut self.out);
+        while out.len() < SLICE_BYTES {
+            let next = zone.waiters.next_block(self.next_block).filter(|block| *block < self.end_block);
+            let Some(block) = next else {
+                self.next_block = self.end_block;
+                return self.slice_expiries(zone, out);
+            };
+            self.next_block = block + 1;
+            if !self.copied.remove(&block) {
+                put_block(out, self.ordinal, block, &zone.waiters, &zone.users);
+            }
+        }
+        false
+    }
+
+    fn slice_expiries(&mut self, zone: &ZoneState, out: &mut Vec<u8>) -> bool {
+        while !self.expiries.is_done() && out.len() < SLICE_BYTES {
+            let chunk = self.expiries.next_chunk();
+            let entries = zone.users.expiring().range(chunk);
+            frame::record(out, Kind::Expiries, |out| record::put_expiries(out, self.ordinal, entries));
+        }
+        self.expiries.is_done()
+    }
+}
+
+fn put_block(out: &mut Vec<u8>, ordinal: u64, block: u64, waiters: &Waiters, users: &Users) {
+    if let Some(image) = waiters.block_image(block) {
+        frame::record(out, Kind::Block, |out| record::put_block(out, ordinal, &image, users));
+    }
+}
+
+/// What of a shard is still to be written.
+pub(crate) struct ShardCut {
+    /// Ordinals of the zones at the cut that are still to be written.
+    zones: VecDeque<u64>,
+    /// Zones deleted since the cut, not yet written whole.
+    deleted: BTreeMap<u64, ZoneState>,
+    requests: ListCut,
+    out: Vec<u8>,
+    ended: bool,
+}
+
+impl ShardCut {
+    /// Begins at the shard's present index.
+    pub(crate) fn begin(shard: &mut Shard) -> ShardCut {
+        let mut out = Vec::new();
+        frame::begin(&mut out);
+        let header = ShardHeader {
+            group: shard.group,
+            index: shard.index,
+            stamp: shard.stamp,
+            ordinal: shard.ordinal,
+            keys: shard.keys.clone(),
+        };
+        frame::record(&mut out, Kind::Shard, |out| record::put_shard(out, &header));
+        for (ordinal, zone) in &mut shard.zones {
+            zone.cut = Some(Cut::new(*ordinal, zone));
+        }
+        ShardCut {
+            zones: shard.zones.keys().copied().collect(),
+            deleted: BTreeMap::new(),
+            requests: ListCut::of(shard.requests.order().len()),
+            out,
+            ended: false,
+        }
+    }
+
+    /// A zone was deleted: it is kept until it is written.
+    pub(crate) fn zone_deleted(&mut self, zone: ZoneState) {
+        if let Some(cut) = &zone.cut {
+            self.deleted.insert(cut.ordinal, zone);
+        }
+    }
+
+    /// The first remembered request went away.
+    pub(crate) fn request_popped(&mut self, entry: Remembered) {
+        if self.requests.popped() {
+            frame::record(&mut self.out, Kind::Requests, |out| record::put_requests(out, [entry].iter()));
+        }
+    }
+
+    /// The next bytes of the snapshot. `None`: it is whole.
+    pub(crate) fn slice(&mut self, shard: &mut Shard) -> Option<Vec<u8>> {
+        if self.ended {
+            return None;
+        }
+        let mut out = std::mem::take(&mut self.out);
+        let mut zones_left = SLICE_ZONES;
+        while out.len() < SLICE_BYTES && zones_left > 0 {
+            zones_left -= 1;
+            let Some(ordinal) = self.zones.front().copied() else {
+                self.finish(shard, &mut out);
+                break;
+            };
+            if self.slice_zone(ordinal, shard, &mut out) {
+                self.zones.pop_front();
+            }
+        }
+        Some(out)
+    }
+
+    fn slice_zone(&mut self, ordinal: u64, shard: &mut Shard, out: &mut Vec<u8>) -> bool {
+        let zone = shard.zones.get_mut(&ordinal).or_else(|| self.deleted.get_mut(&ordinal));
+        let Some(zone) = zone else { return true };
+        let Some(mut cut) = zone.cut.take() else { return true };
+        let whole = cut.slice(zone, out);
+        if whole {
+            self.deleted.remove(&ordinal);
+        } else {
+            zone.cut = Some(cut);
+        }
+        whole
+    }
+
+    fn finish(&mut self, shard: &Shard, out: &mut Vec<u8>) {
+        while !self.requests.is_done() && out.len() < SLICE_BYTES {
+            let entries = shard.requests.order().range(self.requests.next_chunk());
+            frame::record(out, Kind::Requests, |out| record::put_requests(out, entries));
+        }
+        if self.requests.is_done() {
+            frame::record(out, Kind::End, |_| {});
+            self.ended = true;
+        }
+    }
+}
