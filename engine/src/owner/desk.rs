@@ -1,0 +1,286 @@
+//! What the owner keeps of a zone beside its state: who is parked, who is present, what is told.
+//!
+//! Soft: lost at a restart and made anew. It decides what is *proposed*; whether an admission happens
+//! is decided by apply. A permit may go to a parked waiter before its own turn, by at most
+//! [`LOOKAHEAD_MS`](crate::limit::LOOKAHEAD_MS): the waiter whose permit it is then still enters within a poll
+//! period (I2), and permits are not idle while somebody walks to the door (I7).
+
+use super::parked::{Parked, Poll};
+use super::walk::{Found, Walk};
+use super::watch::{Silence, Watch};
+use crate::command::Command;
+use crate::id::{Seq, Ticket, ZoneId};
+use crate::limit::{BLOCK_SLOTS, LOOKAHEAD_MS, TICK_MS};
+use crate::reply::Stats;
+use crate::structure::{Waiters, pin};
+use crate::time::LogTime;
+use crate::token::{Place, Token};
+use crate::zone::eta::EtaTable;
+use crate::zone::forecast::{self, Capacity, Cohort};
+use crate::zone::frontier::Frontier;
+use crate::zone::settings::Mode;
+use crate::zone::state::ZoneState;
+use crate::zone::survival::Survival;
+use crate::zone::window::Releases;
+
+/// Waits are estimated anew after this long.
+const FORECAST_MS: u64 = 1_000;
+/// The life table forgets a share after this long.
+const FADE_MS: u64 = 60_000;
+/// Cohorts that a forecast distinguishes, roughly.
+const COHORTS: u64 = 256;
+/// A zone without waiters that remembers admissions is looked at again after this long.
+const SWEEP_MS: u64 = 1_000;
+/// The table reaches so many windows past the last waiter, for those who join before the next one.
+const TABLE_WINDOWS: u64 = 4;
+
+/// The owner's side of one zone.
+#[derive(Default)]
+pub(crate) struct Desk {
+    pub(crate) parked: Parked,
+    pub(crate) watch: Watch,
+    walk: Walk,
+    survival: Survival,
+    /// Admissions proposed and not yet applied.
+    pub(crate) in_flight: u64,
+    /// Somebody joined the queue since the last walk, so somebody present waits.
+    joined_since_walk: bool,
+    queue_since: Option<LogTime>,
+    forecast_at: LogTime,
+    fade_at: LogTime,
+    /// When the next tick is due; `None` while nothing is to be done.
+    pub(crate) tick_at: Option<LogTime>,
+    /// The moment under which the owner's timers hold this desk.
+    pub(crate) scheduled: Option<LogTime>,
+    /// What the owner counted this zone's memory as.
+    pub(crate) bytes: u64,
+}
+
+/// An admission to propose.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Turn {
+    pub(crate) seq: Seq,
+    pub(crate) ticket: Ticket,
+    pub(crate) token: Token,
+    pub(crate) until: LogTime,
+}
+
+impl Desk {
+    pub(crate) fn restored(zone: &ZoneState, now: LogTime) -> Desk {
+        let mut desk = Desk { watch: Watch::rebuild(&zone.waiters, now), ..Desk::default() };
+        if zone.waiters.live_total() > 0 || zone.remembers() {
+            desk.tick_at = Some(now);
+        }
+        desk
+    }
+
+    /// Whether a join sees nobody present ahead.
+    pub(crate) fn nobody_ahead(&self) -> bool {
+        self.walk.nobody_present && !self.joined_since_walk && self.parked.is_empty()
+    }
+
+    /// Somebody took a place in the queue. True where the desk was idle: it wants a tick at once.
+    pub(crate) fn joined(&mut self, seq: Seq, zone: &ZoneState, now: LogTime) -> bool {
+        self.watch.joined(seq.0, now, zone.settings.abandon_ms);
+        self.joined_since_walk = true;
+        zone.waiters.live_total() == 1 || self.tick_at.is_none()
+    }
+
+    /// A present waiter was let in.
+    pub(crate) fn admitted(&mut self, seq: Seq) {
+        self.watch.departed(seq.0);
+    }
+
+    /// A waiter gave its place up.
+    pub(crate) fn left(&mut self, seq: Seq, zone: &ZoneState, now: LogTime) {
+        self.watch.departed(seq.0);
+        self.survival.departed(age_ms(&zone.waiters, seq.0 / BLOCK_SLOTS, now), 1);
+    }
+
+    /// Silent waiters of a block were dropped.
+    pub(crate) fn evicted(&mut self, block: u64, count: u64, zone: &ZoneState, now: LogTime) {
+        self.survival.departed(age_ms(&zone.waiters, block, now), count);
+    }
+
+    /// The settings changed.
+    pub(crate) fn settings_changed(&mut self, now: LogTime) {
+        self.watch.deadlines_changed(now);
+        self.queue_since = self.queue_since.map(|_| now);
+        self.forecast_at = LogTime(0);
+        self.tick_at = Some(now);
+    }
+
+    /// The parked polls whose turn has come, in join order, as far as permits are free.
+    pub(crate) fn turns(&mut self, zone: &ZoneState, now: LogTime, mut each: impl FnMut(Turn)) {
+        let mut permits = match zone.settings.mode {
+            Mode::Paused => 0,
+            Mode::Open => u64::MAX,
+            Mode::Auto | Mode::Closed => zone.window.permits(now, zone.caps()).saturating_sub(self.in_flight),
+        };
+        let guard = pin();
+        while permits > 0
+            && let Some(seq) = self.parked.first()
+        {
+            let allowed = now.plus_ms(LOOKAHEAD_MS);
+            if zone.settings.mode != Mode::Open && zone.view.due(seq, &guard).is_none_or(|due| due > allowed)
+            {
+                return;
+            }
+            let Some(Poll { ticket, token, until }) = self.parked.take(seq) else { return };
+            permits -= 1;
+            self.in_flight += 1;
+            each(Turn { seq, ticket, token, until });
+        }
+    }
+
+    /// When something happens next for those who are parked: a permit frees, or the first is held no longer.
+    pub(crate) fn wake_at(&self, zone: &ZoneState, now: LogTime) -> Option<LogTime> {
+        let expiry = self.parked.next_expiry()?;
+        let frees = Releases::new(&zone.window, zone.caps(), now).next(&zone.window);
+        // A permit free right now waits for the first parked one's turn, which the next tick looks at.
+        let frees = if frees <= now { now.plus_ms(TICK_MS) } else { frees };
+        Some(expiry.min(frees))
+    }
+
+    /// One tick: looks at silences, publishes who is due and what waits are estimated, and says when
+    /// it wants the next. Appends what is to be proposed.
+    pub(crate) fn tick(
+        &mut self,
+        id: ZoneId,
+        zone: &ZoneState,
+        floor: LogTime,
+        now: LogTime,
+        out: &mut Vec<Command>,
+    ) {
+        let silence =
+            Silence { presence_ms: zone.settings.presence_ms(), abandon_ms: zone.settings.abandon_ms, floor };
+        self.look(id, zone, silence, now, out);
+        self.publish_frontier(zone, silence, now);
+        if now.since_ms(self.forecast_at) >= FORECAST_MS {
+            self.publish_eta(zone, now);
+        }
+        if zone.wants_sweep(now) {
+            out.push(Command::Sweep { zone: id });
+        }
+        let waiting = zone.waiters.live_total() > 0 || !self.parked.is_empty();
+        self.tick_at = match (waiting, zone.remembers()) {
+            (true, _) => Some(now.plus_ms(TICK_MS)),
+            (false, true) => Some(now.plus_ms(SWEEP_MS)),
+            (false, false) => None,
+        };
+    }
+
+    /// Statistics in O(1): everything is counted as it happens, or by the census.
+    pub(crate) fn stats(&self, zone: &ZoneState, now: LogTime) -> Stats {
+        let caps = zone.caps();
+        let waiting = zone.waiters.live_total();
+        let at_once =
+            waiting == 0 && zone.settings.mode == Mode::Auto && zone.window.free(now, caps.window) > 0;
+        let eta = zone.view.eta(waiting, now, &pin()).wire_ms();
+        Stats {
+            waiting,
+            present: self.watch.present().min(waiting),
+            admitted_60s: zone.window.count(now, caps.window.span_ms),
+            admitted_6s: zone.window.count(now, caps.slice.span_ms),
+            limit: u64::from(zone.settings.limit),
+            joined_total: zone.totals.joined,
+            admitted_total: zone.window.total(),
+            abandoned_total: zone.totals.abandoned,
+            left_total: zone.totals.left,
+            eta_ms: if at_once || zone.settings.mode == Mode::Open { 0 } else { eta },
+        }
+    }
+
+    fn look(&mut self, id: ZoneId, zone: &ZoneState, silence: Silence, now: LogTime, out: &mut Vec<Command>) {
+        let survival = &mut self.survival;
+        self.watch.tick(
+            &zone.waiters,
+            silence,
+            now,
+            |block, slots| out.push(Command::Evict { zone: id, block, slots }),
+            |seen| survival.exposed(age_ms(&zone.waiters, seen.block, now), seen.live, seen.span_ms),
+        );
+        if now.since_ms(self.fade_at) >= FADE_MS {
+            self.fade_at = now;
+            self.survival.fade();
+        }
+    }
+
+    fn publish_frontier(&mut self, zone: &ZoneState, silence: Silence, now: LogTime) {
+        self.joined_since_walk = false;
+        let frontier = match zone.settings.mode {
+            Mode::Paused => Frontier::default(),
+            Mode::Open => Frontier::everybody(),
+            Mode::Auto | Mode::Closed => {
+                let releases = Releases::new(&zone.window, zone.caps(), now);
+                let horizon_ms = u64::from(zone.settings.poll_ms);
+                match self.walk.go(&zone.waiters, &zone.window, releases, silence, (now, horizon_ms)) {
+                    Found::Frontier(frontier) => frontier,
+                    Found::SilentSoFar => return,
+                }
+            }
+        };
+        zone.view.publish_frontier(frontier);
+    }
+
+    fn publish_eta(&mut self, zone: &ZoneState, now: LogTime) {
+        self.forecast_at = now;
+        self.queue_since = match zone.waiters.live_total() {
+            0 => None,
+            _ => self.queue_since.or(Some(now)),
+        };
+        let table = match zone.settings.mode {
+            Mode::Paused => EtaTable::unknown(),
+            Mode::Open => EtaTable::build(now, 1, |_| 0),
+            Mode::Auto | Mode::Closed => self.forecast(zone, now),
+        };
+        zone.view.publish_eta(table);
+    }
+
+    fn forecast(&mut self, zone: &ZoneState, now: LogTime) -> EtaTable {
+        let caps = zone.caps();
+        let queued_ms = self.queue_since.map_or(0, |since| now.since_ms(since));
+        let used_share = match queued_ms >= caps.window.span_ms {
+            true => zone.window.count(now, caps.window.span_ms) as f64 / caps.window.count as f64,
+            false => 1.0,
+        };
+        let capacity = Capacity::plan(&zone.window, caps, now, used_share);
+        self.survival.refresh();
+        let reserve = Cohort { live: caps.window.count * TABLE_WINDOWS, age_ms: u64::MAX / 4 };
+        let cohorts = cohorts(self.watch.blocks(), &zone.waiters, now).chain([reserve]);
+        forecast::table(now, &capacity, &self.survival, cohorts)
+    }
+}
+
+/// Milliseconds since the middle of a block joined.
+fn age_ms(waiters: &Waiters, block: u64, now: LogTime) -> u64 {
+    waiters.joined(block).map_or(0, |(first, last)| now.since_ms(LogTime(first.0.midpoint(last.0))))
+}
+
+/// Neighbouring blocks taken together, so that a table costs the same for any number of waiters.
+fn cohorts(
+    blocks: impl Iterator<Item = u64>,
+    waiters: &Waiters,
+    now: LogTime,
+) -> impl Iterator<Item = Cohort> {
+    let enough = waiters.live_total() / COHORTS;
+    let mut blocks = blocks.peekable();
+    std::iter::from_fn(move || {
+        let first = *blocks.peek()?;
+        let mut cohort = Cohort { live: 0, age_ms: age_ms(waiters, first, now) };
+        while cohort.live <= enough
+            && let Some(block) = blocks.next()
+        {
+            cohort.live += u64::from(waiters.block_count_live(block));
+        }
+        Some(cohort)
+    })
+}
+
+/// A token's place in the queue, if it has one.
+pub(crate) fn seq_of(token: &Token) -> Option<Seq> {
+    match token.place {
+        Place::Queue(seq) => Some(seq),
+        Place::Direct { .. } => None,
+    }
+}

@@ -1,0 +1,405 @@
+//! A shard's owner: the one thread that changes it.
+//!
+//! ```text
+//!  submit, join, ask ──▶ pending ──▶ sequencer ──▶ committed ──▶ Shard::apply ──▶ outcomes ──▶ replies
+//!                          ▲                                                         │
+//!  ticks: desk ────────────┘ admissions, evictions, sweeps                           └─▶ desks
+//!
+//!  desk    the owner's side of a zone       walk     who is due: the frontier
+//!  parked  polls held for a permit          watch    who is present, who is silent
+//! ```
+//! [`Owner::turn`] is called once a turn of the worker's loop and does all of it in order. What is proposed
+//! here is only asked for; what happens is what [`Shard::apply`](crate::shard) makes of the log.
+
+mod desk;
+mod outcome;
+mod parked;
+mod walk;
+mod watch;
+
+use crate::command::Command;
+use crate::directory::Directory;
+use crate::error::Refusal;
+use crate::id::{GroupId, RequestHash, Ticket, UserHash, ZoneId};
+use crate::limit::{BATCH_COMMANDS_MAX, PARK_MS_MAX, PARKED_MAX, PENDING_COMMANDS_MAX, TICK_MS};
+use crate::reply::{Reply, Standing, Stats};
+use crate::sequencer::Sequencer;
+use crate::shard::Shard;
+use crate::snapshot::{SnapshotError, cut::ShardCut, hash};
+use crate::structure::pin;
+use crate::time::{LogTime, MonoMs};
+use crate::token::Token;
+use crate::zone::view::{Look, Seen};
+use desk::{Desk, seq_of};
+use outcome::Origin;
+use parked::Poll;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// Zones whose tick one turn takes: with thousands of zones, ticks spread over the turns between.
+const TICKS_A_TURN: usize = 32;
+/// A tick later than this is our pause, not the waiters' silence.
+const LATE_MS: u64 = 1_000;
+/// What the caller is advised to wait when too much is pending.
+const BUSY_RETRY_MS: u32 = 100;
+
+/// The owner of one shard.
+///
+/// ```
+/// use sluice_engine::{command::Command, id::Ticket, node, reply::Reply, sequencer::Local, time::MonoMs};
+/// use sluice_engine::zone::settings::{ZoneName, ZonePatch};
+/// let (directory, mut owners) =
+///     node::open(node::Options::new([7; 16]), vec![], |_, applied| Box::new(Local::new(applied)), MonoMs(0)).unwrap();
+/// let name = ZoneName::parse(b"shop").unwrap();
+/// let owner = &mut owners[usize::from(directory.group_of(b"shop").0)];
+/// let patch = Box::new(ZonePatch { limit: Some(60), ..ZonePatch::default() });
+/// owner.submit(Command::ZoneSet { name, patch }, Ticket(1)).unwrap();
+/// owner.turn(MonoMs(1));
+/// owner.join(directory.zone(b"shop").unwrap(), None, None, Ticket(2)).unwrap();
+/// owner.turn(MonoMs(2));
+/// let mut replies = vec![];
+/// owner.drain_replies(&mut replies);
+/// assert_eq!(replies[0], (Ticket(1), Reply::ZoneSet { created: true }));
+/// assert!(matches!(replies[1].1, Reply::Place { .. }));
+/// ```
+pub struct Owner {
+    shard: Shard,
+    directory: Arc<Directory>,
+    memory_max: u64,
+    sequencer: Box<dyn Sequencer>,
+    desks: BTreeMap<u64, Desk>,
+    /// Moments at which a desk wants attention; one entry a desk.
+    timers: BTreeSet<(LogTime, u64)>,
+    pending: Vec<Command>,
+    origins: Vec<Origin>,
+    proposed: VecDeque<Vec<Origin>>,
+    /// Zones whose parked polls want a look at the end of the turn.
+    touched: Vec<u64>,
+    replies: Vec<(Ticket, Reply)>,
+    parked: usize,
+    now: LogTime,
+    offset_ms: u64,
+    floor: LogTime,
+    bytes: u64,
+}
+
+impl Owner {
+    pub(crate) fn new(
+        shard: Shard,
+        directory: Arc<Directory>,
+        memory_max: u64,
+        sequencer: Box<dyn Sequencer>,
+        mono: MonoMs,
+    ) -> Owner {
+        let now = shard.stamp;
+        let desks = shard.zones.iter().map(|(ordinal, zone)| (*ordinal, Desk::restored(zone, now))).collect();
+        let mut owner = Owner {
+            offset_ms: now.0.wrapping_sub(mono.0),
+            shard,
+            directory,
+            memory_max,
+            sequencer,
+            desks,
+            timers: BTreeSet::new(),
+            pending: Vec::new(),
+            origins: Vec::new(),
+            proposed: VecDeque::new(),
+            touched: Vec::new(),
+            replies: Vec::new(),
+            parked: 0,
+            now,
+            floor: now,
+            bytes: 0,
+        };
+        owner.shard.view.set_offset_ms(owner.offset_ms);
+        let ordinals: Vec<u64> = owner.desks.keys().copied().collect();
+        ordinals.into_iter().for_each(|ordinal| owner.schedule(ordinal, None));
+        owner
+    }
+
+    /// The group whose shard this is.
+    #[must_use]
+    pub fn group(&self) -> GroupId {
+        self.shard.group
+    }
+
+    /// A command that a client asked for; the reply comes after [`Owner::turn`], under `ticket`.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`] when too much is pending, [`Refusal::Full`] for a new zone past the memory bound.
+    pub fn submit(&mut self, command: Command, ticket: Ticket) -> Result<(), Refusal> {
+        if matches!(command, Command::ZoneSet { .. }) {
+            self.check_memory()?;
+        }
+        self.push(command, Origin::Client(ticket))
+    }
+
+    /// A join. The reply is a place, or a refusal.
+    ///
+    /// # Errors
+    /// [`Refusal::Full`] past the memory bound, [`Refusal::Busy`] when too much is pending.
+    pub fn join(
+        &mut self,
+        zone: ZoneId,
+        user: Option<UserHash>,
+        request: Option<RequestHash>,
+        ticket: Ticket,
+    ) -> Result<(), Refusal> {
+        self.check_memory()?;
+        let nobody_ahead = self.desks.get(&zone.ordinal).is_some_and(Desk::nobody_ahead);
+        self.push(Command::Join { zone, user, request, nobody_ahead }, Origin::Client(ticket))
+    }
+
+    /// A poll whose turn may have come. `None`: the reply comes under `ticket`, after this turn or, when the
+    /// poll is parked, within [`PARK_MS_MAX`].
+    pub fn ask(&mut self, token: Token, ticket: Ticket, now: MonoMs) -> Option<Reply> {
+        let now = self.log_time(now);
+        let gone = Some(Reply::Refused(Refusal::Gone));
+        let Some(zone) = self.shard.zones.get(&token.zone.ordinal) else { return gone };
+        let guard = pin();
+        match zone.view.see(token.place, Look::Poll, now, &guard) {
+            Ok(Seen::Standing(standing)) => return Some(Reply::Place { token, standing }),
+            Err(refusal) => return Some(Reply::Refused(refusal)),
+            Ok(Seen::Turn) => {}
+        }
+        let Some(seq) = seq_of(&token) else { return gone };
+        if !zone.is_live(seq) {
+            return gone;
+        }
+        if self.parked >= PARKED_MAX {
+            return Some(self.not_yet(token, now));
+        }
+        let poll = Poll { ticket, token, until: now.plus_ms(PARK_MS_MAX) };
+        let replaced = self.desks.entry(token.zone.ordinal).or_default().parked.insert(seq, poll);
+        self.parked += 1;
+        self.touched.push(token.zone.ordinal);
+        if let Some(earlier) = replaced {
+            self.answer_unparked(earlier, now);
+        }
+        None
+    }
+
+    /// Takes a parked poll back: its asker is gone, or waits for something else. The answer to give
+    /// now; `None` where it was not parked (then its reply is on the way, or was given).
+    pub fn unpark(&mut self, zone: ZoneId, ticket: Ticket, now: MonoMs) -> Option<Reply> {
+        let now = self.log_time(now);
+        let poll = self.desks.get_mut(&zone.ordinal)?.parked.take_ticket(ticket)?;
+        self.parked -= 1;
+        Some(self.not_yet(poll.token, now))
+    }
+
+    /// Statistics of a zone.
+    ///
+    /// # Errors
+    /// [`Refusal::NoZone`].
+    pub fn stats(&self, zone: ZoneId, now: MonoMs) -> Result<Stats, Refusal> {
+        let state = self.shard.zones.get(&zone.ordinal).ok_or(Refusal::NoZone)?;
+        let desk = self.desks.get(&zone.ordinal).ok_or(Refusal::NoZone)?;
+        Ok(desk.stats(state, self.log_time(now)))
+    }
+
+    /// One turn: ticks what is due, proposes what is pending, applies what was committed.
+    pub fn turn(&mut self, now: MonoMs) {
+        self.now = self.log_time(now);
+        self.run_timers();
+        self.hand_out_turns();
+        // Outcomes may make new turns, whose admissions are proposed at once rather than a turn later.
+        while self.propose() | self.apply_committed() {
+            self.hand_out_turns();
+        }
+        self.shard.view.set_memory_bytes(self.bytes + self.shard.requests.bytes());
+    }
+
+    /// When [`Owner::turn`] wants to be called even if nothing arrives.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<MonoMs> {
+        self.timers.first().map(|(at, _)| MonoMs(at.0.wrapping_sub(self.offset_ms)))
+    }
+
+    /// Appends the replies made since the last call.
+    pub fn drain_replies(&mut self, out: &mut Vec<(Ticket, Reply)>) {
+        out.append(&mut self.replies);
+    }
+
+    /// A hash of the replicated state: equal states, equal hashes. Takes as long as a snapshot.
+    #[must_use]
+    pub fn state_hash(&self) -> u64 {
+        hash::state_hash(&self.shard)
+    }
+
+    /// Index of the last batch applied.
+    #[must_use]
+    pub fn applied(&self) -> u64 {
+        self.shard.index
+    }
+
+    /// Begins a snapshot of the state at this index.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Running`].
+    pub fn begin_snapshot(&mut self) -> Result<(), SnapshotError> {
+        if self.shard.cut.is_some() {
+            return Err(SnapshotError::Running);
+        }
+        self.shard.cut = Some(ShardCut::begin(&mut self.shard));
+        Ok(())
+    }
+
+    /// The next bytes of the snapshot under way, at most about 64 KiB more than was copied meanwhile.
+    /// `None`: it is whole, or none is under way.
+    pub fn snapshot_slice(&mut self) -> Option<Vec<u8>> {
+        let mut cut = self.shard.cut.take()?;
+        let slice = cut.slice(&mut self.shard);
+        if slice.is_some() {
+            self.shard.cut = Some(cut);
+        }
+        slice
+    }
+
+    fn log_time(&self, mono: MonoMs) -> LogTime {
+        LogTime(mono.0.wrapping_add(self.offset_ms)).max(self.shard.stamp)
+    }
+
+    fn check_memory(&self) -> Result<(), Refusal> {
+        if self.directory.memory_used() >= self.memory_max { Err(Refusal::Full) } else { Ok(()) }
+    }
+
+    fn push(&mut self, command: Command, origin: Origin) -> Result<(), Refusal> {
+        if self.pending.len() >= PENDING_COMMANDS_MAX {
+            return Err(Refusal::Busy { retry_ms: BUSY_RETRY_MS });
+        }
+        self.pending.push(command);
+        self.origins.push(origin);
+        Ok(())
+    }
+
+    /// Proposes everything pending; true where something was.
+    fn propose(&mut self) -> bool {
+        let any = !self.pending.is_empty();
+        while !self.pending.is_empty() {
+            let rest = self.pending.split_off(self.pending.len().min(BATCH_COMMANDS_MAX));
+            let commands = std::mem::replace(&mut self.pending, rest);
+            let rest = self.origins.split_off(commands.len());
+            let origins = std::mem::replace(&mut self.origins, rest);
+            match self.sequencer.propose(commands, self.now) {
+                Ok(_) => self.proposed.push_back(origins),
+                Err(refusal) => origins.into_iter().for_each(|origin| self.refuse(origin, refusal)),
+            }
+        }
+        any
+    }
+
+    /// Applies everything committed; true where something was.
+    fn apply_committed(&mut self) -> bool {
+        let mut any = false;
+        let mut outcomes = Vec::new();
+        while let Some(batch) = self.sequencer.committed() {
+            any = true;
+            let own = batch.proposal.is_some();
+            self.now = self.now.max(batch.stamp);
+            self.shard.apply(batch, &mut outcomes);
+            let origins = if own { self.proposed.pop_front() } else { None };
+            let origins = origins.into_iter().flatten().map(Some).chain(std::iter::repeat(None));
+            outcomes.drain(..).zip(origins).for_each(|(outcome, origin)| self.settle(outcome, origin));
+        }
+        any
+    }
+
+    fn run_timers(&mut self) {
+        if let Some((due, _)) = self.timers.first()
+            && self.now.since_ms(*due) > LATE_MS
+        {
+            self.floor = self.now;
+        }
+        for _ in 0..TICKS_A_TURN {
+            let Some((due, ordinal)) = self.timers.first().copied() else { return };
+            if due > self.now {
+                return;
+            }
+            self.tick(ordinal);
+        }
+    }
+
+    /// Gives a desk the attention that it is due.
+    fn tick(&mut self, ordinal: u64) {
+        self.unschedule(ordinal);
+        let (Some(zone), Some(desk)) = (self.shard.zones.get(&ordinal), self.desks.get_mut(&ordinal)) else {
+            return;
+        };
+        while let Some(poll) = desk.parked.take_expired(self.now) {
+            self.parked -= 1;
+            self.replies.push((poll.ticket, not_yet(zone, poll.token, self.now)));
+        }
+        if desk.tick_at.is_some_and(|at| at <= self.now) {
+            let before = self.pending.len();
+            desk.tick(zone.view.id(), zone, self.floor, self.now, &mut self.pending);
+            self.origins.extend(std::iter::repeat_n(Origin::Own, self.pending.len() - before));
+            let bytes = zone.bytes();
+            self.bytes = self.bytes - desk.bytes + bytes;
+            desk.bytes = bytes;
+        }
+        self.touched.push(ordinal);
+    }
+
+    /// Proposes the turns of zones that were touched, and schedules what comes next for them.
+    fn hand_out_turns(&mut self) {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        for ordinal in touched.drain(..) {
+            let (Some(zone), Some(desk)) = (self.shard.zones.get(&ordinal), self.desks.get_mut(&ordinal))
+            else {
+                continue;
+            };
+            let id = zone.view.id();
+            let (pending, origins, parked) = (&mut self.pending, &mut self.origins, &mut self.parked);
+            desk.turns(zone, self.now, |turn| {
+                *parked -= 1;
+                pending.push(Command::Admit { zone: id, seq: turn.seq });
+                origins.push(Origin::Turn(turn));
+            });
+            let wake = desk.wake_at(zone, self.now);
+            self.schedule(ordinal, wake);
+        }
+        self.touched = touched;
+    }
+
+    fn unschedule(&mut self, ordinal: u64) {
+        if let Some(at) = self.desks.get_mut(&ordinal).and_then(|desk| desk.scheduled.take()) {
+            self.timers.remove(&(at, ordinal));
+        }
+    }
+
+    fn schedule(&mut self, ordinal: u64, wake: Option<LogTime>) {
+        self.unschedule(ordinal);
+        let Some(desk) = self.desks.get_mut(&ordinal) else { return };
+        desk.scheduled = desk.tick_at.into_iter().chain(wake).min();
+        if let Some(at) = desk.scheduled {
+            self.timers.insert((at, ordinal));
+        }
+    }
+
+    fn not_yet(&self, token: Token, now: LogTime) -> Reply {
+        match self.shard.zones.get(&token.zone.ordinal) {
+            Some(zone) => not_yet(zone, token, now),
+            None => Reply::Refused(Refusal::Gone),
+        }
+    }
+
+    fn answer_unparked(&mut self, poll: Poll, now: LogTime) {
+        self.parked -= 1;
+        let reply = self.not_yet(poll.token, now);
+        self.replies.push((poll.ticket, reply));
+    }
+}
+
+/// What a poll is told whose turn has not come after all.
+fn not_yet(zone: &crate::zone::state::ZoneState, token: Token, now: LogTime) -> Reply {
+    let waiting = seq_of(&token).and_then(|seq| zone.view.waiting(seq, now, &pin()));
+    match waiting {
+        Some(waiting) => Reply::Place { token, standing: Standing::Waiting(waiting) },
+        None => Reply::Refused(Refusal::Gone),
+    }
+}
+
+const _: () = assert!(TICK_MS < LATE_MS);

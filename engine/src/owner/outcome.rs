@@ -1,0 +1,167 @@
+//! From what came of a command to what its asker is told, and to the desks.
+
+use super::desk::{Turn, seq_of};
+use super::parked::Poll;
+use super::{Owner, not_yet};
+use crate::error::Refusal;
+use crate::id::{Ticket, ZoneId};
+use crate::reply::{Reply, Standing};
+use crate::shard::Outcome;
+use crate::structure::pin;
+use crate::token::{Place, Token};
+use crate::zone::state::Admission;
+use crate::zone::view::{Look, Seen};
+
+/// Who wants to know what comes of a command.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Origin {
+    /// A client.
+    Client(Ticket),
+    /// A poll whose turn had come.
+    Turn(Turn),
+    /// Nobody: the owner's own housekeeping.
+    Own,
+}
+
+impl Owner {
+    /// Tells desks and asker what came of one command.
+    pub(super) fn settle(&mut self, outcome: Outcome, origin: Option<Origin>) {
+        let reply = self.note(outcome);
+        match origin {
+            Some(Origin::Client(ticket)) => self.replies.push((ticket, reply)),
+            Some(Origin::Turn(turn)) => self.settle_turn(turn, outcome),
+            Some(Origin::Own) | None => {}
+        }
+    }
+
+    /// The batch was not committed.
+    pub(super) fn refuse(&mut self, origin: Origin, refusal: Refusal) {
+        match origin {
+            Origin::Client(ticket) => self.replies.push((ticket, Reply::Refused(refusal))),
+            Origin::Turn(turn) => {
+                self.landed(turn.token.zone);
+                let reply = self.not_yet(turn.token, self.now);
+                self.replies.push((turn.ticket, reply));
+            }
+            Origin::Own => {}
+        }
+    }
+
+    /// Keeps the desks in step with the state; returns the reply for a client.
+    fn note(&mut self, outcome: Outcome) -> Reply {
+        let now = self.now;
+        match outcome {
+            Outcome::ZoneSet { zone, created } => {
+                self.desks.entry(zone.ordinal).or_default().settings_changed(now);
+                self.touched.push(zone.ordinal);
+                Reply::ZoneSet { created }
+            }
+            Outcome::ZoneDeleted(zone) => {
+                zone.into_iter().for_each(|zone| self.close_desk(zone));
+                Reply::ZoneDeleted(zone.is_some())
+            }
+            Outcome::Joined { zone, place } => self.joined(zone, place),
+            Outcome::Left { zone, seq, removed } => {
+                let state = self.shard.zones.get(&zone.ordinal);
+                if let (true, Some(state), Some(desk)) = (removed, state, self.desks.get_mut(&zone.ordinal)) {
+                    desk.left(seq, state, now);
+                }
+                Reply::Left(removed)
+            }
+            Outcome::Admitted { zone, seq, admission } => {
+                if let (Admission::Now, Some(desk)) = (admission, self.desks.get_mut(&zone.ordinal)) {
+                    desk.admitted(seq);
+                }
+                Reply::Refused(Refusal::Gone)
+            }
+            Outcome::Evicted { zone, block, removed } => {
+                let count: u32 = removed.iter().map(|word| word.count_ones()).sum();
+                let state = self.shard.zones.get(&zone.ordinal);
+                if let (Some(state), Some(desk)) = (state, self.desks.get_mut(&zone.ordinal)) {
+                    desk.evicted(block, u64::from(count), state, now);
+                }
+                Reply::KeyChanged
+            }
+            Outcome::Swept | Outcome::KeyChanged => Reply::KeyChanged,
+            Outcome::Refused(refusal) => Reply::Refused(refusal),
+        }
+    }
+
+    fn joined(&mut self, zone: ZoneId, place: Place) -> Reply {
+        let token = Token { zone, key: self.shard.keys.active(), place };
+        let (Some(state), Some(desk)) =
+            (self.shard.zones.get(&zone.ordinal), self.desks.get_mut(&zone.ordinal))
+        else {
+            return Reply::Refused(Refusal::NoZone);
+        };
+        if let Place::Queue(seq) = place
+            && state.is_live(seq)
+            && desk.joined(seq, state, self.now)
+        {
+            desk.tick_at = Some(self.now);
+            self.tick(zone.ordinal);
+        }
+        self.standing(token)
+    }
+
+    /// Where a token stands, which also counts as a poll.
+    fn standing(&self, token: Token) -> Reply {
+        let Some(state) = self.shard.zones.get(&token.zone.ordinal) else {
+            return Reply::Refused(Refusal::Gone);
+        };
+        match state.view.see(token.place, Look::Poll, self.now, &pin()) {
+            Ok(Seen::Standing(standing)) => Reply::Place { token, standing },
+            Ok(Seen::Turn) => not_yet(state, token, self.now),
+            Err(refusal) => Reply::Refused(refusal),
+        }
+    }
+
+    fn settle_turn(&mut self, turn: Turn, outcome: Outcome) {
+        self.landed(turn.token.zone);
+        let admission = match outcome {
+            Outcome::Admitted { admission, .. } => admission,
+            _ => Admission::Gone,
+        };
+        match admission {
+            Admission::Now => self.tell(turn, Standing::Admitted(self.shard.stamp)),
+            Admission::Before(at) => self.tell(turn, Standing::Admitted(at)),
+            Admission::Gone => self.replies.push((turn.ticket, Reply::Refused(Refusal::Gone))),
+            Admission::NotYet => self.park_again(turn),
+        }
+    }
+
+    fn tell(&mut self, turn: Turn, standing: Standing) {
+        self.replies.push((turn.ticket, Reply::Place { token: turn.token, standing }));
+    }
+
+    /// The permit was gone when the batch was applied: the poll waits on for what is left of its time.
+    fn park_again(&mut self, turn: Turn) {
+        let ordinal = turn.token.zone.ordinal;
+        let (Some(seq), Some(desk)) = (seq_of(&turn.token), self.desks.get_mut(&ordinal)) else { return };
+        let poll = Poll { ticket: turn.ticket, token: turn.token, until: turn.until };
+        let replaced = desk.parked.insert(seq, poll);
+        self.parked += 1;
+        if let Some(other) = replaced {
+            self.answer_unparked(other, self.now);
+        }
+    }
+
+    /// A proposed admission is decided.
+    fn landed(&mut self, zone: ZoneId) {
+        if let Some(desk) = self.desks.get_mut(&zone.ordinal) {
+            assert!(desk.in_flight > 0, "more admissions were decided than proposed");
+            desk.in_flight -= 1;
+            self.touched.push(zone.ordinal);
+        }
+    }
+
+    fn close_desk(&mut self, zone: ZoneId) {
+        self.unschedule(zone.ordinal);
+        let Some(mut desk) = self.desks.remove(&zone.ordinal) else { return };
+        self.bytes -= desk.bytes;
+        while let Some(poll) = desk.parked.first().and_then(|seq| desk.parked.take(seq)) {
+            self.parked -= 1;
+            self.replies.push((poll.ticket, Reply::Refused(Refusal::Gone)));
+        }
+    }
+}
