@@ -1,11 +1,36 @@
-//! The engine.
+//! # sluice-engine: waiting rooms as a deterministic state machine that any thread may read
+//!
+//! ```text
+//!   any thread                                the shard's owner thread
+//!  ┌───────────────────────────┐             ┌────────────────────────────────────────────────┐
+//!  │ directory: token → answer │             │ owner: pending commands, ticks, parked polls   │
+//!  │   MAC, place, last poll,  │  Turn: ask  │    │ propose              ▲ replies            │
+//!  │   position, ETA           │────────────▶│    ▼                      │                    │
+//!  │          reads            │             │ sequencer ──committed──▶ shard::apply ─▶ zones │
+//!  └──────────┬────────────────┘             └──────────────────────────────┬─────────────────┘
+//!             └───────────── structure: lock-free, one writer ◀─────────────┘ writes
+//! ```
+//!
+//! Reading order: [`command`] and [`reply`] (what goes in and out), [`zone`] (the rules), `shard` (the state
+//! machine), [`owner`] (what is proposed and when), [`directory`] (the poll), [`structure`] (how ranks
+//! are kept), [`snapshot`]. [`node::open`] puts them together; [`limit`] has every bound.
+//!
+//! The engine may not know sockets, bytes on the wire, async, the wall clock, randomness, files or raft: time
+//! is passed in, secrets are passed in, and the same log gives the same state everywhere.
+
 pub mod command;
+pub mod directory;
 pub mod error;
 pub mod id;
 pub mod keyring;
 pub mod limit;
+pub mod node;
+pub mod owner;
 pub mod reply;
 pub mod sequencer;
+pub(crate) mod shard;
+pub mod slot;
+pub mod snapshot;
 pub mod structure;
 mod sync;
 pub mod time;

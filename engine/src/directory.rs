@@ -1,0 +1,180 @@
+//! All groups of a node, for any thread: names to zones, tokens to answers.
+//!
+//! [`Directory::poll`] is the hot path of the product. In order: decode the token (it names its group),
+//! check its MAC, find the zone by id, compare the name, look the place up, store the last poll, and
+//! either answer or say that the owner decides.
+
+use crate::error::Refusal;
+use crate::id::{GroupId, RequestHash, UserHash, ZoneId};
+use crate::keyring::Keyring;
+use crate::reply::Standing;
+use crate::shard::view::ShardView;
+use crate::slot;
+use crate::structure::{Guard, pin};
+use crate::time::{LogTime, MonoMs};
+use crate::token::{Token, TokenText, UnverifiedToken};
+use crate::zone::settings::{ZoneName, ZoneSettings};
+use crate::zone::view::{Look, Seen, ZoneView};
+use dashmap::DashMap;
+use std::sync::Arc;
+
+/// Names of the zones of all groups. Its reads take a lock, so polls do not go through it.
+pub(crate) type Names = DashMap<ZoneName, Arc<ZoneView>>;
+
+/// The readable half of a node's shards.
+pub struct Directory {
+    views: Vec<Arc<ShardView>>,
+    names: Arc<Names>,
+}
+
+/// What a poll learned.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Polled {
+    /// The answer.
+    Standing(Standing),
+    /// The turn may have come: ask the owner of this token's group.
+    Turn(Token),
+}
+
+impl Directory {
+    pub(crate) fn new(views: Vec<Arc<ShardView>>, names: Arc<Names>) -> Directory {
+        Directory { views, names }
+    }
+
+    /// How many groups there are.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.views.len()
+    }
+
+    /// The group of a zone's name.
+    #[must_use]
+    pub fn group_of(&self, name: &[u8]) -> GroupId {
+        slot::group_of(name, self.views.len() as u16)
+    }
+
+    /// The id of a zone, by name.
+    #[must_use]
+    pub fn zone(&self, name: &[u8]) -> Option<ZoneId> {
+        self.with_zone(name, ZoneView::id)
+    }
+
+    /// The settings of a zone, by name.
+    #[must_use]
+    pub fn settings(&self, name: &[u8]) -> Option<Arc<ZoneSettings>> {
+        self.with_zone(name, |view| Arc::clone(view.settings(&pin())))
+    }
+
+    /// The names of all zones, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<ZoneName> {
+        let mut names: Vec<ZoneName> = self.names.iter().map(|entry| entry.key().clone()).collect();
+        names.sort();
+        names
+    }
+
+    /// A guard to poll under. Pinning costs about 10 ns: pin once for a batch, and let go before sleeping.
+    #[must_use]
+    pub fn pin() -> Guard {
+        pin()
+    }
+
+    /// A poll: answers it, and notes that the waiter is present.
+    ///
+    /// # Errors
+    /// [`Refusal::NoZone`], [`Refusal::BadToken`], [`Refusal::Gone`].
+    pub fn poll(&self, guard: &Guard, zone: &[u8], token: &[u8], now: MonoMs) -> Result<Polled, Refusal> {
+        let (token, view, now) = self.resolve(guard, zone, token, now)?;
+        match view.see(token.place, Look::Poll, now, guard)? {
+            Seen::Standing(standing) => Ok(Polled::Standing(standing)),
+            Seen::Turn => Ok(Polled::Turn(token)),
+        }
+    }
+
+    /// Where a token stands, without counting as a poll: nobody is admitted by it.
+    ///
+    /// # Errors
+    /// As [`Directory::poll`].
+    pub fn peek(&self, guard: &Guard, zone: &[u8], token: &[u8], now: MonoMs) -> Result<Standing, Refusal> {
+        let (token, view, now) = self.resolve(guard, zone, token, now)?;
+        match view.see(token.place, Look::Peek, now, guard)? {
+            Seen::Standing(standing) => Ok(standing),
+            Seen::Turn => {
+                let crate::token::Place::Queue(seq) = token.place else { return Err(Refusal::Gone) };
+                view.waiting(seq, now, guard).map(Standing::Waiting).ok_or(Refusal::Gone)
+            }
+        }
+    }
+
+    /// Checks that a token is one of this zone.
+    ///
+    /// # Errors
+    /// [`Refusal::NoZone`], [`Refusal::BadToken`], [`Refusal::Gone`] where the zone was made anew.
+    pub fn verify(&self, zone: &[u8], token: &[u8]) -> Result<Token, Refusal> {
+        let guard = pin();
+        self.resolve(&guard, zone, token, MonoMs(0)).map(|(token, ..)| token)
+    }
+
+    /// The text of a token. Where its key was retired meanwhile, the active key signs.
+    #[must_use]
+    pub fn text(&self, token: &Token) -> Option<TokenText> {
+        let guard = pin();
+        let keys = self.views.get(usize::from(token.zone.group.0))?.keys(&guard);
+        token.text(keys).or_else(|| Token { key: keys.active(), ..*token }.text(keys))
+    }
+
+    /// The hash under which a user id of this zone is kept.
+    #[must_use]
+    pub fn user_hash(&self, zone: &str, user: &[u8]) -> UserHash {
+        self.with_keys(zone, |keys| keys.user(zone, user))
+    }
+
+    /// The hash under which a request id of this zone is remembered.
+    #[must_use]
+    pub fn request_hash(&self, zone: &str, request: &[u8]) -> RequestHash {
+        self.with_keys(zone, |keys| keys.request(zone, request))
+    }
+
+    /// Log time of a group.
+    #[must_use]
+    pub fn now(&self, group: GroupId, mono: MonoMs) -> LogTime {
+        self.views.get(usize::from(group.0)).map_or(LogTime::default(), |view| view.now(mono))
+    }
+
+    /// Bytes of all shards' state.
+    #[must_use]
+    pub fn memory_used(&self) -> u64 {
+        self.views.iter().map(|view| view.memory_bytes()).sum()
+    }
+
+    fn resolve<'g>(
+        &'g self,
+        guard: &'g Guard,
+        zone: &[u8],
+        text: &[u8],
+        now: MonoMs,
+    ) -> Result<(Token, &'g ZoneView, LogTime), Refusal> {
+        let refuse = || if self.zone(zone).is_some() { Refusal::BadToken } else { Refusal::NoZone };
+        let unverified = UnverifiedToken::decode(text).ok_or_else(refuse)?;
+        let shard = self.views.get(usize::from(unverified.group().0)).ok_or_else(refuse)?;
+        let token = unverified.verify(shard.keys(guard)).ok_or_else(refuse)?;
+        let Some(view) = shard.zones.get(token.zone.ordinal, guard) else {
+            // Its zone was deleted; if there is one of that name now, it is another.
+            return Err(if self.zone(zone).is_some() { Refusal::Gone } else { Refusal::NoZone });
+        };
+        if view.name().as_str().as_bytes() != zone {
+            return Err(refuse());
+        }
+        Ok((token, view, shard.now(now)))
+    }
+
+    fn with_zone<T>(&self, name: &[u8], read: impl FnOnce(&ZoneView) -> T) -> Option<T> {
+        let name = std::str::from_utf8(name).ok()?;
+        self.names.get(name).map(|entry| read(entry.value()))
+    }
+
+    fn with_keys<T>(&self, zone: &str, read: impl FnOnce(&Keyring) -> T) -> T {
+        let group = self.group_of(zone.as_bytes());
+        read(self.views[usize::from(group.0)].keys(&pin()))
+    }
+}

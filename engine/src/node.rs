@@ -1,0 +1,65 @@
+//! All shards of a node, opened together.
+
+use crate::directory::{Directory, Names};
+use crate::id::{GroupId, KeyGen};
+use crate::keyring::Keyring;
+use crate::owner::Owner;
+use crate::sequencer::Sequencer;
+use crate::shard::Shard;
+use crate::snapshot::SnapshotError;
+use crate::snapshot::restore::restore;
+use crate::time::{LogTime, MonoMs};
+use std::sync::Arc;
+
+/// How a node's engine is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Groups, and so shards. Fixed for the life of the data.
+    pub groups: u16,
+    /// Bytes that the shards' state may take; past it joins and new zones are refused.
+    pub memory_max: u64,
+    /// The first token key, drawn at random outside; used only by shards that start empty.
+    pub secret: [u8; 16],
+    /// Log time at which shards that start empty begin, in ms; 48 bits.
+    pub epoch: LogTime,
+}
+
+impl Options {
+    /// Six groups, no memory bound, log time from 1.
+    #[must_use]
+    pub fn new(secret: [u8; 16]) -> Options {
+        Options { groups: 6, memory_max: u64::MAX, secret, epoch: LogTime(1) }
+    }
+}
+
+/// Opens the shards. `restored` holds the snapshot of each group, by its number; missing ones start empty.
+/// `sequencer` gets the group and the index of the last batch that its shard has applied.
+///
+/// # Errors
+/// [`SnapshotError`] where a snapshot cannot be loaded.
+pub fn open(
+    options: Options,
+    restored: Vec<Option<Vec<u8>>>,
+    mut sequencer: impl FnMut(GroupId, u64) -> Box<dyn Sequencer>,
+    now: MonoMs,
+) -> Result<(Arc<Directory>, Vec<Owner>), SnapshotError> {
+    let names = Arc::new(Names::new());
+    let mut restored = restored.into_iter();
+    let mut shards = Vec::with_capacity(usize::from(options.groups));
+    for group in (0..options.groups).map(GroupId) {
+        shards.push(match restored.next().flatten() {
+            Some(bytes) => restore(&bytes, group, Arc::clone(&names))?,
+            None => {
+                Shard::new(group, Keyring::new(KeyGen(1), options.secret), options.epoch, Arc::clone(&names))
+            }
+        });
+    }
+    let views = shards.iter().map(|shard| Arc::clone(&shard.view)).collect();
+    let directory = Arc::new(Directory::new(views, names));
+    let owners = shards.into_iter().map(|shard| {
+        let sequencer = sequencer(shard.group, shard.index);
+        Owner::new(shard, Arc::clone(&directory), options.memory_max, sequencer, now)
+    });
+    let owners = owners.collect();
+    Ok((directory, owners))
+}

@@ -1,0 +1,153 @@
+//! Short stories of one zone, through the engine's front door.
+
+mod node;
+
+use node::{Node, limit};
+use sluice_engine::command::Command;
+use sluice_engine::error::Refusal;
+use sluice_engine::id::UserHash;
+use sluice_engine::reply::{Reply, Standing};
+use sluice_engine::token::Token;
+use sluice_engine::zone::settings::{Mode, ZonePatch};
+
+fn is_admitted(standing: Standing) -> bool {
+    matches!(standing, Standing::Admitted(_))
+}
+
+/// Joins until somebody has to wait; returns that token.
+fn fill(node: &mut Node) -> Token {
+    loop {
+        let (token, standing) = node.join().unwrap();
+        if !is_admitted(standing) {
+            return token;
+        }
+    }
+}
+
+#[test]
+fn a_burst_up_to_the_limit_makes_no_queue() {
+    let mut node = Node::with_zone(limit(60));
+    for _ in 0..60 {
+        assert!(is_admitted(node.join().unwrap().1));
+    }
+    let (_, standing) = node.join().unwrap();
+    let Standing::Waiting(waiting) = standing else { panic!("the 61st of a minute waits") };
+    assert_eq!(waiting.position, 1);
+    assert_eq!(node.stats().admitted_60s, 60);
+}
+
+#[test]
+fn a_waiter_enters_the_moment_the_window_frees_a_permit() {
+    let mut node = Node::with_zone(limit(10));
+    let token = fill(&mut node);
+    let mut admitted_at = None;
+    while admitted_at.is_none() && node.now < 70_000 {
+        let wait = match node.poll(&token) {
+            (_, Some(Ok(Standing::Admitted(_)))) => {
+                admitted_at = Some(node.now);
+                0
+            }
+            (_, Some(Ok(Standing::Waiting(waiting)))) => u64::from(waiting.poll_ms),
+            (ticket, None) => {
+                let until = node.now + 1_000;
+                while node.now < until && admitted_at.is_none() {
+                    node.run_until(node.now + 1);
+                    if let Some(reply) = node.reply(ticket) {
+                        assert!(
+                            matches!(reply, Reply::Place { standing: Standing::Admitted(_), .. }),
+                            "{reply:?}"
+                        );
+                        admitted_at = Some(node.now);
+                    }
+                }
+                0
+            }
+            (_, Some(Err(refusal))) => panic!("{refusal}"),
+        };
+        node.run_until(node.now + wait);
+    }
+    assert_eq!(admitted_at, Some(60_000));
+}
+
+#[test]
+fn i4_an_admitted_token_gives_the_same_answer_and_uses_no_permit() {
+    let mut node = Node::with_zone(limit(10));
+    let (token, standing) = node.join().unwrap();
+    node.run_until(5_000);
+    assert_eq!(node.poll(&token).1, Some(Ok(standing)));
+    assert_eq!(node.stats().admitted_total, 1);
+    node.run_until(600_001);
+    assert_eq!(node.poll(&token).1, Some(Err(Refusal::Gone)));
+}
+
+#[test]
+fn paused_lets_nobody_in_and_open_everybody() {
+    let mut node = Node::with_zone(limit(10));
+    let token = fill(&mut node);
+    node.set(ZonePatch { mode: Some(Mode::Paused), ..ZonePatch::default() });
+    node.run_until(70_000);
+    let (_, Some(Err(refusal))) = node.poll(&token) else { panic!("silent for 70 s: gone") };
+    assert_eq!(refusal, Refusal::Gone);
+    let (token, standing) = node.join().unwrap();
+    assert!(!is_admitted(standing), "paused");
+    node.set(ZonePatch { mode: Some(Mode::Open), ..ZonePatch::default() });
+    assert!(is_admitted(node.poll(&token).1.unwrap().unwrap()));
+    assert!(is_admitted(node.join().unwrap().1));
+}
+
+#[test]
+fn a_closed_zone_refuses_joins_and_keeps_its_waiters() {
+    let mut node = Node::with_zone(limit(1));
+    let token = fill(&mut node);
+    node.set(ZonePatch { mode: Some(Mode::Closed), ..ZonePatch::default() });
+    assert_eq!(node.join().unwrap_err(), Refusal::Closed);
+    assert!(matches!(node.poll(&token).1, Some(Ok(Standing::Waiting(_)))));
+}
+
+#[test]
+fn one_user_has_one_place() {
+    let mut node = Node::with_zone(limit(1));
+    fill(&mut node);
+    let (first, _) = node.join_as(Some(UserHash(9))).unwrap();
+    let (second, _) = node.join_as(Some(UserHash(9))).unwrap();
+    assert_eq!(first, second);
+    let zone = node.zone();
+    let sluice_engine::token::Place::Queue(seq) = first.place else { panic!("waits") };
+    assert_eq!(node.submit(Command::Leave { zone, seq }), Reply::Left(true));
+    assert_eq!(node.submit(Command::Leave { zone, seq }), Reply::Left(false));
+    let (third, _) = node.join_as(Some(UserHash(9))).unwrap();
+    assert_ne!(first, third);
+}
+
+#[test]
+fn the_silent_are_out_and_told_so() {
+    let mut node = Node::with_zone(limit(1));
+    let token = fill(&mut node);
+    let stayer = node.join().unwrap().0;
+    while node.now < 61_500 {
+        node.poll(&stayer);
+        node.run_until(node.now + 500);
+    }
+    assert_eq!(node.poll(&token).1, Some(Err(Refusal::Gone)));
+    assert_eq!(node.stats().abandoned_total, 1);
+}
+
+#[test]
+fn a_snapshot_restores_the_same_state() {
+    let mut node = Node::with_zone(limit(5));
+    let tokens: Vec<Token> = (0..2_000).map(|n| node.join_as(Some(UserHash(n))).unwrap().0).collect();
+    node.run_until(3_000);
+    node.owner.begin_snapshot().unwrap();
+    let hash = node.owner.state_hash();
+    let mut bytes = Vec::new();
+    while let Some(slice) = node.owner.snapshot_slice() {
+        bytes.extend(slice);
+        // The shard goes on meanwhile; the snapshot stays the state at the cut.
+        node.join().unwrap();
+        node.poll(&tokens[1_000]);
+    }
+    let restored = Node::restored(Some(bytes));
+    assert_eq!(restored.owner.state_hash(), hash);
+    assert_ne!(node.owner.state_hash(), hash);
+    assert_eq!(restored.stats().waiting, 1_995);
+}
