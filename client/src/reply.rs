@@ -50,6 +50,8 @@ pub struct ZoneSettings {
     pub abandon_ms: Option<u64>,
     /// Waiters the zone may hold.
     pub max_waiting: Option<u64>,
+    /// How long an admission is remembered.
+    pub pass_ttl_ms: Option<u64>,
     /// `auto`, `paused`, `open` or `closed`.
     pub mode: Option<String>,
 }
@@ -150,6 +152,7 @@ impl ZoneSettings {
             ("POLL_MS", self.poll_ms),
             ("ABANDON_MS", self.abandon_ms),
             ("MAX_WAITING", self.max_waiting),
+            ("PASS_TTL_MS", self.pass_ttl_ms),
         ];
         let numbers = numbers.into_iter().filter_map(|(name, value)| Some((name, value?.to_string())));
         let mode = self.mode.iter().map(|mode| ("MODE", mode.clone()));
