@@ -16,6 +16,9 @@ const LIMIT: u64 = 1;
 /// A day: nobody polls a million waiters while the next million joins.
 const ABANDON_MS: u64 = 86_400_000;
 
+/// A day: the one admitted each minute is asked about again and must not be gone.
+const PASS_TTL_MS: u64 = 86_400_000;
+
 /// Room for the waiters and for what joins during measurements.
 const MAX_WAITING: u64 = 200_000_000;
 
@@ -66,6 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<Tokens> {
     }
     match sample.failure {
         Some(failure) => Err(failure),
+        None if sample.kept.is_empty() => Err(BenchError::Server("nobody who joined waits".to_owned())),
         None => Ok(sample.kept),
     }
 }
@@ -76,12 +80,13 @@ fn make_zone(connection: &mut Connection, zone: &str) -> Result<()> {
         limit: Some(LIMIT),
         abandon_ms: Some(ABANDON_MS),
         max_waiting: Some(MAX_WAITING),
+        pass_ttl_ms: Some(PASS_TTL_MS),
         ..ZoneSettings::default()
     };
     Ok(connection.zone_set(zone, &settings)?)
 }
 
-/// Every `stride`-th of those that joined.
+/// Every `stride`-th of those that joined and wait.
 struct Sample {
     stride: u64,
     joined: u64,
@@ -90,12 +95,11 @@ struct Sample {
 }
 
 impl Sample {
+    /// Silent waiters hold nobody back, so while a fill lasts one join a minute is admitted and left out here.
     fn take(&mut self, zone: &str, place: sluice_client::Place) {
-        if self.joined.is_multiple_of(self.stride) {
-            let taken = match place.state {
-                State::Waiting => self.kept.push(zone, &place.token),
-                State::Admitted => Err(BenchError::Server(format!("zone {zone} admits instead of queueing"))),
-            };
+        let is_chosen = self.joined.is_multiple_of(self.stride);
+        if is_chosen && place.state == State::Waiting {
+            let taken = self.kept.push(zone, &place.token);
             self.failure = self.failure.take().or(taken.err());
         }
         self.joined += 1;
