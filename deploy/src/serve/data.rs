@@ -1,9 +1,10 @@
 //! The data folder: one process at a time, and one file with the state of every shard.
 //!
 //! ```text
-//! magic 8 │ format u32 │ shards u32 │ per shard: length u64, bytes │ checksum of all before, 16      little-endian
+//! magic 8 | format u32 | shards u32 | per shard: slices, each length u32 and bytes; length 0 | checksum 16
 //! ```
-//! The file is written beside the old one, synced, and put in its place by a rename, and the folder is synced: after a
+//! Numbers are little-endian; the checksum is over all before it. Shards come in slices, so that writing needs no second
+//! copy of them. The file is written beside the old one, synced, and put in its place by a rename, and the folder is synced: after a
 //! crash at any moment there is the old state or the new one, whole. Its bytes hold the keys of tokens, so only the
 //! owner may read it.
 
@@ -105,17 +106,26 @@ impl DataDir {
         }
     }
 
-    /// Replaces what was saved.
-    pub(crate) fn save(&self, shards: &[Vec<u8>]) -> Result<(), DataError> {
+    /// Replaces what was saved. `next_slice` is asked for slices of each shard in turn, until it has no more.
+    pub(crate) fn save(
+        &self,
+        shards: u32,
+        next_slice: impl FnMut(u32) -> Option<Vec<u8>>,
+    ) -> Result<(), DataError> {
         let new = self.path.join(STATE_NEW);
-        let written = self.replace(&new, shards);
+        let written = self.replace(&new, shards, next_slice);
         written.map_err(|why| DataError::Unusable { path: new, why })
     }
 
-    fn replace(&self, new: &Path, shards: &[Vec<u8>]) -> io::Result<()> {
+    fn replace(
+        &self,
+        new: &Path,
+        shards: u32,
+        next_slice: impl FnMut(u32) -> Option<Vec<u8>>,
+    ) -> io::Result<()> {
         let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(new)?;
         let mut out = BufWriter::new(file);
-        write_state(&mut out, shards)?;
+        write_state(&mut out, shards, next_slice)?;
         out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         std::fs::rename(new, self.path.join(STATE))?;
         File::open(&self.path)?.sync_all()
@@ -179,28 +189,37 @@ impl<R: Read> Summed<R> {
         Ok(bytes)
     }
 
-    /// Memory grows with what is there, not with what the length claims.
-    fn bytes(&mut self, len: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let got = self.inner.by_ref().take(len).read_to_end(&mut bytes)?;
-        if u64::try_from(got) != Ok(len) {
+    /// Appends `len` bytes to `bytes`. Memory grows with what is there, not with what the length claims.
+    fn append(&mut self, len: u32, bytes: &mut Vec<u8>) -> io::Result<()> {
+        let start = bytes.len();
+        let got = self.inner.by_ref().take(u64::from(len)).read_to_end(bytes)?;
+        if u32::try_from(got) != Ok(len) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.sum.write(&bytes);
-        Ok(bytes)
+        self.sum.write(&bytes[start..]);
+        Ok(())
     }
 }
 
-fn write_state(out: &mut impl Write, shards: &[Vec<u8>]) -> io::Result<()> {
+fn write_state(
+    out: &mut impl Write,
+    shards: u32,
+    mut next_slice: impl FnMut(u32) -> Option<Vec<u8>>,
+) -> io::Result<()> {
     let mut out = Summed::new(out);
-    let count = u32::try_from(shards.len()).map_err(io::Error::other)?;
     out.put(MAGIC)?;
     out.put(&FORMAT.to_le_bytes())?;
-    out.put(&count.to_le_bytes())?;
-    for shard in shards {
-        let len = u64::try_from(shard.len()).map_err(io::Error::other)?;
-        out.put(&len.to_le_bytes())?;
-        out.put(shard)?;
+    out.put(&shards.to_le_bytes())?;
+    for shard in 0..shards {
+        while let Some(slice) = next_slice(shard) {
+            // An empty slice would read as the end of its shard.
+            if !slice.is_empty() {
+                let len = u32::try_from(slice.len()).map_err(io::Error::other)?;
+                out.put(&len.to_le_bytes())?;
+                out.put(&slice)?;
+            }
+        }
+        out.put(&0u32.to_le_bytes())?;
     }
     let checksum = out.checksum();
     out.inner.write_all(&checksum)
@@ -211,21 +230,16 @@ fn read_state(input: impl Read) -> Result<Vec<Vec<u8>>, Stop> {
     if &input.array::<8>()? != MAGIC {
         return Err(Stop::Damaged("it does not begin like a state of sluice"));
     }
-    let format = u32::from_le_bytes(input.array()?);
-    match format {
+    match u32::from_le_bytes(input.array()?) {
         FORMAT => {}
         0 => return Err(Stop::Damaged("it has no format")),
         newer => return Err(Stop::Newer(newer)),
     }
     let count = u32::from_le_bytes(input.array()?);
-    if count > limit::SHARDS_MAX {
-        return Err(Stop::Damaged("it names too many shards"));
+    if !(1..=limit::SHARDS_MAX).contains(&count) {
+        return Err(Stop::Damaged("it names no shards, or too many"));
     }
-    let mut shards = Vec::new();
-    for _ in 0..count {
-        let len = u64::from_le_bytes(input.array()?);
-        shards.push(input.bytes(len)?);
-    }
+    let shards = (0..count).map(|_| read_shard(&mut input)).collect::<Result<Vec<_>, _>>()?;
     let expected = input.checksum();
     if input.array::<16>()? != expected {
         return Err(Stop::Damaged("its checksum is wrong"));
@@ -233,6 +247,16 @@ fn read_state(input: impl Read) -> Result<Vec<Vec<u8>>, Stop> {
     match input.inner.read(&mut [0])? {
         0 => Ok(shards),
         _ => Err(Stop::Damaged("something follows its end")),
+    }
+}
+
+fn read_shard(input: &mut Summed<impl Read>) -> io::Result<Vec<u8>> {
+    let mut shard = Vec::new();
+    loop {
+        match u32::from_le_bytes(input.array()?) {
+            0 => return Ok(shard),
+            len => input.append(len, &mut shard)?,
+        }
     }
 }
 
@@ -244,8 +268,11 @@ mod tests {
         tempfile::tempdir().unwrap()
     }
 
-    fn shards() -> Vec<Vec<u8>> {
-        vec![b"first".to_vec(), Vec::new(), vec![7; 100_000]]
+    /// Saves whole shards, each cut into slices of `slice` bytes.
+    fn save(data: &DataDir, shards: &[&[u8]], slice: usize) {
+        let mut slices = shards.iter().map(|shard| shard.chunks(slice)).collect::<Vec<_>>();
+        let count = u32::try_from(shards.len()).unwrap();
+        data.save(count, |shard| slices[shard as usize].next().map(<[u8]>::to_vec)).unwrap();
     }
 
     #[test]
@@ -254,11 +281,13 @@ mod tests {
         let path = folder.path().join("deep/data");
         let data = DataDir::open(&path).unwrap();
         assert_eq!(data.load().unwrap(), None);
-        data.save(&shards()).unwrap();
-        data.save(&shards()[..1]).unwrap();
+        let long = vec![7; 100_000];
+        save(&data, &[b"first", b"", &long], 7);
+        assert_eq!(data.load().unwrap(), Some(vec![b"first".to_vec(), Vec::new(), long]));
+        save(&data, &[b"second"], 1);
         drop(data);
         let again = DataDir::open(&path).unwrap();
-        assert_eq!(again.load().unwrap(), Some(shards()[..1].to_vec()));
+        assert_eq!(again.load().unwrap(), Some(vec![b"second".to_vec()]));
     }
 
     #[test]
@@ -275,7 +304,7 @@ mod tests {
     fn every_cut_and_every_changed_byte_is_noticed() {
         let folder = folder();
         let data = DataDir::open(folder.path()).unwrap();
-        data.save(&[b"abc".to_vec(), b"de".to_vec()]).unwrap();
+        save(&data, &[b"abc", b"de"], 2);
         let path = folder.path().join(STATE);
         let whole = std::fs::read(&path).unwrap();
         for cut in 0..whole.len() {
