@@ -18,7 +18,7 @@ use crate::limit;
 /// What an authenticated RESP user may do; each role may do what those below it may.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Role {
-    /// Joins, polls, leaves, reads statistics.
+    /// Joins, names the user who joins, polls, leaves, and reads about zones.
     Client,
     /// Also creates, changes and removes zones.
     Operator,

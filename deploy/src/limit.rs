@@ -20,6 +20,8 @@ pub(crate) const DRAIN_DELAY_MS_DEFAULT: u64 = 5_000;
 pub(crate) const IDLE_TIMEOUT_MS_MAX: u64 = 86_400_000;
 /// The highest base of four consecutive ports.
 pub(crate) const PORT_BASE_MAX: u16 = u16::MAX - 3;
+/// Bytes of a language tag, as the engine bounds it.
+pub(crate) const LANGUAGE_BYTES_MAX: usize = 35;
 /// Shards in a file of state.
 pub(crate) const SHARDS_MAX: u32 = 4_096;
 /// How long the command line waits for a server to take or give anything.

@@ -85,7 +85,7 @@ fn a_full_file_is_read() {
     let shop = &config.zones[0].patch;
     assert_eq!((shop.limit, shop.mode, shop.only_create), (Some(600), Some(Mode::Paused), true));
     assert_eq!(shop.title.len(), 2);
-    assert_eq!(shop.message, [(String::new(), "Soon.".to_owned())]);
+    assert_eq!(shop.message, [("und".to_owned(), "Soon.".to_owned())]);
 }
 
 #[test]

@@ -33,7 +33,7 @@ const KEYS: &[Key] = &[
     Key { name: "mode", set: |zone, value| put(&mut zone.mode, mode(value)) },
     Key { name: "title", set: |zone, value| texts(value).map(|texts| zone.title = texts) },
     Key { name: "message", set: |zone, value| texts(value).map(|texts| zone.message = texts) },
-    Key { name: "target_url", set: |zone, value| put(&mut zone.target_url, value.text()) },
+    Key { name: "target_url", set: |zone, value| put(&mut zone.target_url, url(value)) },
 ];
 
 fn put<T>(field: &mut Option<T>, read: Read<T>) -> Read<()> {
@@ -51,12 +51,37 @@ fn mode(value: &Value) -> Read<Mode> {
     value.one_of(&modes)
 }
 
-/// One text for everybody (stored under the empty language tag), or a table of texts by language.
+/// The language tag of a text whose language nobody said (BCP 47: undetermined).
+const ANY_LANGUAGE: &str = "und";
+
+/// One text for everybody, or a table of texts by language.
 fn texts(value: &Value) -> Read<Texts> {
     match value {
-        Value::Text(text) => Ok(vec![(String::new(), text.clone())]),
-        Value::Table(entries) => entries.iter().map(|(tag, text)| Ok((tag.clone(), text.text()?))).collect(),
+        Value::Text(text) => Ok(vec![(ANY_LANGUAGE.to_owned(), text.clone())]),
+        Value::Table(entries) => {
+            entries.iter().map(|(tag, text)| Ok((language(tag)?, text.text()?))).collect()
+        }
         _ => Err("must be text, or a table of texts by language: { en = \"…\", ko = \"…\" }".to_owned()),
+    }
+}
+
+fn language(tag: &str) -> Read<String> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if !tag.is_empty() && tag.len() <= limit::LANGUAGE_BYTES_MAX && tag.bytes().all(is_part) {
+        Ok(tag.to_owned())
+    } else {
+        Err(format!("has {tag:?} where a language tag such as \"en\" or \"pt-BR\" belongs"))
+    }
+}
+
+/// The admitted are sent there by a page, so it must not be a script.
+fn url(value: &Value) -> Read<String> {
+    let url = value.text()?;
+    let scheme = url.get(..8).unwrap_or(&url).to_ascii_lowercase();
+    if url.is_empty() || scheme.starts_with("http://") || scheme.starts_with("https://") {
+        Ok(url)
+    } else {
+        Err("must begin with https:// or http://".to_owned())
     }
 }
 
