@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Installs what is missing, then checks everything. Usage: deploy/test.sh [STEP…]      (no step: all, in this order)
+#
+#   tools    redis, nginx, wrk, curl, and the Python and Node clients that the tests drive
+#   lint     formatting, clippy with warnings as errors
+#   test     unit, integration and documentation tests of every crate
+#   loom     every interleaving of the engine's lock-free cells
+#   fuzz     each decoder, FUZZ_SECONDS (20) long
+#   model    the waiting room in virtual time, small
+#   compare  the load generator against this server and its peers, small
+#
+# A missing tool or a failing step ends the run with its status.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# Everything that is installed for the tests alone lies here; removing the folder undoes it.
+tools_dir=$PWD/target/tools
+python=$tools_dir/venv/bin/python
+node_modules=$tools_dir/node/node_modules
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+# need COMMAND PACKAGE: nginx and others live in sbin, which is not on every user's path.
+need() {
+    PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null || missing+=("$2")
+}
+
+step_tools() {
+    local missing=()
+    need redis-server redis-server
+    need redis-cli redis-tools
+    need nginx nginx
+    need wrk wrk
+    need curl curl
+    need python3 python3
+    need node nodejs
+    need npm npm
+    if [ ${#missing[@]} -gt 0 ]; then
+        as_root apt-get update -q
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
+    fi
+    if ! "$python" -c 'import redis' 2>/dev/null; then
+        python3 -c 'import ensurepip' 2>/dev/null || as_root apt-get install -qy python3-venv
+        python3 -m venv "$tools_dir/venv"
+        "$python" -m pip install --quiet --disable-pip-version-check 'redis>=5,<9'
+    fi
+    if [ ! -d "$node_modules/ioredis" ]; then
+        npm install --silent --no-audit --no-fund --no-save --prefix "$tools_dir/node" ioredis@5
+    fi
+}
+
+step_lint() {
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+}
+
+step_test() {
+    # The clients' tests fail, and do not skip, where these name nothing.
+    SLUICE_TEST_PYTHON=$python SLUICE_TEST_NODE_PATH=$node_modules cargo test --workspace
+}
+
+step_loom() {
+    # Its own folder, so that the flag does not rebuild everything else; no whole-program optimisation for a model.
+    CARGO_TARGET_DIR=target/loom CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+        RUSTFLAGS="--cfg loom" cargo test -p sluice-engine --release --lib loom
+}
+
+step_fuzz() {
+    net/fuzz/run.sh "${FUZZ_SECONDS:-20}"
+}
+
+step_model() {
+    cargo run --release -p sluice-bench -- simulate --smoke
+}
+
+step_compare() {
+    cargo build --release -p sluice
+    cargo run --release -p sluice-bench -- compare --smoke
+}
+
+if [ $# -eq 0 ]; then
+    set -- tools lint test loom fuzz model compare
+fi
+for step in "$@"; do
+    declare -F "step_$step" >/dev/null || { echo "no such step: $step" >&2; exit 2; }
+    echo "== $step"
+    started=$SECONDS
+    "step_$step"
+    echo "== $step: $((SECONDS - started)) s"
+done
