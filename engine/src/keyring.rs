@@ -89,13 +89,17 @@ impl Keyring {
         Some(next)
     }
 
-    /// Generation and secret of every key, oldest first, then the identity secret.
-    pub(crate) fn parts(&self) -> (Vec<(KeyGen, [u8; 16])>, KeyGen, [u8; 16]) {
-        let keys = self.keys.iter().map(|key| (key.generation, key.secret)).collect();
-        (keys, self.active, self.identity)
+    /// Generation and secret of every key, oldest first.
+    pub(crate) fn secrets(&self) -> impl ExactSizeIterator<Item = (KeyGen, [u8; 16])> + '_ {
+        self.keys.iter().map(|key| (key.generation, key.secret))
     }
 
-    /// The inverse of `parts`. `None` where the active key is not among the keys.
+    /// The secret that hashes ids.
+    pub(crate) fn identity(&self) -> [u8; 16] {
+        self.identity
+    }
+
+    /// The inverse of `secrets`, `active` and `identity`. `None` where the active key is not among the keys.
     pub(crate) fn from_parts(
         keys: &[(KeyGen, [u8; 16])],
         active: KeyGen,

@@ -51,7 +51,7 @@ const _: () = {
     assert!(LOOKAHEAD_MS < PARK_MS_MAX);
     assert!(EARLY_MS < PARK_MS_MAX);
     assert!(ABANDON_MS_MAX < u32::MAX / 4);
-    assert!(BLOCK_SLOTS % 64 == 0);
+    assert!(BLOCK_SLOTS.is_multiple_of(64));
     assert!(BATCH_COMMANDS_MAX <= PENDING_COMMANDS_MAX);
     // Lane sums of the span counters must not overflow: see structure::span.
     assert!(BLOCK_SLOTS * FAN_OUT <= u16::MAX as u64);

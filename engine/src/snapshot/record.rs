@@ -38,11 +38,10 @@ pub(crate) struct ZoneHeader {
 
 pub(crate) fn put_shard(out: &mut Vec<u8>, shard: &ShardHeader) {
     put!(out, shard.group.0, shard.index, shard.stamp.0, shard.ordinal);
-    let (keys, active, identity) = shard.keys.parts();
-    out.push(active.0);
-    out.extend_from_slice(&identity);
-    put_count(out, keys.len());
-    for (generation, secret) in keys {
+    out.push(shard.keys.active().0);
+    out.extend_from_slice(&shard.keys.identity());
+    put_count(out, shard.keys.secrets().len());
+    for (generation, secret) in shard.keys.secrets() {
         out.push(generation.0);
         out.extend_from_slice(&secret);
     }

@@ -293,7 +293,7 @@ impl ZoneState {
 
     /// The first place of a block closes the one before, which may have emptied while it was open.
     fn close_block_before(&mut self, seq: Seq) {
-        if seq.0 % BLOCK_SLOTS == 0 && seq.0 > 0 {
+        if seq.0 > 0 && seq.0.is_multiple_of(BLOCK_SLOTS) {
             self.note_if_emptied(seq.0 / BLOCK_SLOTS - 1);
         }
     }
