@@ -14,15 +14,14 @@ impl Random {
     ///
     /// ```
     /// use sluice_bench::random::Random;
-    /// assert_eq!(Random::new(7).next(), Random::new(7).next());
+    /// assert_eq!(Random::new(7).draw(), Random::new(7).draw());
     /// ```
     pub fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
     /// The next 64 bits.
-    #[expect(clippy::should_implement_trait, reason = "an endless stream has no Option to return")]
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -32,7 +31,7 @@ impl Random {
 
     /// A number below `bound`, which must not be zero. Its bias is below `bound` / 2^64.
     pub fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+        ((u128::from(self.draw()) * u128::from(bound)) >> 64) as u64
     }
 
     /// Puts `items` in random order (Fisher and Yates).

@@ -15,6 +15,7 @@ const TICKS_PER_S: f64 = 100.0;
 /// A program that must be installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
+    Setpriv,
     Taskset,
     Redis,
     Nginx,
@@ -24,6 +25,7 @@ pub(crate) enum Program {
 impl Program {
     fn name(self) -> &'static str {
         match self {
+            Self::Setpriv => "setpriv",
             Self::Taskset => "taskset",
             Self::Redis => "redis-server",
             Self::Nginx => "nginx",
@@ -33,7 +35,7 @@ impl Program {
 
     fn debian_package(self) -> &'static str {
         match self {
-            Self::Taskset => "util-linux",
+            Self::Setpriv | Self::Taskset => "util-linux",
             other => other.name(),
         }
     }
@@ -43,6 +45,7 @@ impl Program {
 #[derive(Debug, Clone)]
 pub(crate) struct Programs {
     pub(crate) sluice: PathBuf,
+    pub(crate) setpriv: PathBuf,
     pub(crate) taskset: PathBuf,
     pub(crate) nginx: PathBuf,
     pub(crate) wrk: PathBuf,
@@ -66,7 +69,8 @@ pub(crate) fn find(rows: &[Row], sluice: Option<&Path>, redis: &[String]) -> Res
             PathBuf::from(wanted)
         })
     };
-    let (taskset, nginx, wrk) = (locate(Program::Taskset), locate(Program::Nginx), locate(Program::Wrk));
+    let (setpriv, taskset) = (locate(Program::Setpriv), locate(Program::Taskset));
+    let (nginx, wrk) = (locate(Program::Nginx), locate(Program::Wrk));
     let mut command = vec![locate(Program::Redis).display().to_string()];
     command.extend(redis.iter().skip(1).cloned());
     let sluice = sluice.map_or_else(beside_this_program, Path::to_owned);
@@ -74,9 +78,17 @@ pub(crate) fn find(rows: &[Row], sluice: Option<&Path>, redis: &[String]) -> Res
         missing.push(format!("{} (cargo build --release, or --sluice BIN)", sluice.display()));
     }
     if missing.is_empty() {
-        Ok(Programs { sluice, taskset, nginx, wrk, redis: command })
+        Ok(Programs { sluice, setpriv, taskset, nginx, wrk, redis: command })
     } else {
         Err(BenchError::Missing(missing))
+    }
+}
+
+impl Programs {
+    /// The peer's name without its folder.
+    pub(crate) fn redis_name(&self) -> String {
+        let program = self.redis.first().map(Path::new).and_then(Path::file_name);
+        program.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 }
 

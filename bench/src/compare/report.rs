@@ -44,7 +44,7 @@ impl Report {
 /// The line above all outcomes.
 pub(crate) fn header() -> String {
     format!(
-        "{:<14} {:<15} {:>12} {:>12} {:<6} {:>7} {:>7} {:<4}  {:>15} {:>15}",
+        "{:<14} {:<18} {:>12} {:>12} {:<6} {:>7} {:>7} {:<4}  {:>15} {:>15}",
         "row", "against", "ours", "theirs", "", "ratio", "target", "", "P50/P99 us", "theirs"
     )
 }
@@ -63,7 +63,7 @@ pub(crate) fn line(outcome: &Outcome) -> String {
     };
     let latency = |p50: f64, p99: f64| format!("{p50:.0}/{p99:.0}");
     let mut line = format!(
-        "{:<14} {:<15} {:>12} {:>12} {:<6} {:>7.2} {target:>7} {verdict:<4}  {:>15} {:>15}",
+        "{:<14} {:<18} {:>12} {:>12} {:<6} {:>7.2} {target:>7} {verdict:<4}  {:>15} {:>15}",
         outcome.row.name(),
         outcome.peer,
         number(outcome.ours),

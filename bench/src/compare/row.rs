@@ -72,11 +72,11 @@ impl Row {
     /// Programs it cannot do without.
     pub(crate) fn programs(self) -> &'static [Program] {
         match self {
-            Self::Generator | Self::ManyZones | Self::BigZone => &[Program::Taskset],
+            Self::Generator | Self::ManyZones | Self::BigZone => &[Program::Setpriv, Program::Taskset],
             Self::RespPollP16 | Self::RespGetP16 | Self::RespPollP1 | Self::JoinP16 => {
-                &[Program::Taskset, Program::Redis]
+                &[Program::Setpriv, Program::Taskset, Program::Redis]
             }
-            Self::HttpPoll => &[Program::Taskset, Program::Nginx, Program::Wrk],
+            Self::HttpPoll => &[Program::Setpriv, Program::Taskset, Program::Nginx, Program::Wrk],
         }
     }
 

@@ -90,8 +90,10 @@ impl Server {
         let failed = |error| BenchError::io(format!("starting {program}"))(error);
         let output = File::create(&log).map_err(failed)?;
         let errors = output.try_clone().map_err(failed)?;
-        // taskset replaces itself by the server, so the child's id is the server's.
-        let mut command = Command::new(&programs.taskset);
+        // Each program replaces itself by the next, so the child's id is the server's. A comparison that is killed
+        // takes its servers along.
+        let mut command = Command::new(&programs.setpriv);
+        command.args(["--pdeathsig", "KILL", "--"]).arg(&programs.taskset);
         command.args(["-c", SERVER_CORE, program]).args(arguments).current_dir(folder.path());
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         let child = command.spawn().map_err(failed)?;

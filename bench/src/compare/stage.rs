@@ -104,13 +104,13 @@ impl Stage<'_> {
             let ours = self.arguments(Operation::Poll, &peers.ours, pipeline, tokens);
             (ours, self.arguments(Operation::LuaPoll, redis, pipeline, tokens))
         };
-        let mut peer = "redis, lua";
+        let mut peer = format!("{}, lua", self.programs.redis_name());
         if row == Row::RespGetP16 {
             let (zone, token) = self.one_token(&peers.tokens)?;
             let reply_bytes = sample::resp_poll_bytes(peers.ours.address, zone, token)?;
             theirs = self.arguments(Operation::Get, redis, pipeline, None);
             theirs.value_bytes = sample::value_bytes(reply_bytes);
-            peer = "redis, GET";
+            peer = format!("{}, GET", self.programs.redis_name());
         }
         let rounds = alternate(
             self.scale.rounds,
@@ -123,7 +123,7 @@ impl Stage<'_> {
                 load(self.programs, &theirs)
             },
         )?;
-        Ok(Outcome::new(row, peer, Measure::RatePerS, row.target(), &rounds))
+        Ok(Outcome::new(row, &peer, Measure::RatePerS, row.target(), &rounds))
     }
 
     /// Ours against nginx: rate, and server CPU time of a request.
@@ -176,6 +176,7 @@ impl Stage<'_> {
     }
 
     fn fill(&self, server: &Server, zone: &str, zones: u64, waiters: u64) -> Result<Tokens> {
+        eprintln!("filling {zones} x {waiters} waiters");
         fill::run(&fill::Arguments {
             address: server.address,
             zone: zone.to_owned(),

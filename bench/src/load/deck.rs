@@ -79,7 +79,7 @@ impl Deck {
         let mut random = Random::new(ingredients.seed);
         let start = now_ms();
         for count in 0..LUA_JOINS_MAX {
-            let token = format!("{:016x}{:011x}", random.next(), random.next() >> 20);
+            let token = format!("{:016x}{:011x}", random.draw(), random.draw() >> 20);
             self.push(ingredients, (ingredients.zone, &token), start + (count / LUA_JOINS_PER_MS) as u64);
         }
     }
