@@ -144,6 +144,16 @@ pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
         .ok_or_else(|| BenchError::Server(format!("{path} is not as proc(5) describes it")))
 }
 
+/// Memory of process `pid` that is in RAM, in bytes.
+pub(crate) fn resident_bytes(pid: u32) -> Result<u64> {
+    let path = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&path).map_err(BenchError::io(format!("reading {path}")))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kib.map(|kib| kib * 1_024)
+        .ok_or_else(|| BenchError::Server(format!("{path} is not as proc(5) describes it")))
+}
+
 /// Fields 14 and 15 of proc(5). The name before them may hold spaces and parentheses, hence the search from
 /// the right.
 fn cpu_ticks(stat: &str) -> Option<u64> {
@@ -155,7 +165,7 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{cpu_ticks, find};
+    use super::{cpu_ticks, find, resident_bytes};
     use crate::compare::row::Row;
 
     #[test]
@@ -163,6 +173,15 @@ mod tests {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194560 100 0 3 0 250 41 0 0 20 0 4 0 99 1 2";
         assert_eq!(cpu_ticks(stat), Some(291));
         assert_eq!(cpu_ticks("7 (x) S 1"), None);
+    }
+
+    #[test]
+    fn a_process_sees_its_own_memory_grow() {
+        let before = resident_bytes(std::process::id()).expect("proc is mounted");
+        let touched = vec![1_u8; 64 << 20];
+        let after = resident_bytes(std::process::id()).expect("proc is mounted");
+        assert!(after >= before + (48 << 20), "{before} {after}");
+        assert_eq!(touched[1 << 20], 1);
     }
 
     #[test]

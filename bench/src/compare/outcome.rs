@@ -15,6 +15,8 @@ pub(crate) struct Sample {
     pub(crate) p99_us: f64,
     /// Server CPU time of one request, where it was taken.
     pub(crate) cpu_us: Option<f64>,
+    /// Resident memory that each waiter added, where it was taken.
+    pub(crate) bytes_per_waiter: Option<f64>,
     /// Why this sample must not be quoted.
     pub(crate) fault: Option<String>,
 }
@@ -26,6 +28,7 @@ impl From<LoadReport> for Sample {
             p50_us: report.latency.p50_us,
             p99_us: report.latency.p99_us,
             cpu_us: None,
+            bytes_per_waiter: None,
             fault: report.fault(),
         }
     }
@@ -38,8 +41,13 @@ impl Sample {
             p50_us: report.p50_us as f64,
             p99_us: report.p99_us as f64,
             cpu_us: Some(cpu_seconds * 1e6 / (report.requests.max(1)) as f64),
+            bytes_per_waiter: None,
             fault: report.fault(),
         }
+    }
+
+    pub(crate) fn of_memory(bytes: u64, waiters: u64) -> Self {
+        Self { bytes_per_waiter: Some(bytes as f64 / waiters as f64), ..Self::default() }
     }
 }
 
@@ -50,6 +58,7 @@ pub(crate) enum Measure {
     RatePerS,
     CpuUsPerRequest,
     P99Us,
+    BytesPerWaiter,
 }
 
 impl Measure {
@@ -58,6 +67,7 @@ impl Measure {
             Self::RatePerS => sample.rate_per_s,
             Self::CpuUsPerRequest => sample.cpu_us.unwrap_or(f64::NAN),
             Self::P99Us => sample.p99_us,
+            Self::BytesPerWaiter => sample.bytes_per_waiter.unwrap_or(f64::NAN),
         }
     }
 
@@ -66,6 +76,7 @@ impl Measure {
             Self::RatePerS => "/s",
             Self::CpuUsPerRequest => "us CPU",
             Self::P99Us => "us P99",
+            Self::BytesPerWaiter => "bytes",
         }
     }
 }

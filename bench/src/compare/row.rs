@@ -11,6 +11,8 @@ use crate::compare::host::Program;
 pub enum Row {
     /// The load generator against a server that answers without looking: nothing can be measured above it.
     Generator,
+    /// Resident memory a waiter, against the sorted set and hash of the Lua scripts.
+    Memory,
     /// RESP polls against the Lua poll, pipeline 16.
     RespPollP16,
     /// RESP polls against GET of a value that makes the reply as long, pipeline 16.
@@ -54,7 +56,7 @@ impl Row {
     /// The ratio to reach.
     pub fn target(self) -> Target {
         match self {
-            Self::Generator => Target::None,
+            Self::Generator | Self::Memory => Target::None,
             Self::RespPollP16 => Target::AtLeast(10.0),
             Self::RespGetP16 => Target::AtLeast(0.9),
             Self::RespPollP1 => Target::AtLeast(1.6),
@@ -73,7 +75,7 @@ impl Row {
     pub(crate) fn programs(self) -> &'static [Program] {
         match self {
             Self::Generator | Self::ManyZones | Self::BigZone => &[Program::Setpriv, Program::Taskset],
-            Self::RespPollP16 | Self::RespGetP16 | Self::RespPollP1 | Self::JoinP16 => {
+            Self::Memory | Self::RespPollP16 | Self::RespGetP16 | Self::RespPollP1 | Self::JoinP16 => {
                 &[Program::Setpriv, Program::Taskset, Program::Redis]
             }
             Self::HttpPoll => &[Program::Setpriv, Program::Taskset, Program::Nginx, Program::Wrk],

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::compare::host::{Programs, cpu_seconds};
+use crate::compare::host::{Programs, cpu_seconds, resident_bytes};
 use crate::error::{BenchError, Result};
 use crate::limit::{READY_MS_MAX, READY_RETRY_MS};
 
@@ -126,6 +126,11 @@ impl Server {
     /// CPU time used so far, in seconds.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
         cpu_seconds(self.child.id())
+    }
+
+    /// Memory in RAM now, in bytes.
+    pub(crate) fn resident_bytes(&self) -> Result<u64> {
+        resident_bytes(self.child.id())
     }
 }
 

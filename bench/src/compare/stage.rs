@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use crate::compare::host::Programs;
-use crate::compare::outcome::{Measure, Outcome, Sample};
+use crate::compare::outcome::{Measure, Outcome, Rounds, Sample};
 use crate::compare::rounds::{alternate, load};
 use crate::compare::row::{Row, Target};
 use crate::compare::sample;
@@ -75,15 +75,26 @@ impl Stage<'_> {
     pub(crate) fn peers(&self, rows: &[Row], done: &mut dyn FnMut(Outcome)) -> Result<()> {
         let needs_redis = rows.iter().any(|row| *row != Row::HttpPoll);
         let ours = Server::sluice(self.programs)?;
+        let mut memory = Rounds::default();
+        let empty = ours.resident_bytes()?;
         let tokens = self.fill(&ours, ZONE, 1, self.scale.waiters)?;
+        let grown = ours.resident_bytes()?.saturating_sub(empty);
+        memory.ours.push(Sample::of_memory(grown, self.scale.waiters));
         let tokens_file = self.save(&tokens, "peers")?;
         let redis = if needs_redis { Some(Server::redis(self.programs)?) } else { None };
         if let Some(redis) = &redis {
+            let empty = redis.resident_bytes()?;
             self.fill_redis(redis, &tokens_file, tokens.len() as u64)?;
+            let grown = redis.resident_bytes()?.saturating_sub(empty);
+            memory.theirs.push(Sample::of_memory(grown, tokens.len() as u64));
         }
         let peers = Peers { ours, redis, tokens, tokens_file };
         for row in rows {
             match row {
+                Row::Memory => {
+                    let peer = self.programs.redis_name();
+                    done(Outcome::new(*row, &peer, Measure::BytesPerWaiter, row.target(), &memory));
+                }
                 Row::HttpPoll => self.http(&peers, done)?,
                 row => done(self.resp(*row, &peers)?),
             }
