@@ -9,6 +9,7 @@
 
 use super::{
     epoch::{EpochPtr, Guard},
+    own::own,
     shape::{LiveWords, SLOTS, WORDS, bit},
 };
 use crate::{
@@ -70,7 +71,7 @@ impl Block {
         self.touch(slot, now);
         self.joined_last.store(now.0, Relaxed);
         let (word, bit) = bit(slot);
-        self.live[word].store(self.live[word].load(Relaxed) | bit, Release);
+        self.live[word].store(own(&self.live[word]) | bit, Release);
     }
 
     /// Owner only: the latest join was at `last`.
@@ -81,7 +82,7 @@ impl Block {
     /// Owner only: those of `mask` who wait do no longer; returns who they were.
     pub(crate) fn clear(&self, mask: &LiveWords) -> LiveWords {
         std::array::from_fn(|word| {
-            let old = self.live[word].load(Relaxed);
+            let old = own(&self.live[word]);
             if old & mask[word] != 0 {
                 self.live[word].store(old & !mask[word], Release);
             }
@@ -103,6 +104,14 @@ impl Block {
         fresh
     }
 
+    /// Owner only.
+    pub(crate) fn waits(&self, slot: usize) -> bool {
+        let (word, bit) = bit(slot);
+        own(&self.live[word]) & bit != 0
+    }
+
+    /// Any thread: whether `slot` waits. Acquire: its stamp is visible where it does no longer, the counters of those
+    /// before it where it does.
     pub(crate) fn is_live(&self, slot: usize) -> bool {
         let (word, bit) = bit(slot);
         self.live[word].load(Acquire) & bit != 0
@@ -134,8 +143,9 @@ impl Block {
         }
     }
 
+    /// Owner only.
     pub(crate) fn live_words(&self) -> LiveWords {
-        std::array::from_fn(|word| self.live[word].load(Relaxed))
+        std::array::from_fn(|word| own(&self.live[word]))
     }
 
     pub(crate) fn polled(&self, slot: usize) -> u32 {

@@ -6,6 +6,7 @@
 
 use super::{
     epoch::{EpochPtr, Guard},
+    own::own,
     span::Region,
 };
 use crate::sync::{AtomicU64, Ordering::Relaxed};
@@ -36,7 +37,7 @@ impl Directory {
         let base = self.next_region(self.base, guard).unwrap_or(region);
         let capacity = ((region - base + 1) as usize * 2).max(CAPACITY_MIN);
         let held = self.slot(base).map_or(&[][..], |from| &self.regions[from..]);
-        let mut regions: Vec<_> = held.iter().map(EpochPtr::alias).collect();
+        let mut regions: Vec<_> = held.iter().map(|there| there.alias(guard)).collect();
         regions.resize_with(capacity, EpochPtr::null);
         let count = |at: usize| AtomicU64::new(self.count(base + at as u64));
         Directory { base, counts: (0..capacity).map(count).collect(), regions: regions.into() }
@@ -70,8 +71,9 @@ impl Directory {
         unsafe { self.regions[slot].replace(None, guard) }
     }
 
+    /// Owner only: the live waiters of a region.
     pub(crate) fn count(&self, region: u64) -> u64 {
-        self.slot(region).map_or(0, |slot| self.counts[slot].load(Relaxed))
+        self.slot(region).map_or(0, |slot| own(&self.counts[slot]))
     }
 
     /// Owner only: sets the live waiters of a region.
@@ -86,7 +88,7 @@ impl Directory {
         self.counts[..end].iter().fold(0, |sum, count| sum + count.load(Relaxed))
     }
 
-    /// The first region from `from` on that has live waiters.
+    /// Owner only: the first region from `from` on that has live waiters.
     pub(crate) fn next_live(&self, from: u64) -> Option<u64> {
         (from.max(self.base)..self.end()).find(|&region| self.count(region) > 0)
     }

@@ -2,8 +2,8 @@
 //!
 //! What was unlinked is dropped once no guard that could have seen it is left (Fraser 2004; the
 //! implementation is crossbeam-epoch). Guards are pinned once for a turn of an event loop, so following a
-//! pointer is one acquire load: measured 0.3 ns, where cloning an `Arc` under contention of two cores
-//! costs 20 ns and more, at each of four levels.
+//! pointer is one acquire load: measured 0.3 ns, where cloning and dropping an `Arc` takes 9.5 ns alone and
+//! 33 ns while a second core does the same, at each of four levels.
 //!
 //! Under loom a guard is a token and what was unlinked is leaked: loom then judges the orderings of the
 //! pointers themselves, and reclamation stays crossbeam-epoch's business (and miri's, which runs the unit tests).
@@ -15,6 +15,8 @@ use crate::sync::{AtomicPtr, Ordering};
 #[cfg(not(loom))]
 pub use crossbeam_epoch::{Guard, pin};
 
+#[cfg(loom)]
+use stand_in::load_raw;
 #[cfg(loom)]
 pub use stand_in::{Guard, pin};
 
@@ -36,11 +38,10 @@ impl<T: Send + Sync + 'static> EpochPtr<T> {
     }
 
     /// What the pointer leads to. Acquire: everything written before it was put there is visible.
-    pub(crate) fn load<'g>(&'g self, _guard: &'g Guard) -> Option<&'g T> {
-        let at = self.at.load(Ordering::Acquire);
-        // SAFETY: `at` is null or came from `Box::into_raw`. It is dropped by `retire`, which waits for the
-        // guards that exist, `_guard` among them, or by `free`, which needs `self` exclusively.
-        unsafe { at.as_ref() }
+    pub(crate) fn load<'g>(&'g self, guard: &'g Guard) -> Option<&'g T> {
+        // SAFETY: what is there is null or came from `Box::into_raw`. It is dropped by `retire`, which waits for
+        // the guards that exist, `guard` among them, or by `free`, which needs `self` exclusively.
+        unsafe { load_raw(&self.at, guard).as_ref() }
     }
 
     /// Puts `value` where nothing was. Release: pairs with the acquire of [`EpochPtr::load`].
@@ -67,8 +68,8 @@ impl<T: Send + Sync + 'static> EpochPtr<T> {
     }
 
     /// A second pointer to the same value, for a copy of the structure that replaces this one.
-    pub(crate) fn alias(&self) -> EpochPtr<T> {
-        EpochPtr { at: AtomicPtr::new(self.at.load(Ordering::Acquire)), owns: PhantomData }
+    pub(crate) fn alias(&self, owner: &Guard) -> EpochPtr<T> {
+        EpochPtr { at: AtomicPtr::new(load_raw(&self.at, owner)), owns: PhantomData }
     }
 
     /// Drops the value at once.
@@ -85,6 +86,10 @@ impl<T: Send + Sync + 'static> EpochPtr<T> {
     /// # Safety
     /// As for [`EpochPtr::free`].
     pub(crate) unsafe fn free_with(&mut self, last: impl FnOnce(&mut T)) {
+        // A model that fails drops its structures where loom's atomics are out of reach: there it leaks this too.
+        if cfg!(loom) {
+            return;
+        }
         let old = self.at.swap(std::ptr::null_mut(), Ordering::AcqRel);
         if !old.is_null() {
             // SAFETY: from `Box::into_raw`, and unreachable, as the caller vouches.
@@ -109,6 +114,11 @@ pub(crate) unsafe fn unprotected() -> &'static Guard {
     &stand_in::GUARD
 }
 
+#[cfg(not(loom))]
+fn load_raw<T>(at: &AtomicPtr<T>, _guard: &Guard) -> *mut T {
+    at.load(Ordering::Acquire)
+}
+
 /// Drops `old` once no guard pinned by now is left.
 ///
 /// # Safety
@@ -120,18 +130,45 @@ pub(crate) unsafe fn retire<T: Send + 'static>(old: *mut T, guard: &Guard) {
         guard.defer_unchecked(move || drop(Box::from_raw(old)));
     }
     #[cfg(loom)]
-    let _ = (old, guard);
+    stand_in::retire(old as usize, guard);
 }
 
 /// Guards without an epoch: nothing is ever freed, so nothing needs protection.
 #[cfg(loom)]
 mod stand_in {
+    use std::{cell::RefCell, collections::HashSet};
+
+    use crate::sync::{AtomicPtr, Ordering};
+
+    thread_local! {
+        /// What was unlinked. Nothing is freed, so no address comes twice.
+        static RETIRED: RefCell<HashSet<usize>> = RefCell::default();
+    }
+
     /// Stands for a pinned epoch.
-    pub struct Guard;
-    pub(super) static GUARD: Guard = Guard;
+    pub struct Guard {
+        unprotected: bool,
+    }
+
+    pub(super) static GUARD: Guard = Guard { unprotected: true };
+
     /// Stands for pinning the current epoch.
     #[must_use]
     pub fn pin() -> Guard {
-        Guard
+        Guard { unprotected: false }
+    }
+
+    /// The owner's loads are not accesses, for the reason that `own` gives.
+    pub(super) fn load_raw<T>(at: &AtomicPtr<T>, guard: &Guard) -> *mut T {
+        if guard.unprotected {
+            // SAFETY: loom itself fails the model where another thread's store is not ordered before this.
+            return unsafe { at.unsync_load() };
+        }
+        at.load(Ordering::Acquire)
+    }
+
+    /// Keeps what was unlinked for ever, and finds what is unlinked twice.
+    pub(super) fn retire(old: usize, _guard: &Guard) {
+        assert!(RETIRED.with_borrow_mut(|retired| retired.insert(old)), "retired twice");
     }
 }

@@ -3,6 +3,7 @@
 //! Sums are SWAR: whole words are added lane by lane, the last one masked, and one multiplication adds the
 //! lanes up. No lane and no sum may overflow its width; `limit` asserts that for the shapes in use.
 
+use super::own::own;
 use crate::sync::{AtomicU64, Ordering::Relaxed};
 
 /// `PER` counters of `64 / PER` bits in each of `WORDS` words. Written by the owner, read by any thread.
@@ -18,22 +19,23 @@ impl<const WORDS: usize, const PER: usize> Lanes<WORDS, PER> {
         Lanes(std::array::from_fn(|_| AtomicU64::new(0)))
     }
 
+    /// Owner only.
     pub(crate) fn get(&self, lane: usize) -> u64 {
-        (self.0[lane / PER].load(Relaxed) >> (lane % PER * Self::BITS)) & Self::LANE
+        (own(&self.0[lane / PER]) >> (lane % PER * Self::BITS)) & Self::LANE
     }
 
     /// Owner only: one writer, so a load and a store do, without a locked instruction.
     pub(crate) fn add(&self, lane: usize, n: u64) {
         debug_assert!(self.get(lane) + n <= Self::LANE);
         let word = &self.0[lane / PER];
-        word.store(word.load(Relaxed) + (n << (lane % PER * Self::BITS)), Relaxed);
+        word.store(own(word) + (n << (lane % PER * Self::BITS)), Relaxed);
     }
 
     /// Owner only.
     pub(crate) fn sub(&self, lane: usize, n: u64) {
         assert!(self.get(lane) >= n, "a span counter fell below zero");
         let word = &self.0[lane / PER];
-        word.store(word.load(Relaxed) - (n << (lane % PER * Self::BITS)), Relaxed);
+        word.store(own(word) - (n << (lane % PER * Self::BITS)), Relaxed);
     }
 
     /// Sum of the lanes before `lane`.
@@ -44,11 +46,11 @@ impl<const WORDS: usize, const PER: usize> Lanes<WORDS, PER> {
         (sum + (part[0].load(Relaxed) & mask)).wrapping_mul(Self::ONES) >> (64 - Self::BITS)
     }
 
-    /// The first lane from `from` on that is not zero.
+    /// Owner only: the first lane from `from` on that is not zero.
     pub(crate) fn next_nonzero(&self, from: usize) -> Option<usize> {
         let mut skip = from % PER * Self::BITS;
         for (index, word) in self.0.iter().enumerate().skip(from / PER) {
-            let rest = word.load(Relaxed) >> skip << skip;
+            let rest = own(word) >> skip << skip;
             if rest != 0 {
                 return Some(index * PER + rest.trailing_zeros() as usize / Self::BITS);
             }

@@ -10,14 +10,14 @@
 //!
 //! Read `waiters` first, then `view`; `shape` has the sizes, `epoch` the pointers and when memory goes back.
 //! This module may not know zones, windows or commands. All `unsafe` of these structures is about following
-//! an epoch-protected pointer; the safe form, a counted pointer at each level, costs two contended
-//! read-modify-writes a level on lines that every poll of a zone shares.
+//! an epoch-protected pointer, which `epoch` explains with the cost of the safe form.
 
 mod block;
 mod directory;
 mod epoch;
 mod image;
 mod lanes;
+mod own;
 mod published;
 mod shape;
 mod span;

