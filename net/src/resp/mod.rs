@@ -25,3 +25,6 @@ pub mod reply;
 pub mod server;
 #[cfg(feature = "server")]
 pub mod session;
+
+#[cfg(test)]
+mod tests;

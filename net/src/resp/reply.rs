@@ -117,6 +117,9 @@ pub fn decode(input: &[u8]) -> Result<Reply<'_>, Malformed> {
     }
 }
 
+/// What a reply may open with.
+const TYPES: &[u8] = b"+-:$*_#,(!=%~>|";
+
 enum Stop {
     Incomplete { needed: usize },
     Malformed(Malformed),
@@ -142,6 +145,10 @@ impl<'a> Cursor<'a> {
         let Some(kind) = self.input.get(self.at) else {
             return Err(self.incomplete(self.at + limit::REPLY_BYTES_MIN));
         };
+        // Said at once: what is no reply may never have a line's end.
+        if !TYPES.contains(kind) {
+            return Err(Malformed::UnknownType(*kind).into());
+        }
         let line = self.line()?;
         match kind {
             b'+' => Ok(Value::Simple(line)),
@@ -161,8 +168,7 @@ impl<'a> Cursor<'a> {
             b'>' => self.list(line, depth).map(Value::Push),
             b'%' => self.pairs(line, depth).map(Value::Map),
             b'|' => self.attributed(line, depth),
-            b'_' => Err(Malformed::BadLine.into()),
-            other => Err(Malformed::UnknownType(*other).into()),
+            _ => Err(Malformed::BadLine.into()),
         }
     }
 
