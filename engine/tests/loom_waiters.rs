@@ -1,7 +1,7 @@
 //! The waiters' list under every interleaving, and every value that its orderings let a reader see.
 //!
 //! Run: `RUSTFLAGS="--cfg loom" cargo test --release -p sluice-engine --test 'loom_*'`. Lists are shrunk: 2 places a
-//! word, 4 a block, 8 a chunk, 16 a region, so that few joins cross every border.
+//! word, 16 a block, 32 a chunk, 64 a region, so that few joins cross every border.
 //!
 //! What each test was seen to catch:
 //!
@@ -33,11 +33,14 @@ use loom::{
 };
 use sluice_engine::{
     id::Seq,
-    structure::{Guard, Lookup, Waiters, WaitersView, pin},
+    structure::{FAN, Guard, Lookup, SLOTS, WORDS, Waiters, WaitersView, pin},
     time::LogTime,
 };
 
 const NOW: LogTime = LogTime(10_000);
+/// Places of a block, and of a region.
+const BLOCK: u64 = SLOTS as u64;
+const REGION: u64 = BLOCK * (FAN * FAN) as u64;
 
 fn explore(story: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -84,7 +87,7 @@ fn join_two(waiters: &mut Waiters) {
 
 #[test]
 fn a_joiner_is_unknown_or_has_everybody_before_it() {
-    for joined in [1, 3, 7] {
+    for joined in [1, BLOCK - 1, 2 * BLOCK - 1] {
         explore(move || {
             race(list_of(joined), join_two, |view, guard| match view.lookup(Seq(joined + 1), guard) {
                 Lookup::Live(found) => assert_eq!(found.rank(), joined + 1),
@@ -98,8 +101,8 @@ fn a_joiner_is_unknown_or_has_everybody_before_it() {
 #[test]
 fn who_is_below_the_tail_is_found() {
     explore(|| {
-        race(list_of(3), join_two, |view, guard| {
-            for seq in 3..view.tail() {
+        race(list_of(BLOCK - 1), join_two, |view, guard| {
+            for seq in BLOCK - 1..view.tail() {
                 assert_eq!(rank(view, seq, guard), Some(seq), "I5: below the tail and not found");
             }
         });
@@ -108,17 +111,18 @@ fn who_is_below_the_tail_is_found() {
 
 #[test]
 fn a_rank_never_rises_while_others_leave() {
+    const LAST: u64 = 2 * BLOCK + 1;
     let leave = |waiters: &mut Waiters| {
         waiters.remove(Seq(0));
-        waiters.remove_slots(1, &[0b11, 0]);
-        waiters.admit(Seq(8), NOW);
+        waiters.remove_slots(1, &std::array::from_fn(|word| if word == 0 { 0b11 } else { 0 }));
+        waiters.admit(Seq(2 * BLOCK), NOW);
         waiters.append(NOW);
     };
     explore(move || {
-        race(list_of(10), leave, |view, guard| {
-            let first = rank(view, 9, guard).expect("9 waits");
-            let second = rank(view, 9, guard).expect("9 waits");
-            assert!(first <= 9 && second <= first && second >= 5, "I5: {first} and then {second}");
+        race(list_of(LAST + 1), leave, |view, guard| {
+            let first = rank(view, LAST, guard).expect("it waits");
+            let second = rank(view, LAST, guard).expect("it waits");
+            assert!(first <= LAST && second <= first && second >= LAST - 4, "I5: {first} and then {second}");
         });
     });
 }
@@ -126,16 +130,16 @@ fn a_rank_never_rises_while_others_leave() {
 #[test]
 fn a_rank_never_rises_from_one_thread_to_the_next() {
     explore(|| {
-        let mut waiters = list_of(6);
+        let mut waiters = list_of(BLOCK + 2);
         let (earlier, later) = (waiters.view(), waiters.view());
         let owner = thread::spawn(move || {
             waiters.remove(Seq(1));
             waiters
         });
-        let poll = thread::spawn(move || rank(&earlier, 5, &pin()));
+        let poll = thread::spawn(move || rank(&earlier, BLOCK + 1, &pin()));
         let first = poll.join().expect("the first poll");
-        let second = rank(&later, 5, &pin());
-        assert!(second <= first && second >= Some(4), "I5: {first:?} and then {second:?}");
+        let second = rank(&later, BLOCK + 1, &pin());
+        assert!(second <= first && second >= Some(BLOCK), "I5: {first:?} and then {second:?}");
         owner.join().expect("the owner's part");
     });
 }
@@ -220,14 +224,14 @@ fn a_block_made_anew_forgets_and_finds() {
 #[test]
 fn a_growing_directory_loses_nobody() {
     explore(|| {
-        race(list_of(15), join_two, |view, guard| {
+        race(list_of(REGION - 1), join_two, |view, guard| {
             assert_eq!(rank(view, 0, guard), Some(0));
-            match view.lookup(Seq(16), guard) {
-                Lookup::Live(found) => assert_eq!(found.rank(), 16),
+            match view.lookup(Seq(REGION), guard) {
+                Lookup::Live(found) => assert_eq!(found.rank(), REGION),
                 Lookup::Unknown => {}
                 found => panic!("I5: joined, and found {found:?}"),
             }
-            assert_eq!(rank(view, 14, guard), Some(14));
+            assert_eq!(rank(view, REGION - 2, guard), Some(REGION - 2));
         });
     });
 }
@@ -236,14 +240,14 @@ fn a_growing_directory_loses_nobody() {
 fn a_directory_without_its_front_forgets_and_finds() {
     let join = |waiters: &mut Waiters| _ = waiters.append(NOW);
     explore(move || {
-        let mut waiters = list_of(16);
+        let mut waiters = list_of(REGION);
         for block in 0..4 {
-            waiters.remove_slots(block, &[0b11; 2]);
+            waiters.remove_slots(block, &[0b11; WORDS]);
             assert!(waiters.free_block(block));
         }
         race(waiters, join, |view, guard| {
             assert!(matches!(view.lookup(Seq(3), guard), Lookup::Gone), "left, and found again");
-            match view.lookup(Seq(16), guard) {
+            match view.lookup(Seq(REGION), guard) {
                 Lookup::Live(found) => assert_eq!(found.rank(), 0),
                 Lookup::Unknown => {}
                 found => panic!("I5: joined, and found {found:?}"),

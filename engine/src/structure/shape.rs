@@ -5,7 +5,7 @@
 /// Live bits used of one 64-bit word.
 pub const WORD_BITS: usize = if cfg!(loom) { 2 } else { 64 };
 /// Words of live bits of one block: one cache line.
-pub const WORDS: usize = if cfg!(loom) { 2 } else { 8 };
+pub const WORDS: usize = 8;
 /// Places of one block.
 pub const SLOTS: usize = WORD_BITS * WORDS;
 /// Blocks of a chunk, and chunks of a region.
