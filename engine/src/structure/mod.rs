@@ -35,3 +35,5 @@ pub use zone_table::ZoneTable;
 
 #[cfg(all(test, not(loom)))]
 mod model;
+#[cfg(all(test, not(loom)))]
+mod reclaim;
