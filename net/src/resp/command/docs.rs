@@ -55,11 +55,14 @@ fn list(reply: &mut Writer<'_>, arguments: &[Argument]) {
 }
 
 fn describe_argument(reply: &mut Writer<'_>, argument: &Argument) {
-    let flags: Vec<&str> = [("optional", argument.optional), ("multiple", argument.multiple)]
-        .iter()
-        .filter(|(_, set)| *set)
-        .map(|(name, _)| *name)
-        .collect();
+    let flags: Vec<&str> = [
+        ("optional", argument.optional),
+        ("multiple", argument.multiple),
+        ("multiple_token", argument.multiple_token),
+    ]
+    .into_iter()
+    .filter_map(|(name, set)| set.then_some(name))
+    .collect();
     let is_key = argument.kind == ArgumentKind::Key;
     let has_parts = !argument.arguments.is_empty();
     let shown = !has_parts && argument.kind != ArgumentKind::PureToken;

@@ -16,6 +16,8 @@ pub enum Fault<'a> {
     },
     /// Too many arguments, or too few.
     WrongArity(&'static str),
+    /// `HELP` of this command takes no arguments.
+    HelpArity(&'static str),
     /// Log in first.
     NotLoggedIn,
     /// Log in first, with `HELLO`.
@@ -108,6 +110,9 @@ impl Fault<'_> {
             ),
             Fault::WrongArity(name) => {
                 format!("ERR wrong number of arguments for '{name}' command").into_bytes()
+            }
+            Fault::HelpArity(name) => {
+                format!("ERR wrong number of arguments for '{name}|help' command").into_bytes()
             }
             Fault::NotPermitted(name) => {
                 format!("NOPERM this user has no permissions to run the '{name}' command").into_bytes()

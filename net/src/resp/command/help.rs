@@ -5,9 +5,9 @@ use super::fault::Fault;
 use super::spec::{Argument, ArgumentKind, CommandSpec};
 
 /// Lists the subcommands of `spec`, two lines each, as Redis does.
-pub(super) fn run<'a>(call: &mut Call<'a, '_>, spec: &CommandSpec) -> Result<Step<'a>, Fault<'a>> {
+pub(super) fn run<'a>(call: &mut Call<'a, '_>, spec: &'static CommandSpec) -> Result<Step<'a>, Fault<'a>> {
     if call.args.len() != 2 {
-        return Err(Fault::Syntax);
+        return Err(Fault::HelpArity(spec.name));
     }
     let title = spec.name.to_uppercase();
     let mut lines = vec![format!("{title} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")];
@@ -47,7 +47,11 @@ fn usage(argument: &Argument, line: &mut String) {
         ArgumentKind::Block => parts(argument.arguments, " ", line),
         _ => line.push_str(argument.name),
     }
-    if argument.multiple {
+    if let (true, Some(token)) = (argument.multiple_token, argument.token) {
+        line.push_str(" [");
+        line.push_str(token);
+        line.push_str(" ...]");
+    } else if argument.multiple {
         line.push_str(" ...");
     }
     if argument.optional {

@@ -107,7 +107,7 @@ fn info<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     for name in names.iter() {
         match lookup(name) {
             Some(spec) => describe(&mut reply, spec),
-            None => reply.null_array(),
+            None => reply.null(),
         }
     }
     Ok(Step::Replied)

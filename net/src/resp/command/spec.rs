@@ -105,6 +105,8 @@ pub struct Argument {
     pub optional: bool,
     /// Whether it may be repeated.
     pub multiple: bool,
+    /// Whether the word in front is repeated with it.
+    pub multiple_token: bool,
     /// Its parts, for a block or a choice.
     pub arguments: &'static [Argument],
 }
@@ -143,7 +145,15 @@ impl ArgumentKind {
 
 impl Argument {
     const fn of(name: &'static str, kind: ArgumentKind) -> Argument {
-        Argument { name, kind, token: None, optional: false, multiple: false, arguments: &[] }
+        Argument {
+            name,
+            kind,
+            token: None,
+            optional: false,
+            multiple: false,
+            multiple_token: false,
+            arguments: &[],
+        }
     }
 
     /// A zone's name.
@@ -198,5 +208,11 @@ impl Argument {
     #[must_use]
     pub const fn multiple(self) -> Argument {
         Argument { multiple: true, ..self }
+    }
+
+    /// The same, to be repeated at will together with the word in front of it.
+    #[must_use]
+    pub const fn multiple_with_token(self) -> Argument {
+        Argument { multiple: true, multiple_token: true, ..self }
     }
 }

@@ -275,9 +275,11 @@ fn help_lists_subcommands() {
     let help = Fixture::open().says(b"slowlog help\r\n");
     assert!(help.starts_with("*9\r\n+SLOWLOG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n"));
     assert!(help.contains("+GET [count]\r\n+    Returns the slow log's entries.\r\n"), "{help}");
+    let refused = "-ERR wrong number of arguments for 'slowlog|help' command\r\n";
+    assert_eq!(Fixture::open().says(b"slowlog help x\r\n"), refused);
     let help = Fixture::open().says(b"q.zone help\r\n");
     assert!(help.contains("[LIMIT limit]"), "{help}");
-    assert!(help.contains("[MODE AUTO|PAUSED|OPEN|CLOSED] [TITLE lang text ...]"), "{help}");
+    assert!(help.contains("[MODE AUTO|PAUSED|OPEN|CLOSED] [TITLE lang text [TITLE ...]]"), "{help}");
 }
 
 #[test]
