@@ -1,0 +1,85 @@
+//! Every bound of the server, with the relations between them. The wire format's own are in
+//! `resp::limit`; what an operator may choose is in [`crate::config`].
+
+/// Bytes asked of a socket at once: what one visit of a connection may bring in.
+pub const READ_BYTES: usize = 16 * 1024;
+/// Bytes of one request that is not complete yet, whatever the protocol.
+pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
+/// The shared input buffer of a worker: a remainder and one more read.
+pub const INPUT_BYTES: usize = REQUEST_BYTES_MAX + READ_BYTES;
+
+/// Unsent bytes of a connection from which on nothing more is parsed for it.
+pub const OUTPUT_BYTES_SOFT: usize = 64 * 1024;
+/// Requests of one connection that may be in flight at once.
+pub const PIPELINE_DEPTH_MAX: usize = 1_024;
+/// Requests answered for one connection before the others get their turn.
+pub const REQUESTS_PER_VISIT_MAX: usize = 256;
+/// What a connection keeps for reuse when it falls idle; larger buffers are given back.
+pub const BUFFER_KEEP_BYTES: usize = 16 * 1024;
+/// Sets of buffers that a worker keeps for connections that need one.
+pub const BUFFER_POOL_MAX: usize = 256;
+
+/// Worker threads of a server.
+pub const WORKERS_MAX: usize = 64;
+/// Connections of one worker; bounded by the bits of a ticket.
+pub const SESSIONS_PER_WORKER_MAX: usize = 1 << SLOT_BITS;
+/// Bits of a ticket, from the top: worker, slot, generation of the slot, number of the request.
+pub const WORKER_BITS: u32 = 6;
+/// See [`WORKER_BITS`].
+pub const SLOT_BITS: u32 = 22;
+/// See [`WORKER_BITS`].
+pub const GENERATION_BITS: u32 = 20;
+/// See [`WORKER_BITS`].
+pub const REQUEST_BITS: u32 = 16;
+
+/// Readiness events taken from the kernel at once.
+pub const EVENTS_PER_TURN: usize = 1_024;
+/// Connections accepted at once, per listener.
+pub const ACCEPTS_PER_TURN: usize = 64;
+/// New sockets on their way to one worker.
+pub const SOCKETS_IN_TRANSIT_MAX: usize = 1_024;
+/// Requests that one worker may have under way at the others, all together.
+pub const CREDITS: usize = 4_096;
+/// Pause before accepting again when the process has no file descriptor left at all.
+pub const ACCEPT_RETRY_MS: u64 = 100;
+/// How often every connection's deadlines are looked at.
+pub const SWEEP_MS: u64 = 250;
+/// Parts in which the connections are swept, so that one turn never walks all of them.
+pub const SWEEP_PARTS: u64 = 5;
+/// The longest a worker sleeps, so that the cached date never lags.
+pub const SLEEP_MS_MAX: u64 = 500;
+/// A closed connection's leftovers are read and dropped this long, so that the peer sees the last answer.
+pub const LINGER_MS: u64 = 1_000;
+
+/// Bytes of an HTTP request line (414 beyond).
+pub const HTTP_LINE_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of an HTTP head, request line included (431 beyond).
+pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Fields of an HTTP head (431 beyond).
+pub const HTTP_FIELDS_MAX: usize = 64;
+/// Bytes of an HTTP body once its framing is removed (413 beyond).
+pub const HTTP_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a request id or a user id.
+pub const IDENTITY_BYTES_MAX: usize = 256;
+/// Digits of a chunk's length, leading zeros included.
+pub const CHUNK_DIGITS_MAX: usize = 8;
+/// Origins that may be allowed by name.
+pub const ORIGINS_MAX: usize = 64;
+
+/// Retry advice when another worker's mailbox is full.
+pub const BUSY_RETRY_MS: u32 = 100;
+/// Retry advice to a connection beyond the bound.
+pub const CROWDED_RETRY_S: u32 = 5;
+/// Entries of the slow log.
+pub const SLOW_LOG_MAX: usize = 128;
+
+const _: () = {
+    assert!(WORKER_BITS + SLOT_BITS + GENERATION_BITS + REQUEST_BITS == 64);
+    assert!(WORKERS_MAX <= 1 << WORKER_BITS);
+    // A request number must not come round while its namesake is in flight.
+    assert!(PIPELINE_DEPTH_MAX < 1 << (REQUEST_BITS - 1));
+    assert!(HTTP_LINE_BYTES_MAX < HTTP_HEAD_BYTES_MAX);
+    assert!(HTTP_HEAD_BYTES_MAX + HTTP_BODY_BYTES_MAX < REQUEST_BYTES_MAX);
+    assert!(OUTPUT_BYTES_SOFT >= READ_BYTES);
+    assert!(SWEEP_MS.is_multiple_of(SWEEP_PARTS));
+};
