@@ -1,0 +1,219 @@
+//! What all workers of a server share, and what commands may ask about it.
+
+use crate::clients::Register;
+use crate::config::NetConfig;
+use crate::resp::server::{ClientRow, Facts, Role, ServerInfo, SlowRow};
+use crate::stats::Stats;
+use crate::worker::mailbox::Mailbox;
+use sluice_engine::directory::Directory;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+/// How far the end has come; only ever grows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Ending {
+    /// Serving.
+    No,
+    /// No new connections; existing ones are answered and closed.
+    Draining,
+    /// Every connection closes now.
+    Now,
+}
+
+/// What all workers share.
+pub(crate) struct Shared {
+    pub(crate) config: NetConfig,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) stats: Stats,
+    pub(crate) register: Register,
+    /// By worker.
+    pub(crate) mailboxes: Vec<Mailbox>,
+    /// By worker: set by whoever killed one of its connections.
+    pub(crate) kills: Vec<AtomicBool>,
+    /// Connections of all workers.
+    pub(crate) connections: AtomicUsize,
+    /// Whether `/readyz` says yes.
+    pub(crate) ready: AtomicBool,
+    ending: AtomicU8,
+    run_id: u128,
+}
+
+impl Shared {
+    pub(crate) fn new(config: NetConfig, directory: Arc<Directory>, mailboxes: Vec<Mailbox>) -> Shared {
+        let random = || u128::from(RandomState::new().build_hasher().finish());
+        Shared {
+            stats: Stats::new(mailboxes.len()),
+            register: Register::default(),
+            kills: mailboxes.iter().map(|_| AtomicBool::new(false)).collect(),
+            connections: AtomicUsize::new(0),
+            ready: AtomicBool::new(true),
+            ending: AtomicU8::new(Ending::No as u8),
+            run_id: random() << 64 | random(),
+            config,
+            directory,
+            mailboxes,
+        }
+    }
+
+    pub(crate) fn ending(&self) -> Ending {
+        match self.ending.load(Ordering::Acquire) {
+            0 => Ending::No,
+            1 => Ending::Draining,
+            _ => Ending::Now,
+        }
+    }
+
+    /// Goes on to this stage and tells every worker.
+    pub(crate) fn end(&self, ending: Ending) {
+        self.ending.fetch_max(ending as u8, Ordering::AcqRel);
+        self.mailboxes.iter().for_each(Mailbox::notify);
+    }
+}
+
+fn wall() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO)
+}
+
+/// Seconds of wall time.
+pub(crate) fn wall_s() -> u64 {
+    wall().as_secs()
+}
+
+impl ServerInfo for Shared {
+    fn default_role(&self) -> Option<Role> {
+        self.config.auth.anonymous()
+    }
+
+    fn authenticate(&self, user: &[u8], password: &[u8]) -> Option<Role> {
+        self.config.auth.user(user, password)
+    }
+
+    fn wall_us(&self) -> u64 {
+        wall().as_micros() as u64
+    }
+
+    fn facts(&self) -> Facts {
+        let totals = self.stats.totals();
+        let process = Process::read();
+        Facts {
+            version: env!("CARGO_PKG_VERSION"),
+            process_id: std::process::id(),
+            run_id: self.run_id,
+            uptime_ms: self.config.clock.now().0,
+            resp_port: self.config.resp.port(),
+            http_port: self.config.http.port(),
+            workers: self.mailboxes.len(),
+            connections: self.connections.load(Ordering::Relaxed) as u64,
+            connections_max: self.config.connections_max as u64,
+            connections_total: totals.accepted,
+            connections_refused: totals.refused,
+            requests_total: totals.resp_requests + totals.http_requests,
+            requests_per_second: self.stats.rate(),
+            polls_total: totals.polls,
+            input_bytes_total: totals.bytes_in,
+            output_bytes_total: totals.bytes_out,
+            errors_total: totals.errors,
+            memory_used_bytes: self.directory.memory_used(),
+            memory_max_bytes: self.config.memory_max_bytes,
+            memory_resident_bytes: process.resident_bytes,
+            cpu_system_us: process.system_us,
+            cpu_user_us: process.user_us,
+            zones: self.directory.names().len() as u64,
+            groups: self.directory.groups() as u64,
+            ..Facts::default()
+        }
+    }
+
+    fn visit_config(&self, visit: &mut dyn FnMut(&str, &str)) {
+        let config = &self.config;
+        let numbers = [
+            ("maxclients", config.connections_max as u64),
+            ("maxmemory", config.memory_max_bytes),
+            ("port", u64::from(config.resp.port())),
+            ("slowlog-log-slower-than", config.slow_ms * 1_000),
+            ("slowlog-max-len", crate::limit::SLOW_LOG_MAX as u64),
+            ("tcp-backlog", u64::from(config.backlog)),
+            ("timeout", config.resp_idle_ms / 1_000),
+            ("databases", 1),
+        ];
+        for (name, value) in numbers {
+            visit(name, itoa::Buffer::new().format(value));
+        }
+        visit("bind", &config.resp.ip().to_string());
+        // What load generators and clients ask before they trust a server: nothing is saved by Redis's means.
+        visit("save", "");
+        visit("appendonly", "no");
+        visit("maxmemory-policy", "noeviction");
+    }
+
+    fn visit_clients(&self, visit: &mut dyn FnMut(&ClientRow<'_>)) {
+        self.register.visit(self.config.clock.now(), visit);
+    }
+
+    fn kill_client(&self, id: u64) -> bool {
+        let Some(worker) = self.register.kill(id) else { return false };
+        if let Some(kill) = self.kills.get(worker) {
+            kill.store(true, Ordering::Release);
+        }
+        self.mailboxes.get(worker).map(Mailbox::notify);
+        true
+    }
+
+    fn visit_slow(&self, visit: &mut dyn FnMut(&SlowRow<'_>)) {
+        for slow in self.stats.slow() {
+            visit(&SlowRow {
+                id: slow.id,
+                wall_s: slow.wall_s,
+                took_us: slow.took_us,
+                command: slow.command,
+                peer: slow.peer,
+                name: b"",
+            });
+        }
+    }
+
+    fn reset_slow(&self) {
+        self.stats.reset_slow();
+    }
+
+    fn reset_counters(&self) {
+        self.stats.reset();
+    }
+}
+
+/// The process as the kernel sees it; 0 where `/proc` does not say.
+#[derive(Default)]
+struct Process {
+    resident_bytes: u64,
+    user_us: u64,
+    system_us: u64,
+}
+
+impl Process {
+    fn read() -> Process {
+        let page_bytes = rustix::param::page_size() as u64;
+        let tick_us = 1_000_000 / rustix::param::clock_ticks_per_second().max(1);
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        // The second field is a name in parentheses that may hold spaces.
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let number = |text: &str, index| -> u64 {
+            text.split_whitespace().nth(index).and_then(|word| word.parse().ok()).unwrap_or(0)
+        };
+        Process {
+            resident_bytes: number(&statm, 1) * page_bytes,
+            user_us: number(after_name, 11) * tick_us,
+            system_us: number(after_name, 12) * tick_us,
+        }
+    }
+}
+
+/// What `INFO` and `CONFIG` say about the listeners is where they really are.
+pub(crate) fn with_local(mut config: NetConfig, resp: SocketAddr, http: SocketAddr) -> NetConfig {
+    config.resp = resp;
+    config.http = http;
+    config
+}
