@@ -1,0 +1,22 @@
+//! HTTP/1.1 for zones: `/traffic` as existing apps call it, `/v1` as resources, health, and nothing else.
+//!
+//! ```text
+//! decode ─▶ Call ─▶ route ─▶ handler/* ─▶ Request ─▶ worker ─▶ Answer ─▶ answer ─▶ respond
+//!   │ chunk           │ problem                                  ▲
+//!   └ fault           └──────────────▶ respond          recall ──┘ where the answer comes later
+//! ```
+//! Nothing here reads a socket. A fault of framing closes the connection; every other error leaves it open.
+
+pub(crate) mod answer;
+pub(crate) mod chunk;
+pub(crate) mod decode;
+pub(crate) mod fault;
+mod handler;
+mod json;
+mod percent;
+mod place;
+pub(crate) mod problem;
+pub(crate) mod recall;
+pub(crate) mod respond;
+mod route;
+pub(crate) mod visit;

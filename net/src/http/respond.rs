@@ -1,0 +1,178 @@
+//! Writes one HTTP response: head, then body, straight into the worker's output.
+//!
+//! The body is made first, in a buffer of its own, because the head states its length.
+
+use crate::clock::HttpDate;
+
+/// What of a request decides the form of its response.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Shape {
+    /// Whether the connection stays open.
+    pub(crate) keep_alive: bool,
+    /// Whether the client must be told so, which HTTP/1.0 needs.
+    pub(crate) old: bool,
+    /// HEAD: everything but the body.
+    pub(crate) head_only: bool,
+    /// Which allowed origin asked, as an index into the configured ones.
+    pub(crate) origin: Option<u8>,
+}
+
+/// A field of a response beyond those that every response has.
+#[derive(Clone, Copy)]
+pub(crate) enum Field<'a> {
+    /// Where the new token is: zone and token.
+    Location(&'a [u8], &'a [u8]),
+    /// The methods of a resource.
+    Allow(&'static str),
+    /// Seconds until a retry may help.
+    RetryAfter(u32),
+    /// Which methods a page of another origin may use, and for how many seconds it may remember that.
+    Preflight(&'static str, u32),
+}
+
+/// The kind of a body.
+#[derive(Clone, Copy)]
+pub(crate) enum Media {
+    /// An answer.
+    Json,
+    /// An error, as RFC 9457 has it.
+    Problem,
+    /// A word for a person or a probe.
+    Text,
+}
+
+/// Everything needed to write a response.
+pub(crate) struct Responder<'a> {
+    /// Where the response goes, after what is there.
+    pub(crate) out: &'a mut Vec<u8>,
+    /// Where the body is made; empty between responses.
+    pub(crate) body: &'a mut Vec<u8>,
+    pub(crate) date: &'a HttpDate,
+    pub(crate) origins: &'a [String],
+}
+
+/// The start of nearly every response, up to the value of the date.
+const OK_JSON: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nDate: ";
+
+impl Responder<'_> {
+    /// Sends `self.body` and clears it.
+    pub(crate) fn send(&mut self, status: u16, media: Media, shape: Shape, fields: &[Field<'_>]) {
+        if status == 200 && matches!(media, Media::Json) {
+            self.out.extend_from_slice(OK_JSON);
+        } else {
+            self.start(status, media);
+        }
+        self.out.extend_from_slice(self.date.text());
+        if status != 204 {
+            self.out.extend_from_slice(b"\r\nContent-Length: ");
+            push_number(self.out, self.body.len() as u64);
+        }
+        self.connection(shape);
+        self.origin(shape);
+        for field in fields {
+            self.field(*field);
+        }
+        self.out.extend_from_slice(b"\r\n\r\n");
+        if !shape.head_only && status != 204 {
+            self.out.extend_from_slice(self.body);
+        }
+        self.body.clear();
+    }
+
+    fn start(&mut self, status: u16, media: Media) {
+        self.out.extend_from_slice(b"HTTP/1.1 ");
+        push_number(self.out, u64::from(status));
+        self.out.push(b' ');
+        self.out.extend_from_slice(reason(status).as_bytes());
+        if status != 204 {
+            self.out.extend_from_slice(b"\r\nContent-Type: ");
+            self.out.extend_from_slice(media.name().as_bytes());
+        }
+        self.out.extend_from_slice(b"\r\nCache-Control: no-store\r\nDate: ");
+    }
+
+    fn connection(&mut self, shape: Shape) {
+        if !shape.keep_alive {
+            self.out.extend_from_slice(b"\r\nConnection: close");
+        } else if shape.old {
+            self.out.extend_from_slice(b"\r\nConnection: keep-alive");
+        }
+    }
+
+    fn origin(&mut self, shape: Shape) {
+        if let Some(origin) = shape.origin.and_then(|index| self.origins.get(usize::from(index))) {
+            self.out.extend_from_slice(b"\r\nAccess-Control-Allow-Origin: ");
+            self.out.extend_from_slice(origin.as_bytes());
+            self.out.extend_from_slice(b"\r\nVary: Origin");
+        }
+    }
+
+    fn field(&mut self, field: Field<'_>) {
+        match field {
+            Field::Location(zone, token) => {
+                for part in [&b"\r\nLocation: /v1/zones/"[..], zone, b"/tokens/", token] {
+                    self.out.extend_from_slice(part);
+                }
+            }
+            Field::Allow(methods) => {
+                self.out.extend_from_slice(b"\r\nAllow: ");
+                self.out.extend_from_slice(methods.as_bytes());
+            }
+            Field::RetryAfter(seconds) => {
+                self.out.extend_from_slice(b"\r\nRetry-After: ");
+                push_number(self.out, u64::from(seconds));
+            }
+            Field::Preflight(methods, max_age_s) => {
+                self.out.extend_from_slice(b"\r\nAccess-Control-Allow-Methods: ");
+                self.out.extend_from_slice(methods.as_bytes());
+                self.out.extend_from_slice(
+                    b"\r\nAccess-Control-Allow-Headers: Authorization, Content-Type\
+                      \r\nAccess-Control-Max-Age: ",
+                );
+                push_number(self.out, u64::from(max_age_s));
+            }
+        }
+    }
+}
+
+impl Media {
+    fn name(self) -> &'static str {
+        match self {
+            Media::Json => "application/json",
+            Media::Problem => "application/problem+json",
+            Media::Text => "text/plain; charset=utf-8",
+        }
+    }
+}
+
+/// Decimal digits.
+pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// The phrase of a status.
+pub(crate) fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        204 => "No Content",
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        417 => "Expectation Failed",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        _ => "Internal Server Error",
+    }
+}

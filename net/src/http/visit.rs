@@ -1,0 +1,128 @@
+//! One request on its way through routing and its handler.
+
+use super::answer;
+use super::decode::Call;
+use super::handler;
+use super::problem::Problem;
+use super::recall::{Purpose, Recall};
+use super::respond::{Field, Media, Responder, Shape};
+use super::route::{Method, Route};
+use crate::request::Request;
+use crate::session::line::{Asked, Line};
+use crate::session::pending::Awaited;
+use crate::session::told::subject;
+use crate::worker::desk::Desk;
+use crate::worker::turn::Turn;
+
+/// What is to be done with a request after its handler ran.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Handled {
+    /// Answered, or its answer will come.
+    Done,
+    /// It has to wait for the connection's earlier changes; nothing was done.
+    Wait,
+}
+
+/// A request, and everything its handler may use.
+pub(crate) struct Visit<'v, 'g> {
+    pub(crate) call: &'v Call<'v>,
+    pub(crate) method: Method,
+    pub(crate) shape: Shape,
+    pub(crate) line: &'v mut Line,
+    pub(crate) desk: &'v mut Desk,
+    pub(crate) turn: Turn<'g>,
+}
+
+/// Answers one request.
+pub(crate) fn handle(call: &Call<'_>, line: &mut Line, desk: &mut Desk, turn: Turn<'_>) -> Handled {
+    let shape = Shape {
+        keep_alive: call.fields.keep_alive,
+        old: call.fields.old,
+        head_only: call.method == "HEAD",
+        origin: call.fields.origin.and_then(|origin| allowed(origin, &desk.shared.config.cors_origins)),
+    };
+    let method = Method::parse(call.method);
+    let mut visit = Visit { call, method: method.unwrap_or(Method::Options), shape, line, desk, turn };
+    let Some(route) = Route::of(call.path) else {
+        return visit.problem(&Problem::new(404, "NOTFOUND", "there is no such path"));
+    };
+    match (method, route) {
+        (Some(Method::Options), _) => visit.options(route),
+        (Some(Method::Post), Route::Entry) => handler::entry::run(&mut visit),
+        (Some(Method::Post), Route::Wait) => handler::wait::run(&mut visit),
+        (Some(Method::Post), Route::Tokens { zone }) => handler::tokens::run(&mut visit, zone),
+        (Some(Method::Get | Method::Head | Method::Delete), Route::Token { zone, token }) => {
+            handler::token::run(&mut visit, zone, token)
+        }
+        (Some(Method::Get | Method::Head), Route::Zone { zone }) => handler::zone::run(&mut visit, zone),
+        (Some(Method::Get | Method::Head), Route::Health) => handler::health::alive(&mut visit),
+        (Some(Method::Get | Method::Head), Route::Ready) => handler::health::ready(&mut visit),
+        (Some(Method::Get | Method::Head), Route::OpenApi) => handler::openapi::run(&mut visit),
+        _ => {
+            let allow = Some(route.methods());
+            visit.problem(&Problem { allow, ..Problem::new(405, "METHOD", "the method does not apply") })
+        }
+    }
+}
+
+impl Visit<'_, '_> {
+    /// Asks the engine; the answer becomes the response, now or later.
+    pub(crate) fn ask(&mut self, request: &Request<'_>, purpose: Purpose) -> Handled {
+        let shape = self.shape;
+        let (zone, _) = subject(request);
+        let awaited = || Awaited::Http(Box::new(Recall::new(purpose, shape, zone)));
+        match self.line.ask(request, purpose.is_write(), awaited, self.desk, self.turn) {
+            Asked::Wait => Handled::Wait,
+            Asked::Later => Handled::Done,
+            Asked::Told(told) => {
+                let desk = &mut *self.desk;
+                let directory = &desk.shared.directory;
+                let mut to = Responder {
+                    out: &mut desk.out,
+                    body: &mut desk.body,
+                    date: &desk.date,
+                    origins: &desk.shared.config.cors_origins,
+                };
+                let failed = told.show(request, directory, |answer| {
+                    answer::write(purpose, shape, answer, zone, directory, &mut to)
+                });
+                desk.counts.errors += u64::from(failed);
+                Handled::Done
+            }
+        }
+    }
+
+    /// Answers with an error.
+    pub(crate) fn problem(&mut self, problem: &Problem) -> Handled {
+        self.desk.counts.errors += 1;
+        let shape = self.shape;
+        problem.send(&mut self.desk.responder(), shape);
+        Handled::Done
+    }
+
+    /// Answers with a body that is at hand.
+    pub(crate) fn respond(&mut self, status: u16, media: Media, body: &[u8]) -> Handled {
+        let shape = self.shape;
+        let mut to = self.desk.responder();
+        to.body.extend_from_slice(body);
+        to.send(status, media, shape, &[]);
+        Handled::Done
+    }
+
+    /// What may be done to a resource, and by pages of which origin.
+    fn options(&mut self, route: Route<'_>) -> Handled {
+        let shape = self.shape;
+        let max_age_s = self.desk.shared.config.cors_max_age_s;
+        let methods = route.methods();
+        let fields = [Field::Allow(methods), Field::Preflight(methods, max_age_s)];
+        let shown = if shape.origin.is_some() { &fields[..] } else { &fields[..1] };
+        self.desk.responder().send(204, Media::Text, shape, shown);
+        Handled::Done
+    }
+}
+
+/// The index of the configured origin that this one matches.
+fn allowed(origin: &[u8], origins: &[String]) -> Option<u8> {
+    let index = origins.iter().position(|known| known == "*" || known.as_bytes() == origin)?;
+    u8::try_from(index).ok()
+}
