@@ -1,0 +1,105 @@
+//! HTTP over one connection: request after request until something has to be waited for.
+
+use super::line::Line;
+use super::stop::{Driven, Stop};
+use crate::http::decode::{Decoded, decode};
+use crate::http::fault::Fault;
+use crate::http::problem::Problem;
+use crate::http::respond::Shape;
+use crate::http::visit::{Handled, handle};
+use crate::worker::desk::Desk;
+use crate::worker::turn::Turn;
+
+/// What HTTP remembers of a connection between visits.
+#[derive(Default)]
+pub(crate) struct HttpTalk {
+    /// The request that is arriving was already told `100 Continue`.
+    continued: bool,
+}
+
+/// Answers the requests at the head of `input`.
+pub(crate) fn drive(
+    input: &[u8],
+    talk: &mut HttpTalk,
+    line: &mut Line,
+    desk: &mut Desk,
+    turn: Turn<'_>,
+) -> Driven {
+    let mut joined = std::mem::take(&mut desk.joined);
+    let mut consumed = 0;
+    let stop = loop {
+        if desk.budget == 0 {
+            break Stop::Budget;
+        }
+        if line.is_full(desk.out.len()) {
+            break Stop::Full;
+        }
+        let rest = input.get(consumed..).unwrap_or_default();
+        if rest.is_empty() {
+            break Stop::Starved { needed: 1 };
+        }
+        desk.budget -= 1;
+        match request(rest, &mut joined, talk, line, desk, turn) {
+            Next::Request(len) => consumed += len,
+            Next::Last(len) => {
+                consumed += len;
+                break Stop::Close;
+            }
+            Next::Stop(stop) => break stop,
+        }
+    };
+    desk.joined = joined;
+    Driven { consumed, stop }
+}
+
+enum Next {
+    Request(usize),
+    /// After this one the connection closes.
+    Last(usize),
+    Stop(Stop),
+}
+
+fn request(
+    input: &[u8],
+    joined: &mut Vec<u8>,
+    talk: &mut HttpTalk,
+    line: &mut Line,
+    desk: &mut Desk,
+    turn: Turn<'_>,
+) -> Next {
+    let (mark, behind) = (desk.out.len(), line.is_behind());
+    let next = match decode(input, joined) {
+        Decoded::Complete(mut call, len) => {
+            call.fields.keep_alive &= !desk.closing;
+            match handle(&call, line, desk, turn) {
+                Handled::Wait => return Next::Stop(Stop::Waiting),
+                Handled::Done => {
+                    talk.continued = false;
+                    desk.counts.http_requests += 1;
+                    if call.fields.keep_alive { Next::Request(len) } else { Next::Last(len) }
+                }
+            }
+        }
+        Decoded::Incomplete { needed, wants_continue } => {
+            if wants_continue && !behind && !std::mem::replace(&mut talk.continued, true) {
+                desk.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            }
+            return Next::Stop(Stop::Starved { needed });
+        }
+        Decoded::Invalid(fault) => {
+            refuse(fault, desk);
+            Next::Last(input.len())
+        }
+    };
+    if behind && desk.out.len() > mark {
+        line.hold(mark, desk);
+    }
+    next
+}
+
+/// Writes the last answer of a connection that cannot be understood any further.
+pub(crate) fn refuse(fault: Fault, desk: &mut Desk) {
+    desk.counts.errors += 1;
+    let shape = Shape { keep_alive: false, old: false, head_only: false, origin: None };
+    Problem::fault(fault).send(&mut desk.responder(), shape);
+}

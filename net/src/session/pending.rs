@@ -1,0 +1,193 @@
+//! Replies in the order of their requests, though they come in any order.
+//!
+//! ```text
+//! front ─▶ asked (waits) │ written 23 bytes │ asked (settled) │ asked (waits) ◀─ new requests
+//! ```
+//! Only what cannot be answered at once takes a place here, and whatever was answered behind it.
+//! Invariant: the request at index i has number `front + i`, modulo 2^16.
+
+use super::settled::Settled;
+use crate::http::recall::Recall;
+use crate::request::RequestKind;
+use crate::resp::encode::Proto;
+use sluice_engine::time::MonoMs;
+use std::collections::VecDeque;
+
+/// What is kept of a request until it is answered.
+pub(crate) enum Awaited {
+    /// Of a RESP command, and what its connection spoke when it came.
+    Resp(RequestKind, Proto),
+    /// Of an HTTP request.
+    Http(Box<Recall>),
+}
+
+enum Place {
+    /// The answer is with an owner, or came and waits for its turn.
+    Asked { awaited: Awaited, write: bool, since: MonoMs, settled: Option<Settled> },
+    /// Encoded already: so many bytes of `written`.
+    Written(usize),
+}
+
+/// The next reply to send.
+pub(crate) enum Ready {
+    /// An answer to encode.
+    Settled { awaited: Awaited, settled: Settled, since: MonoMs },
+    /// So many bytes at the front of the written ones; see [`Pending::take_written`].
+    Written(usize),
+}
+
+/// The requests of one connection that are not answered on the wire yet.
+#[derive(Default)]
+pub(crate) struct Pending {
+    places: VecDeque<Place>,
+    /// Number of the request at the front.
+    front: u16,
+    /// Bytes of the written places, in order, from `taken` on.
+    written: Vec<u8>,
+    taken: usize,
+    /// Unanswered requests that change something.
+    writes: usize,
+}
+
+impl Pending {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether everything is answered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Whether a change is still under way, for which reads have to wait.
+    pub(crate) fn has_writes(&self) -> bool {
+        self.writes > 0
+    }
+
+    /// Bytes that wait for replies before them.
+    pub(crate) fn written_bytes(&self) -> usize {
+        self.written.len() - self.taken
+    }
+
+    /// The number that the next request gets.
+    pub(crate) fn next_number(&self) -> u16 {
+        self.front.wrapping_add(self.places.len() as u16)
+    }
+
+    /// Continues the numbering of an earlier use of the connection.
+    pub(crate) fn start_at(&mut self, number: u16) {
+        debug_assert!(self.places.is_empty(), "numbers restart only between requests");
+        self.front = number;
+    }
+
+    /// A request whose answer comes later.
+    pub(crate) fn push_asked(&mut self, awaited: Awaited, write: bool, since: MonoMs) {
+        self.writes += usize::from(write);
+        self.places.push_back(Place::Asked { awaited, write, since, settled: None });
+    }
+
+    /// A reply that is ready but not first.
+    pub(crate) fn push_written(&mut self, bytes: &[u8]) {
+        self.written.extend_from_slice(bytes);
+        self.places.push_back(Place::Written(bytes.len()));
+    }
+
+    /// An answer came. False where nobody waits for it any more.
+    pub(crate) fn settle(&mut self, number: u16, answer: Settled) -> bool {
+        let index = usize::from(number.wrapping_sub(self.front));
+        match self.places.get_mut(index) {
+            Some(Place::Asked { write, settled: settled @ None, .. }) => {
+                *settled = Some(answer);
+                self.writes -= usize::from(*write);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes the reply at the front, if it is there.
+    pub(crate) fn next_ready(&mut self) -> Option<Ready> {
+        if let Some(Place::Asked { settled: None, .. }) = self.places.front() {
+            return None;
+        }
+        let place = self.places.pop_front()?;
+        self.front = self.front.wrapping_add(1);
+        match place {
+            Place::Asked { awaited, since, settled, .. } => {
+                settled.map(|settled| Ready::Settled { awaited, settled, since })
+            }
+            Place::Written(len) => Some(Ready::Written(len)),
+        }
+    }
+
+    /// Moves the bytes of a written reply to the output.
+    pub(crate) fn take_written(&mut self, len: usize, output: &mut Vec<u8>) {
+        let end = self.taken + len;
+        output.extend_from_slice(self.written.get(self.taken..end).unwrap_or_default());
+        self.taken = end;
+        if self.taken >= self.written.len() {
+            self.written.clear();
+            self.taken = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_engine::reply::Reply;
+
+    const NOW: MonoMs = MonoMs(0);
+
+    fn left(count: bool) -> Settled {
+        Settled::Reply(Reply::Left(count))
+    }
+
+    fn ask(pending: &mut Pending) -> u16 {
+        let number = pending.next_number();
+        pending.push_asked(Awaited::Resp(RequestKind::Leave, Proto::Resp2), true, NOW);
+        number
+    }
+
+    fn drain(pending: &mut Pending) -> Vec<String> {
+        let mut seen = Vec::new();
+        while let Some(ready) = pending.next_ready() {
+            match ready {
+                Ready::Settled { settled, .. } => seen.push(format!("{settled:?}")),
+                Ready::Written(len) => {
+                    let mut out = Vec::new();
+                    pending.take_written(len, &mut out);
+                    seen.push(String::from_utf8(out).unwrap());
+                }
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn replies_leave_in_the_order_of_their_requests() {
+        let mut pending = Pending::default();
+        pending.start_at(u16::MAX);
+        let first = ask(&mut pending);
+        pending.push_written(b"pong");
+        let third = ask(&mut pending);
+        assert!(pending.settle(third, left(true)));
+        assert!(drain(&mut pending).is_empty(), "the first reply is not there");
+        assert!(pending.settle(first, left(false)));
+        let expected = [format!("{:?}", left(false)), "pong".to_owned(), format!("{:?}", left(true))];
+        assert_eq!(drain(&mut pending), expected);
+        assert!(pending.is_empty() && !pending.has_writes() && pending.written_bytes() == 0);
+    }
+
+    #[test]
+    fn an_answer_settles_one_request_once() {
+        let mut pending = Pending::default();
+        let number = ask(&mut pending);
+        assert!(!pending.settle(number.wrapping_add(1), left(true)), "no such request");
+        assert!(pending.settle(number, left(true)));
+        assert!(!pending.settle(number, left(false)), "answered already");
+        assert_eq!(drain(&mut pending).len(), 1);
+        assert!(!pending.settle(number, left(true)), "sent already");
+    }
+}

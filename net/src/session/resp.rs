@@ -1,0 +1,175 @@
+//! RESP over one connection: command after command until something has to be waited for.
+
+use super::line::{Asked, Line};
+use super::pending::Awaited;
+use super::stop::{Driven, Stop};
+use crate::clients::{Card, Ends};
+use crate::request::{Request, RequestKind};
+use crate::resp::args::{Args, ArgsBuf};
+use crate::resp::command::{Step, encode_answer, execute};
+use crate::resp::decode::{Decoded, RequestBounds, decode};
+use crate::resp::encode::{Proto, Writer};
+use crate::resp::server::ServerInfo;
+use crate::resp::session::RespSession;
+use crate::shared::{Shared, wall_s};
+use crate::stats::Slow;
+use crate::worker::desk::Desk;
+use crate::worker::turn::Turn;
+use mio::net::TcpStream;
+use sluice_engine::time::MonoMs;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+
+/// What RESP remembers of a connection between visits.
+pub(crate) struct RespTalk {
+    pub(crate) session: RespSession,
+    /// The connection's entry in the register.
+    pub(crate) card: Arc<Card>,
+}
+
+impl RespTalk {
+    /// Files a new connection in the register.
+    pub(crate) fn new(socket: &TcpStream, worker: usize, shared: &Shared, now: MonoMs) -> RespTalk {
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let ends = Ends {
+            peer: socket.peer_addr().unwrap_or(unknown),
+            local: socket.local_addr().unwrap_or(unknown),
+            fd: socket.as_raw_fd(),
+        };
+        let card = shared.register.add(worker, ends, now);
+        RespTalk { session: RespSession::new(card.id, shared.default_role()), card }
+    }
+
+    /// Notes an answer that took long. A poll may be held on purpose, so it is never slow.
+    pub(crate) fn note_slow(&self, kind: RequestKind, took_ms: u64, shared: &Shared) {
+        if kind == RequestKind::Poll || took_ms < shared.config.slow_ms {
+            return;
+        }
+        let command = match kind {
+            RequestKind::Join => "q.join",
+            RequestKind::Leave => "q.leave",
+            RequestKind::Stats => "q.stats",
+            _ => "q.zone",
+        };
+        let (took_us, peer) = (took_ms.saturating_mul(1_000), self.card.peer());
+        shared.stats.note_slow(Slow { id: 0, wall_s: wall_s(), took_us, command, peer });
+    }
+}
+
+/// Answers the commands at the head of `input`.
+pub(crate) fn drive(
+    input: &[u8],
+    talk: &mut RespTalk,
+    line: &mut Line,
+    desk: &mut Desk,
+    turn: Turn<'_>,
+) -> Driven {
+    let mut args = std::mem::take(&mut desk.args);
+    let mut consumed = 0;
+    let stop = loop {
+        if desk.budget == 0 {
+            break Stop::Budget;
+        }
+        if line.is_full(desk.out.len()) {
+            break Stop::Full;
+        }
+        let rest = input.get(consumed..).unwrap_or_default();
+        if rest.is_empty() {
+            break Stop::Starved { needed: 1 };
+        }
+        desk.budget -= 1;
+        match command(rest, &mut args, talk, line, desk, turn) {
+            Ok(len) => consumed += len,
+            Err(stop) => break stop,
+        }
+    };
+    desk.args = args;
+    Driven { consumed, stop }
+}
+
+/// The length of the command that was answered, or why the next one has to wait.
+fn command(
+    input: &[u8],
+    args: &mut ArgsBuf,
+    talk: &mut RespTalk,
+    line: &mut Line,
+    desk: &mut Desk,
+    turn: Turn<'_>,
+) -> Result<usize, Stop> {
+    let bounds = match talk.session.role() {
+        Some(_) => RequestBounds::ORDINARY,
+        None => RequestBounds::UNAUTHENTICATED,
+    };
+    match decode(input, bounds, args) {
+        Ok(Decoded::Request { args, consumed }) => {
+            run(args, talk, line, desk, turn)?;
+            desk.counts.resp_requests += 1;
+            Ok(consumed)
+        }
+        Ok(Decoded::Empty { consumed }) => Ok(consumed),
+        Ok(Decoded::Incomplete { needed }) => Err(Stop::Starved { needed }),
+        Err(malformed) => {
+            refuse(&format!("ERR {malformed}"), talk.session.proto(), line, desk);
+            Err(Stop::Close)
+        }
+    }
+}
+
+fn run(
+    args: Args<'_>,
+    talk: &mut RespTalk,
+    line: &mut Line,
+    desk: &mut Desk,
+    turn: Turn<'_>,
+) -> Result<(), Stop> {
+    let (mark, behind) = (desk.out.len(), line.is_behind());
+    let step = execute(args, &mut talk.session, &*desk.shared, &mut desk.out);
+    let closes = matches!(step, Step::Close);
+    if let Step::Ask(request, kind) = step {
+        ask(&request, kind, talk.session.proto(), line, desk, turn)?;
+    } else {
+        // Names change with commands that are answered here, never with polls.
+        talk.card.update(&talk.session);
+    }
+    desk.counts.errors += u64::from(desk.out.get(mark) == Some(&b'-'));
+    if behind && desk.out.len() > mark {
+        line.hold(mark, desk);
+    }
+    if closes { Err(Stop::Close) } else { Ok(()) }
+}
+
+fn ask(
+    request: &Request<'_>,
+    kind: RequestKind,
+    proto: Proto,
+    line: &mut Line,
+    desk: &mut Desk,
+    turn: Turn<'_>,
+) -> Result<(), Stop> {
+    let awaited = || Awaited::Resp(kind, proto);
+    match line.ask(request, is_write(kind), awaited, desk, turn) {
+        Asked::Wait => Err(Stop::Waiting),
+        Asked::Later => Ok(()),
+        Asked::Told(told) => {
+            let out = &mut desk.out;
+            told.show(request, &desk.shared.directory, |answer| encode_answer(answer, kind, proto, out));
+            Ok(())
+        }
+    }
+}
+
+/// Whether reads behind it have to wait.
+fn is_write(kind: RequestKind) -> bool {
+    matches!(kind, RequestKind::Join | RequestKind::Leave | RequestKind::ZoneSet | RequestKind::ZoneDel)
+}
+
+/// Writes the last reply of a connection that cannot be understood any further.
+fn refuse(text: &str, proto: Proto, line: &mut Line, desk: &mut Desk) {
+    desk.counts.errors += 1;
+    let mark = desk.out.len();
+    Writer::new(&mut desk.out, proto).error(text.as_bytes());
+    if line.is_behind() {
+        line.hold(mark, desk);
+    }
+}

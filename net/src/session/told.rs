@@ -1,0 +1,83 @@
+//! An answer that is there at once, and how any answer is shown to an encoder.
+
+use super::settled::Settled;
+use crate::request::{Answer, Request};
+use sluice_engine::directory::Directory;
+use sluice_engine::error::Refusal;
+use sluice_engine::reply::{Reply, Standing};
+use sluice_engine::zone::settings::{ZoneName, ZoneSettings};
+use std::sync::Arc;
+
+/// The answer to a request whose bytes are still there.
+pub(crate) enum Told {
+    /// To a poll or a peek; the token is the one that was sent.
+    Standing(Standing),
+    /// From an owner.
+    Settled(Settled),
+    /// A zone's settings.
+    Settings(Arc<ZoneSettings>),
+    /// All zones.
+    Zones(Vec<ZoneName>),
+}
+
+impl Told {
+    /// No.
+    pub(crate) fn refused(refusal: Refusal) -> Told {
+        Told::Settled(Settled::refused(refusal))
+    }
+
+    /// Calls `show` with the answer to `request`.
+    pub(crate) fn show<R>(
+        &self,
+        request: &Request<'_>,
+        directory: &Directory,
+        show: impl FnOnce(&Answer<'_>) -> R,
+    ) -> R {
+        let (zone, token) = subject(request);
+        match self {
+            Told::Standing(standing) => show(&Answer::Place { zone, token, standing: *standing }),
+            Told::Settled(settled) => settled.show(zone, directory, show),
+            Told::Settings(settings) => show(&Answer::Zone { zone, settings }),
+            Told::Zones(names) => show(&Answer::Zones(names)),
+        }
+    }
+}
+
+impl Settled {
+    /// Calls `show` with the answer. Writes the token's text again, because the request's bytes may be gone.
+    pub(crate) fn show<R>(
+        &self,
+        zone: &[u8],
+        directory: &Directory,
+        show: impl FnOnce(&Answer<'_>) -> R,
+    ) -> R {
+        match self {
+            Settled::Stats(stats) => show(&Answer::Stats(stats)),
+            Settled::Reply(Reply::Place { token, standing }) => match directory.text(token) {
+                Some(text) => show(&Answer::Place { zone, token: text.as_bytes(), standing: *standing }),
+                // No group of this node: nobody here would accept the token.
+                None => show(&Answer::Refused(Refusal::Gone)),
+            },
+            Settled::Reply(Reply::Left(left)) => show(&Answer::Left(*left)),
+            Settled::Reply(Reply::ZoneSet { created }) => show(&Answer::ZoneSet { created: *created }),
+            Settled::Reply(Reply::ZoneDeleted(was)) => show(&Answer::ZoneDeleted(*was)),
+            Settled::Reply(Reply::Refused(refusal)) => show(&Answer::Refused(*refusal)),
+            Settled::Reply(Reply::KeyChanged) => unreachable!("no client asks for another key"),
+        }
+    }
+}
+
+/// The zone and the token that a request names; empty where it names none.
+pub(crate) fn subject<'a>(request: &Request<'a>) -> (&'a [u8], &'a [u8]) {
+    match request {
+        Request::Poll { zone, token } | Request::Peek { zone, token } | Request::Leave { zone, token } => {
+            (zone, token)
+        }
+        Request::Join { zone, .. }
+        | Request::ZoneSet { zone, .. }
+        | Request::ZoneGet { zone }
+        | Request::ZoneDel { zone }
+        | Request::Stats { zone } => (zone, b""),
+        Request::ZoneList => (b"", b""),
+    }
+}

@@ -1,0 +1,298 @@
+//! One visit of a connection: read once, answer what is whole, write once.
+//!
+//! The common case copies nothing: bytes are read into the worker's scratch, parsed there, and the
+//! answers are written from its other scratch. Only what is left over is kept with the connection.
+//! A visit reads at most [`limit::READ_BYTES`] and answers at most [`limit::REQUESTS_PER_VISIT_MAX`]
+//! requests; what remains waits until the others had their turn.
+
+use super::pending::{Awaited, Ready};
+use super::settled::Settled;
+use super::stop::{Driven, Stop};
+use super::{Fate, Phase, Session, Talk, http, resp};
+use crate::http::answer;
+use crate::limit;
+use crate::resp::command::encode_answer;
+use crate::worker::desk::Desk;
+use crate::worker::turn::Turn;
+use sluice_engine::time::MonoMs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
+
+impl Session {
+    /// Reads, answers and writes. `scratch` has [`limit::READ_BYTES`].
+    pub(crate) fn visit(&mut self, scratch: &mut [u8], desk: &mut Desk, turn: Turn<'_>) -> Fate {
+        debug_assert!(desk.out.is_empty(), "the last visit's output was written");
+        if let Phase::Lingering(_) = self.phase {
+            return self.discard(scratch);
+        }
+        desk.budget = limit::REQUESTS_PER_VISIT_MAX;
+        if self.phase == Phase::Open && self.advance(scratch, desk, turn).is_err() {
+            desk.out.clear();
+            return Fate::Over;
+        }
+        self.urge(desk);
+        self.finish(desk, turn.now)
+    }
+
+    /// An answer came from an owner. False where nobody waits for it.
+    pub(crate) fn settle(&mut self, number: u16, settled: Settled) -> bool {
+        self.line.buffers.as_mut().is_some_and(|buffers| buffers.pending.settle(number, settled))
+    }
+
+    /// Writes what can be written, and decides what becomes of the connection.
+    pub(crate) fn finish(&mut self, desk: &mut Desk, now: MonoMs) -> Fate {
+        self.collect(desk, now);
+        let idle = desk.out.is_empty() && self.line.buffers.is_none();
+        if desk.closing && idle && !self.unread && self.phase == Phase::Open {
+            // Draining, and nothing was said that the client would still have to read.
+            return Fate::Over;
+        }
+        if self.flush(desk, now).is_err() {
+            desk.out.clear();
+            return Fate::Over;
+        }
+        self.line.tidy(&mut desk.pool);
+        self.fate(desk.closing, now)
+    }
+
+    /// Parses what is kept, then reads once and parses that.
+    fn advance(&mut self, scratch: &mut [u8], desk: &mut Desk, turn: Turn<'_>) -> std::io::Result<()> {
+        let mut held = self.line.buffers.as_mut().map(|b| std::mem::take(&mut b.input)).unwrap_or_default();
+        if !held.is_empty() && !matches!(self.stop, Stop::Starved { .. }) {
+            let driven = self.drive(&held, desk, turn);
+            held.drain(..driven.consumed);
+            self.stop = driven.stop;
+        }
+        if self.unread && matches!(self.stop, Stop::Starved { .. }) {
+            let read = self.read(scratch, turn.now)?;
+            desk.counts.bytes_in += read as u64;
+            let fresh = scratch.get(..read).unwrap_or_default();
+            self.take(fresh, &mut held, desk, turn);
+        }
+        self.keep(held, desk, turn.now);
+        Ok(())
+    }
+
+    /// Answers what is whole in the kept and the fresh bytes; afterwards `held` has what is left.
+    fn take(&mut self, fresh: &[u8], held: &mut Vec<u8>, desk: &mut Desk, turn: Turn<'_>) {
+        if fresh.is_empty() {
+            return;
+        }
+        if held.is_empty() {
+            let driven = self.drive(fresh, desk, turn);
+            self.stop = driven.stop;
+            let rest = fresh.get(driven.consumed..).unwrap_or_default();
+            if !rest.is_empty() {
+                let buffers = self.line.buffers(&mut desk.pool);
+                std::mem::swap(held, &mut buffers.input);
+                held.extend_from_slice(rest);
+            }
+            return;
+        }
+        held.extend_from_slice(fresh);
+        let enough = |needed| held.len() >= needed;
+        if matches!(self.stop, Stop::Starved { needed } if enough(needed)) {
+            let driven = self.drive(held, desk, turn);
+            held.drain(..driven.consumed);
+            self.stop = driven.stop;
+        }
+    }
+
+    fn drive(&mut self, input: &[u8], desk: &mut Desk, turn: Turn<'_>) -> Driven {
+        let driven = match &mut self.talk {
+            Talk::Resp(talk) => resp::drive(input, talk, &mut self.line, desk, turn),
+            Talk::Http(talk) => http::drive(input, talk, &mut self.line, desk, turn),
+        };
+        if driven.consumed > 0 {
+            // What is left began no earlier than now.
+            if let Some(buffers) = &mut self.line.buffers {
+                buffers.began = None;
+            }
+        }
+        driven
+    }
+
+    /// Puts left-over input back, and notes the end where nothing more is to be read.
+    fn keep(&mut self, held: Vec<u8>, desk: &mut Desk, now: MonoMs) {
+        if self.stop == Stop::Close {
+            self.phase = Phase::Ending;
+        }
+        if held.is_empty() && self.line.buffers.is_none() {
+            return;
+        }
+        let buffers = self.line.buffers(&mut desk.pool);
+        buffers.input = held;
+        if self.phase != Phase::Open {
+            buffers.input.clear();
+        }
+        if buffers.input.is_empty() {
+            buffers.began = None;
+        } else {
+            buffers.began.get_or_insert(now);
+        }
+    }
+
+    /// Bytes that the socket had; 0 where it had none now, or has none ever again.
+    fn read(&mut self, scratch: &mut [u8], now: MonoMs) -> std::io::Result<usize> {
+        match (&self.socket).read(scratch) {
+            Ok(0) => {
+                self.unread = false;
+                self.ended = true;
+                Ok(0)
+            }
+            Ok(read) => {
+                self.active = now;
+                // Less than asked for is all there was; whatever comes next is reported again.
+                self.unread = read == scratch.len();
+                Ok(read)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.unread = false;
+                Ok(0)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Has parked polls answered where something waits behind them, or the client sends nothing more.
+    fn urge(&mut self, desk: &mut Desk) {
+        let Some(buffers) = &self.line.buffers else { return };
+        if !buffers.parked.is_empty() {
+            let all = !buffers.input.is_empty() || self.unread || self.ended;
+            self.line.hurry(all, &mut desk.shards);
+        }
+    }
+
+    /// Encodes the answers whose turn among the replies has come.
+    fn collect(&mut self, desk: &mut Desk, now: MonoMs) {
+        let Some(buffers) = &mut self.line.buffers else { return };
+        if buffers.unsent() > 0 || !buffers.pending.is_empty() {
+            // What this visit wrote precedes everything that was waited for.
+            buffers.output.append(&mut desk.out);
+        }
+        let mut output = std::mem::take(&mut buffers.output);
+        while let Some(ready) = buffers.pending.next_ready() {
+            match ready {
+                Ready::Written(len) => buffers.pending.take_written(len, &mut output),
+                Ready::Settled { awaited, settled, since } => {
+                    encode(&awaited, &settled, &mut output, desk);
+                    if let (Talk::Resp(talk), Awaited::Resp(kind, _)) = (&self.talk, &awaited) {
+                        talk.note_slow(*kind, now.0.saturating_sub(since.0), &desk.shared);
+                    }
+                }
+            }
+        }
+        buffers.output = output;
+        if buffers.pending.is_empty() {
+            buffers.parked.clear();
+        }
+    }
+
+    /// Writes; what the socket does not take is kept.
+    fn flush(&mut self, desk: &mut Desk, now: MonoMs) -> std::io::Result<()> {
+        let kept = self.line.buffers.as_ref().is_some_and(|buffers| buffers.unsent() > 0);
+        if !kept {
+            if desk.out.is_empty() {
+                return Ok(());
+            }
+            let written = self.write(&desk.out)?;
+            desk.counts.bytes_out += written as u64;
+            if written < desk.out.len() {
+                let buffers = self.line.buffers(&mut desk.pool);
+                buffers.output.extend_from_slice(desk.out.get(written..).unwrap_or_default());
+                buffers.progressed = now;
+            }
+            desk.out.clear();
+            return Ok(());
+        }
+        let Some(mut buffers) = self.line.buffers.take() else { return Ok(()) };
+        buffers.output.append(&mut desk.out);
+        let written = self.write(buffers.output.get(buffers.sent..).unwrap_or_default());
+        if let Ok(written @ 1..) = written {
+            desk.counts.bytes_out += written as u64;
+            buffers.sent += written;
+            buffers.progressed = now;
+            self.active = now;
+        }
+        if buffers.unsent() == 0 {
+            buffers.output.clear();
+            buffers.sent = 0;
+        } else if buffers.sent > limit::OUTPUT_BYTES_SOFT {
+            buffers.output.drain(..buffers.sent);
+            buffers.sent = 0;
+        }
+        self.line.buffers = Some(buffers);
+        written.map(|_| ())
+    }
+
+    fn write(&self, bytes: &[u8]) -> std::io::Result<usize> {
+        match (&self.socket).write(bytes) {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(0),
+            result => result,
+        }
+    }
+
+    fn fate(&mut self, closing: bool, now: MonoMs) -> Fate {
+        let (answered, sent) = match &self.line.buffers {
+            None => (true, true),
+            Some(buffers) => (buffers.pending.is_empty(), buffers.unsent() == 0),
+        };
+        let starved = matches!(self.stop, Stop::Starved { .. });
+        if (self.ended || (closing && !self.unread)) && starved && self.phase == Phase::Open {
+            // Half-closed, or draining: what was asked is answered, then it is over.
+            self.phase = Phase::Ending;
+        }
+        if self.phase == Phase::Ending {
+            return if answered && sent { self.part(now) } else { Fate::Rests };
+        }
+        let goes_on = match self.stop {
+            Stop::Starved { .. } => self.unread,
+            Stop::Budget => true,
+            Stop::Waiting => !self.line.has_writes(),
+            Stop::Full => sent && !self.line.is_full(0),
+            Stop::Close => false,
+        };
+        if goes_on { Fate::Again } else { Fate::Rests }
+    }
+
+    /// Says goodbye: at once where the client did so first, else after it had time to read the last answer.
+    fn part(&mut self, now: MonoMs) -> Fate {
+        if self.ended || self.socket.shutdown(Shutdown::Write).is_err() {
+            return Fate::Over;
+        }
+        self.phase = Phase::Lingering(MonoMs(now.0 + limit::LINGER_MS));
+        if self.unread { Fate::Again } else { Fate::Rests }
+    }
+
+    /// Reads and drops what comes after the end.
+    fn discard(&mut self, scratch: &mut [u8]) -> Fate {
+        let active = self.active;
+        match self.read(scratch, active) {
+            Ok(_) if self.ended => Fate::Over,
+            Ok(_) if self.unread => Fate::Again,
+            Ok(_) => Fate::Rests,
+            Err(_) => Fate::Over,
+        }
+    }
+}
+
+fn encode(awaited: &Awaited, settled: &Settled, output: &mut Vec<u8>, desk: &mut Desk) {
+    let directory = &desk.shared.directory;
+    match awaited {
+        Awaited::Resp(kind, proto) => {
+            settled.show(b"", directory, |answer| encode_answer(answer, *kind, *proto, output));
+        }
+        Awaited::Http(recall) => {
+            let mut to = crate::http::respond::Responder {
+                out: output,
+                body: &mut desk.body,
+                date: &desk.date,
+                origins: &desk.shared.config.cors_origins,
+            };
+            settled.show(recall.zone(), directory, |answer| {
+                answer::write(recall.purpose, recall.shape, answer, recall.zone(), directory, &mut to)
+            });
+        }
+    }
+}
