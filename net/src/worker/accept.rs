@@ -1,0 +1,186 @@
+//! Accepting connections for all workers, and surviving when there are no descriptors left.
+//!
+//! Readiness of a listener is reported once, so it is remembered until the kernel says that nobody
+//! waits. When the process is out of descriptors a waiting connection would keep the listener ready
+//! for ever: one descriptor is held in reserve, given up to accept it, and taken back once the
+//! connection is closed. Without even that one, accepting pauses for a moment.
+
+use super::turn::Turn;
+use super::{HTTP_LISTENER, RESP_LISTENER, Worker};
+use crate::limit;
+use crate::protocol::Protocol;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry};
+use rustix::io::Errno;
+use sluice_engine::time::MonoMs;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::sync::atomic::Ordering;
+
+struct Entrance {
+    listener: TcpListener,
+    protocol: Protocol,
+    /// Somebody may be waiting.
+    ready: bool,
+}
+
+/// The listeners, and what is needed to survive a shortage.
+pub(crate) struct Acceptor {
+    entrances: Vec<Entrance>,
+    /// A descriptor to give up when there is no other.
+    reserve: Option<File>,
+    /// When to try again after not even the reserve helped.
+    retry_at: Option<MonoMs>,
+    /// The worker that gets the next connection.
+    next_worker: usize,
+}
+
+impl Acceptor {
+    /// Watches both listeners with the registry of the worker that will accept.
+    pub(crate) fn new(registry: &Registry, resp: TcpListener, http: TcpListener) -> io::Result<Acceptor> {
+        let mut entrances = Vec::new();
+        for (protocol, mut listener) in [(Protocol::Resp, resp), (Protocol::Http, http)] {
+            let token = match protocol {
+                Protocol::Resp => RESP_LISTENER,
+                Protocol::Http => HTTP_LISTENER,
+            };
+            registry.register(&mut listener, token, Interest::READABLE)?;
+            entrances.push(Entrance { listener, protocol, ready: true });
+        }
+        Ok(Acceptor { entrances, reserve: reserve(), retry_at: None, next_worker: 0 })
+    }
+
+    /// When accepting should be tried again even if nobody new comes. At once where readiness is remembered.
+    pub(crate) fn retry_at(&self) -> Option<MonoMs> {
+        let ready = self.entrances.iter().any(|entrance| entrance.ready);
+        ready.then(|| self.retry_at.unwrap_or(MonoMs(0)))
+    }
+
+    /// The next connection, or `None` when nobody waits or nobody can be let in now.
+    fn accept(&mut self, index: usize, now: MonoMs) -> Option<Accepted> {
+        let entrance = self.entrances.get_mut(index)?;
+        match entrance.listener.accept() {
+            Ok((socket, _)) => Some(Accepted::Socket(socket, entrance.protocol)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                entrance.ready = false;
+                None
+            }
+            Err(error) if is_shortage(&error) => {
+                let shed = self.shed(index);
+                if !shed {
+                    self.retry_at = Some(MonoMs(now.0 + limit::ACCEPT_RETRY_MS));
+                }
+                shed.then_some(Accepted::Shed)
+            }
+            // The client went away between; the next one may be fine.
+            Err(_) => Some(Accepted::Gone),
+        }
+    }
+
+    /// Accepts one connection with the reserve and closes it. False where that was not possible.
+    fn shed(&mut self, index: usize) -> bool {
+        if self.reserve.take().is_none() {
+            self.reserve = reserve();
+            return false;
+        }
+        let accepted = self.entrances.get(index).is_some_and(|entrance| entrance.listener.accept().is_ok());
+        self.reserve = reserve();
+        accepted
+    }
+}
+
+enum Accepted {
+    Socket(TcpStream, Protocol),
+    /// Closed at once, for want of descriptors.
+    Shed,
+    Gone,
+}
+
+fn reserve() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+fn is_shortage(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|errno| [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].contains(&errno))
+}
+
+impl Worker {
+    /// Notes that somebody may be waiting at a listener.
+    pub(super) fn incoming(&mut self, protocol: Protocol) {
+        let Some(acceptor) = &mut self.acceptor else { return };
+        for entrance in acceptor.entrances.iter_mut().filter(|entrance| entrance.protocol == protocol) {
+            entrance.ready = true;
+        }
+    }
+
+    /// Accepts those who wait, at most [`limit::ACCEPTS_PER_TURN`] a listener.
+    pub(super) fn accept_again(&mut self, turn: Turn<'_>) {
+        let Some(mut acceptor) = self.acceptor.take() else { return };
+        if acceptor.retry_at.is_none_or(|at| at <= turn.now) {
+            acceptor.retry_at = None;
+            for index in 0..acceptor.entrances.len() {
+                self.accept_from(&mut acceptor, index, turn);
+            }
+        }
+        self.acceptor = Some(acceptor);
+    }
+
+    fn accept_from(&mut self, acceptor: &mut Acceptor, index: usize, turn: Turn<'_>) {
+        for _ in 0..limit::ACCEPTS_PER_TURN {
+            let ready = acceptor.entrances.get(index).is_some_and(|entrance| entrance.ready);
+            if !ready || acceptor.retry_at.is_some() {
+                return;
+            }
+            match acceptor.accept(index, turn.now) {
+                Some(Accepted::Socket(socket, protocol)) => self.place(acceptor, socket, protocol, turn),
+                Some(Accepted::Shed) => {
+                    self.desk.counts.refused += 1;
+                    tracing::debug!("out of file descriptors: a connection was closed unserved");
+                }
+                Some(Accepted::Gone) => {}
+                None => return,
+            }
+        }
+    }
+
+    /// Gives the connection to the next worker, or refuses it where there are too many.
+    fn place(&mut self, acceptor: &mut Acceptor, socket: TcpStream, protocol: Protocol, turn: Turn<'_>) {
+        let shared = std::sync::Arc::clone(&self.desk.shared);
+        if shared.connections.load(Ordering::Acquire) >= shared.config.connections_max {
+            self.desk.counts.refused += 1;
+            refuse(&socket, protocol);
+            return;
+        }
+        self.desk.counts.accepted += 1;
+        shared.connections.fetch_add(1, Ordering::AcqRel);
+        let worker = acceptor.next_worker;
+        acceptor.next_worker = (worker + 1) % shared.mailboxes.len();
+        if worker == self.desk.me {
+            return self.adopt(socket, protocol, turn);
+        }
+        match self.desk.shards.hand_over(worker, socket, protocol) {
+            Ok(()) => {}
+            // That worker has not even taken the last ones: it is busier than this one.
+            Err((socket, protocol)) => self.adopt(socket, protocol, turn),
+        }
+    }
+}
+
+/// Says why, as far as the socket takes it at once, and closes.
+fn refuse(mut socket: &TcpStream, protocol: Protocol) {
+    let text: &[u8] = match protocol {
+        Protocol::Resp => b"-ERR max number of clients reached\r\n",
+        Protocol::Http => {
+            b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n\
+              Retry-After: 5\r\nConnection: close\r\nContent-Length: 111\r\n\r\n\
+              {\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"code\":\"BUSY\",\
+              \"detail\":\"too many connections\"}"
+        }
+    };
+    let _ = socket.write_all(text);
+    let _ = socket.shutdown(Shutdown::Write);
+    // Unread bytes would make the kernel reset the connection, and the reason would be lost.
+    let _ = socket.read(&mut [0; 1_024]);
+}

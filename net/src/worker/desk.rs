@@ -1,0 +1,62 @@
+//! What a worker lends to the connection it is serving.
+
+use super::shards::Shards;
+use crate::clock::HttpDate;
+use crate::http::respond::Responder;
+use crate::resp::args::ArgsBuf;
+use crate::session::buffers::Pool;
+use crate::shared::Shared;
+use crate::stats::Counts;
+use std::sync::Arc;
+
+/// Scratch space and the way to the engine; between two connections all buffers are empty.
+pub(crate) struct Desk {
+    /// The number of this worker.
+    pub(crate) me: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) shards: Shards,
+    pub(crate) counts: Counts,
+    pub(crate) pool: Pool,
+    pub(crate) date: HttpDate,
+    /// Requests that may still be answered in this visit.
+    pub(crate) budget: usize,
+    /// The server is draining: every answer is its connection's last.
+    pub(crate) closing: bool,
+    /// What is sent to the connection at the end of its visit.
+    pub(crate) out: Vec<u8>,
+    /// The body of an HTTP response while it is made.
+    pub(crate) body: Vec<u8>,
+    /// The body of an HTTP request that came in chunks.
+    pub(crate) joined: Vec<u8>,
+    /// The arguments of a RESP request.
+    pub(crate) args: ArgsBuf,
+}
+
+impl Desk {
+    pub(crate) fn new(me: usize, shared: Arc<Shared>, shards: Shards) -> Desk {
+        Desk {
+            me,
+            shared,
+            shards,
+            counts: Counts::default(),
+            pool: Pool::default(),
+            date: HttpDate::new(),
+            budget: 0,
+            closing: false,
+            out: Vec::new(),
+            body: Vec::new(),
+            joined: Vec::new(),
+            args: ArgsBuf::new(),
+        }
+    }
+
+    /// Writes HTTP responses to `out`.
+    pub(crate) fn responder(&mut self) -> Responder<'_> {
+        Responder {
+            out: &mut self.out,
+            body: &mut self.body,
+            date: &self.date,
+            origins: &self.shared.config.cors_origins,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Listening sockets with a backlog of our choice: `mio` alone would ask for 128.
+
+use mio::net::TcpListener;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+
+/// Binds and listens.
+///
+/// # Errors
+/// What the system says; an address in use is [`io::ErrorKind::AddrInUse`].
+pub(crate) fn listen(at: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    // A restart must not wait for the old connections' last packets to expire.
+    socket.set_reuse_address(true)?;
+    socket.bind(&at.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+/// Warns where the kernel cuts the backlog: overflowing listen queues drop connections silently.
+pub(crate) fn warn_of_short_backlog(backlog: u32) {
+    let text = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
+    if let Ok(somaxconn) = text.trim().parse::<u32>()
+        && somaxconn < backlog
+    {
+        tracing::warn!(backlog, somaxconn, "the kernel cuts the backlog: raise net.core.somaxconn");
+    }
+}

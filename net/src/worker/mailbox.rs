@@ -1,0 +1,104 @@
+//! What workers send each other: bounded, and woken once a batch.
+//!
+//! Nothing here can fill up unexpectedly. A worker spends one of its *credits* for a request to
+//! another worker and gets it back with the answer, so an inbox is as large as the sum of what may
+//! be under way: a request and a withdrawal for each credit of the others, an answer for each of
+//! its own. Without a credit the client is told to try again.
+
+use crate::limit;
+use crate::protocol::Protocol;
+use crate::session::settled::Settled;
+use crossbeam_queue::ArrayQueue;
+use mio::net::TcpStream;
+use sluice_engine::command::Command;
+use sluice_engine::id::{RequestHash, Ticket, UserHash, ZoneId};
+use sluice_engine::token::Token;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Work for the owner of a group.
+pub(crate) enum Work {
+    /// Take a place.
+    Join { zone: ZoneId, user: Option<UserHash>, request: Option<RequestHash> },
+    /// Another change.
+    Change(Box<Command>),
+    /// A poll whose turn may have come.
+    Turn(Token),
+    /// The statistics of a zone.
+    Stats(ZoneId),
+}
+
+/// One message between workers.
+pub(crate) enum Mail {
+    /// To the owner: do this, answer under the ticket.
+    Ask(Ticket, sluice_engine::id::GroupId, Work),
+    /// To the owner: answer this parked poll now.
+    Unpark(Ticket, ZoneId),
+    /// To the asker.
+    Answer(Ticket, Settled),
+}
+
+/// A worker's inbox, and the means to wake it.
+pub(crate) struct Mailbox {
+    mail: ArrayQueue<Mail>,
+    sockets: ArrayQueue<(TcpStream, Protocol)>,
+    /// Set by the first sender since the worker last looked: the others need not wake it again.
+    notified: AtomicBool,
+    waker: mio::Waker,
+}
+
+/// Requests that one of so many workers may have under way at the others.
+pub(crate) fn credits(workers: usize) -> usize {
+    limit::CREDITS / workers
+}
+
+impl Mailbox {
+    /// The inbox of one of `workers` workers.
+    pub(crate) fn new(workers: usize, waker: mio::Waker) -> Mailbox {
+        let others = workers.saturating_sub(1);
+        let capacity = 2 * others * credits(workers) + credits(workers);
+        Mailbox {
+            mail: ArrayQueue::new(capacity.max(1)),
+            sockets: ArrayQueue::new(limit::SOCKETS_IN_TRANSIT_MAX),
+            notified: AtomicBool::new(false),
+            waker,
+        }
+    }
+
+    /// Puts a message in. The caller holds a credit for it, or owes the answer to one.
+    pub(crate) fn send(&self, mail: Mail) {
+        let full = self.mail.push(mail).is_err();
+        assert!(!full, "an inbox has room for every credit");
+    }
+
+    /// Hands a new connection over; gives it back where too many are on their way.
+    pub(crate) fn hand_over(
+        &self,
+        socket: TcpStream,
+        protocol: Protocol,
+    ) -> Result<(), (TcpStream, Protocol)> {
+        self.sockets.push((socket, protocol))
+    }
+
+    /// Wakes the worker unless somebody already did. Call after sending, once a batch.
+    pub(crate) fn notify(&self) {
+        if !self.notified.swap(true, Ordering::SeqCst) {
+            // The waker fails only when its descriptor is gone, and then the worker is too.
+            let _ = self.waker.wake();
+        }
+    }
+
+    /// Called by the worker before it looks: whatever is sent from here on wakes it again.
+    pub(crate) fn looking(&self) {
+        self.notified.store(false, Ordering::SeqCst);
+    }
+
+    /// The next message.
+    pub(crate) fn next_mail(&self) -> Option<Mail> {
+        self.mail.pop()
+    }
+
+    /// The next new connection.
+    pub(crate) fn next_socket(&self) -> Option<(TcpStream, Protocol)> {
+        self.sockets.pop()
+    }
+}

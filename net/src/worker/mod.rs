@@ -1,0 +1,352 @@
+//! A worker: one thread, one `mio` poll, its connections, and the owners of its shards.
+//!
+//! ```text
+//! turn:  wait ─▶ clock, epoch ─▶ mail ─▶ ready sockets ─▶ carried over ─▶ owners ─▶ late replies ─▶ deadlines
+//!                                         read, answer, write                       encode, write
+//! ```
+//! One reading of the clock and one pinned epoch serve the whole turn. Every event is one of [`Event`],
+//! and the loop only dispatches. Nothing here waits but the poll.
+
+pub(crate) mod accept;
+pub(crate) mod desk;
+pub(crate) mod listen;
+pub(crate) mod mailbox;
+mod pin;
+pub(crate) mod shards;
+mod sweep;
+pub(crate) mod ticket;
+pub(crate) mod turn;
+
+use crate::limit;
+use crate::protocol::Protocol;
+use crate::session::line::Line;
+use crate::session::resp::RespTalk;
+use crate::session::settled::Settled;
+use crate::session::slab::Slab;
+use crate::session::{Fate, Session, Talk, http::HttpTalk};
+use crate::shared::{Ending, Shared};
+use accept::Acceptor;
+use desk::Desk;
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use shards::Shards;
+use sluice_engine::id::GroupId;
+use sluice_engine::owner::Owner;
+use sluice_engine::time::MonoMs;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use sweep::Sweep;
+use ticket::{Address, SessionKey};
+use turn::Turn;
+
+/// The token of a worker's waker.
+pub(crate) const WAKER: Token = Token(usize::MAX);
+/// The token of the RESP listener.
+pub(crate) const RESP_LISTENER: Token = Token(usize::MAX - 1);
+/// The token of the HTTP listener.
+pub(crate) const HTTP_LISTENER: Token = Token(usize::MAX - 2);
+
+/// Everything that can wake a worker.
+enum Event {
+    /// Another thread sent something, or asks for the end.
+    Woken,
+    /// Connections may be waiting.
+    Incoming(Protocol),
+    /// A connection may be read or written; `broken`: neither will ever be possible again.
+    Socket { key: SessionKey, readable: bool, broken: bool },
+}
+
+impl Event {
+    fn of(event: &mio::event::Event) -> Event {
+        match event.token() {
+            WAKER => Event::Woken,
+            RESP_LISTENER => Event::Incoming(Protocol::Resp),
+            HTTP_LISTENER => Event::Incoming(Protocol::Http),
+            Token(packed) => Event::Socket {
+                key: SessionKey { slot: packed as u32, generation: (packed >> 32) as u32 },
+                readable: event.is_readable() || event.is_read_closed(),
+                broken: event.is_error() || (event.is_read_closed() && event.is_write_closed()),
+            },
+        }
+    }
+}
+
+fn token(key: SessionKey) -> Token {
+    Token((key.generation as usize) << 32 | key.slot as usize)
+}
+
+/// What a worker starts with.
+pub(crate) struct Parts {
+    pub(crate) me: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) poll: Poll,
+    /// Worker 0 accepts for all.
+    pub(crate) acceptor: Option<Acceptor>,
+    pub(crate) owners: Vec<(GroupId, Owner)>,
+}
+
+/// One worker thread's state.
+pub(crate) struct Worker {
+    poll: Poll,
+    acceptor: Option<Acceptor>,
+    sessions: Slab<Session>,
+    /// Connections with more to do, in order.
+    queue: Vec<SessionKey>,
+    /// The queue of the turn before, while it is served; kept for its capacity.
+    serving: Vec<SessionKey>,
+    /// Connections with answers to write.
+    dirty: Vec<SessionKey>,
+    /// Replies of the owners, while they are handed out; kept for its capacity.
+    settled: Vec<(Address, Settled)>,
+    sweep: Sweep,
+    /// Whether connections were told that the end has come.
+    ending: Ending,
+    desk: Desk,
+    /// Where sockets are read to.
+    scratch: Vec<u8>,
+}
+
+impl Worker {
+    pub(crate) fn new(parts: Parts) -> Worker {
+        let shards = Shards::new(Arc::clone(&parts.shared), parts.me, parts.owners);
+        Worker {
+            poll: parts.poll,
+            acceptor: parts.acceptor,
+            sessions: Slab::new(),
+            queue: Vec::new(),
+            serving: Vec::new(),
+            dirty: Vec::new(),
+            settled: Vec::new(),
+            sweep: Sweep::default(),
+            ending: Ending::No,
+            desk: Desk::new(parts.me, parts.shared, shards),
+            scratch: vec![0; limit::READ_BYTES],
+        }
+    }
+
+    /// Serves until the end, and gives the owners back.
+    pub(crate) fn run(mut self) -> Vec<(GroupId, Owner)> {
+        if self.desk.shared.config.pin {
+            pin::to_processor(self.desk.me);
+        }
+        let mut events = Events::with_capacity(limit::EVENTS_PER_TURN);
+        while !self.is_done() {
+            let timeout = self.timeout();
+            match self.poll.poll(&mut events, Some(timeout)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    tracing::error!(%error, "the kernel's readiness cannot be read");
+                    break;
+                }
+                _ => {}
+            }
+            let guard = sluice_engine::directory::Directory::pin();
+            self.turn(&events, Turn { now: self.desk.shared.config.clock.now(), guard: &guard });
+        }
+        self.desk.shards.into_owners()
+    }
+
+    fn turn(&mut self, events: &Events, turn: Turn<'_>) {
+        self.desk.date.refresh(turn.now);
+        for event in events {
+            self.dispatch(Event::of(event), turn);
+        }
+        self.accept_again(turn);
+        self.serve_queue(turn);
+        self.run_owners(turn);
+        self.write_dirty(turn);
+        self.sweep(turn);
+        self.follow_ending(turn);
+        self.desk.shards.notify();
+        self.desk.shared.stats.publish(self.desk.me, &self.desk.counts);
+    }
+
+    fn dispatch(&mut self, event: Event, turn: Turn<'_>) {
+        match event {
+            Event::Woken => self.read_mail(turn),
+            Event::Incoming(protocol) => self.incoming(protocol),
+            Event::Socket { key, broken: true, .. } => self.remove(key),
+            Event::Socket { key, readable, .. } => {
+                let Some(session) = self.sessions.get_mut(key) else { return };
+                session.unread |= readable;
+                if !session.queued {
+                    self.visit(key, turn);
+                }
+            }
+        }
+    }
+
+    fn read_mail(&mut self, turn: Turn<'_>) {
+        let shared = Arc::clone(&self.desk.shared);
+        let Some(mailbox) = shared.mailboxes.get(self.desk.me) else { return };
+        mailbox.looking();
+        while let Some((socket, protocol)) = mailbox.next_socket() {
+            self.adopt(socket, protocol, turn);
+        }
+        while let Some(mail) = mailbox.next_mail() {
+            if let Some((address, settled)) = self.desk.shards.receive(mail, turn.now) {
+                self.deliver(address, settled);
+            }
+        }
+        if shared.kills.get(self.desk.me).is_some_and(|kill| kill.swap(false, Ordering::AcqRel)) {
+            self.remove_killed();
+        }
+    }
+
+    fn visit(&mut self, key: SessionKey, turn: Turn<'_>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let fate = session.visit(&mut self.scratch, &mut self.desk, turn);
+        self.apply(key, fate);
+    }
+
+    fn apply(&mut self, key: SessionKey, fate: Fate) {
+        match fate {
+            Fate::Rests => {}
+            Fate::Over => self.remove(key),
+            Fate::Again => {
+                let Some(session) = self.sessions.get_mut(key) else { return };
+                if !std::mem::replace(&mut session.queued, true) {
+                    self.queue.push(key);
+                }
+            }
+        }
+    }
+
+    /// Visits those that had more to do, once each.
+    fn serve_queue(&mut self, turn: Turn<'_>) {
+        std::mem::swap(&mut self.queue, &mut self.serving);
+        let mut serving = std::mem::take(&mut self.serving);
+        for key in serving.drain(..) {
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.queued = false;
+                self.visit(key, turn);
+            }
+        }
+        self.serving = serving;
+    }
+
+    fn run_owners(&mut self, turn: Turn<'_>) {
+        let mut settled = std::mem::take(&mut self.settled);
+        self.desk.shards.turn(turn.now, &mut settled);
+        for (address, answer) in settled.drain(..) {
+            self.deliver(address, answer);
+        }
+        self.settled = settled;
+    }
+
+    /// Puts a late answer in its place; where the connection is gone it is dropped.
+    fn deliver(&mut self, address: Address, settled: Settled) {
+        let Some(session) = self.sessions.get_mut(address.session) else { return };
+        if session.settle(address.request, settled) && !std::mem::replace(&mut session.dirty, true) {
+            self.dirty.push(address.session);
+        }
+    }
+
+    fn write_dirty(&mut self, turn: Turn<'_>) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for key in dirty.drain(..) {
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.dirty = false;
+                let fate = session.finish(&mut self.desk, turn.now);
+                self.apply(key, fate);
+            }
+        }
+        self.dirty = dirty;
+    }
+
+    /// Makes a connection of an accepted socket.
+    fn adopt(&mut self, mut socket: TcpStream, protocol: Protocol, turn: Turn<'_>) {
+        // Answers are written whole, so waiting for more to send only adds delay.
+        let _ = socket.set_nodelay(true);
+        let (desk, registry) = (&mut self.desk, self.poll.registry());
+        let me = desk.me;
+        let shared = Arc::clone(&desk.shared);
+        let inserted = self.sessions.insert(|key| {
+            if let Err(error) =
+                registry.register(&mut socket, token(key), Interest::READABLE | Interest::WRITABLE)
+            {
+                tracing::warn!(%error, "a connection cannot be watched");
+            }
+            let talk = match protocol {
+                Protocol::Http => Talk::Http(HttpTalk::default()),
+                Protocol::Resp => Talk::Resp(Box::new(RespTalk::new(&socket, me, &shared, turn.now))),
+            };
+            Session::new(socket, Line::new(key), talk, turn.now)
+        });
+        match inserted {
+            // Its first bytes may have come with it.
+            Some(key) => self.visit(key, turn),
+            None => drop(shared.connections.fetch_sub(1, Ordering::AcqRel)),
+        }
+    }
+
+    /// Forgets a connection. Its parked poll is taken back; its other answers will find nobody.
+    fn remove(&mut self, key: SessionKey) {
+        let Some(mut session) = self.sessions.remove(key) else { return };
+        session.line.hurry(true, &mut self.desk.shards);
+        let _ = self.poll.registry().deregister(&mut session.socket);
+        let shared = &self.desk.shared;
+        if let Talk::Resp(talk) = &session.talk {
+            shared.register.remove(talk.card.id);
+        }
+        let left = shared.connections.fetch_sub(1, Ordering::AcqRel) - 1;
+        if left == 0 && self.ending != Ending::No {
+            shared.mailboxes.iter().for_each(mailbox::Mailbox::notify);
+        }
+    }
+
+    fn remove_killed(&mut self) {
+        for slot in 0..self.sessions.slots() {
+            let Some(key) = self.sessions.key_at(slot) else { continue };
+            let killed = self.sessions.get_mut(key).is_some_and(|session| match &session.talk {
+                Talk::Resp(talk) => talk.card.is_killed(),
+                Talk::Http(_) => false,
+            });
+            if killed {
+                self.remove(key);
+            }
+        }
+    }
+
+    /// Does once what a new stage of the end asks for.
+    fn follow_ending(&mut self, turn: Turn<'_>) {
+        let ending = self.desk.shared.ending();
+        if ending == self.ending {
+            return;
+        }
+        self.ending = ending;
+        self.desk.closing = true;
+        // Dropped, so that the kernel refuses whoever comes now.
+        self.acceptor = None;
+        for slot in 0..self.sessions.slots() {
+            let Some(key) = self.sessions.key_at(slot) else { continue };
+            if ending == Ending::Now {
+                self.remove(key);
+            } else if let Some(session) = self.sessions.get_mut(key) {
+                // What has arrived by now is answered; an idle connection ends with this visit.
+                session.unread = true;
+                self.visit(key, turn);
+            }
+        }
+    }
+
+    /// Done when nobody is left anywhere: connections of other workers may still need our owners.
+    fn is_done(&self) -> bool {
+        let nobody = || self.desk.shared.connections.load(Ordering::Acquire) == 0;
+        self.ending == Ending::Now || (self.ending != Ending::No && nobody())
+    }
+
+    fn timeout(&self) -> Duration {
+        if !self.queue.is_empty() {
+            return Duration::ZERO;
+        }
+        let now = self.desk.shared.config.clock.now();
+        let retry = self.acceptor.as_ref().and_then(Acceptor::retry_at);
+        let swept = (self.sessions.len() > 0).then(|| self.sweep.next());
+        let wakes = [self.desk.shards.next_wake(), retry, swept];
+        let longest = MonoMs(now.0 + limit::SLEEP_MS_MAX);
+        let next = wakes.into_iter().flatten().fold(longest, MonoMs::min);
+        Duration::from_millis(next.0.saturating_sub(now.0))
+    }
+}

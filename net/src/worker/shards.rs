@@ -1,0 +1,283 @@
+//! The way from a request to the shard that answers it.
+//!
+//! ```text
+//! poll, peek, settings ──▶ directory: any thread, no message
+//! everything else      ──▶ owner on this worker: called, its reply comes out after the turn
+//!                      ──▶ owner elsewhere: one message there, one back
+//! ```
+//! Group g belongs to worker g mod C, for good.
+
+use super::mailbox::{Mail, Work};
+use crate::limit;
+use crate::protocol::Protocol;
+use crate::request::Request;
+use crate::session::settled::Settled;
+use crate::session::told::Told;
+use crate::shared::Shared;
+use crate::worker::ticket::Address;
+use crate::worker::turn::Turn;
+use mio::net::TcpStream;
+use sluice_engine::command::Command;
+use sluice_engine::directory::Polled;
+use sluice_engine::error::Refusal;
+use sluice_engine::id::{GroupId, Ticket, ZoneId};
+use sluice_engine::owner::Owner;
+use sluice_engine::reply::Reply;
+use sluice_engine::time::MonoMs;
+use sluice_engine::token::{Place, Token};
+use sluice_engine::zone::settings::ZoneName;
+use std::sync::Arc;
+
+/// What became of a request at once.
+pub(crate) enum Outcome {
+    /// This is the answer.
+    Told(Told),
+    /// The answer comes under the ticket. `parked`: it may be made to come now.
+    Later { parked: Option<ZoneId> },
+}
+
+/// The owners of this worker, and the way to the others.
+pub(crate) struct Shards {
+    shared: Arc<Shared>,
+    /// This worker.
+    me: usize,
+    /// By group; those of other workers are `None`.
+    owners: Vec<Option<Owner>>,
+    /// Requests that may still be sent to other workers.
+    credits: usize,
+    /// Workers that were sent something since the last `notify`.
+    woken: Vec<bool>,
+    /// Parked polls to answer after the owners' turn.
+    withdrawn: Vec<(ZoneId, Ticket)>,
+    /// Between turns empty; kept for its capacity.
+    replies: Vec<(Ticket, Reply)>,
+}
+
+impl Shards {
+    /// The shards as worker `me` sees them. `owners` are its own.
+    pub(crate) fn new(shared: Arc<Shared>, me: usize, owners: Vec<(GroupId, Owner)>) -> Shards {
+        let workers = shared.mailboxes.len();
+        let mut by_group: Vec<Option<Owner>> = (0..shared.directory.groups()).map(|_| None).collect();
+        for (group, owner) in owners {
+            if let Some(place) = by_group.get_mut(usize::from(group.0)) {
+                *place = Some(owner);
+            }
+        }
+        Shards {
+            me,
+            owners: by_group,
+            credits: super::mailbox::credits(workers),
+            woken: vec![false; workers],
+            withdrawn: Vec::new(),
+            replies: Vec::new(),
+            shared,
+        }
+    }
+
+    /// Answers the request, or sees to it that its answer comes under the ticket.
+    pub(crate) fn perform(&mut self, request: &Request<'_>, ticket: Ticket, turn: Turn<'_>) -> Outcome {
+        match self.try_perform(request, ticket, turn) {
+            Ok(outcome) => outcome,
+            Err(refusal) => Outcome::Told(Told::refused(refusal)),
+        }
+    }
+
+    fn try_perform(
+        &mut self,
+        request: &Request<'_>,
+        ticket: Ticket,
+        turn: Turn<'_>,
+    ) -> Result<Outcome, Refusal> {
+        let directory = &self.shared.directory;
+        match request {
+            Request::Poll { zone, token } => match directory.poll(turn.guard, zone, token, turn.now)? {
+                Polled::Standing(standing) => Ok(Outcome::Told(Told::Standing(standing))),
+                Polled::Turn(token) => Ok(self.ask(token.zone.group, Work::Turn(token), ticket, turn.now)),
+            },
+            Request::Peek { zone, token } => {
+                let standing = directory.peek(turn.guard, zone, token, turn.now)?;
+                Ok(Outcome::Told(Told::Standing(standing)))
+            }
+            Request::Join { zone, user, request } => {
+                let id = directory.zone(zone).ok_or(Refusal::NoZone)?;
+                let name = std::str::from_utf8(zone).map_err(|_| Refusal::NoZone)?;
+                let user = user.map(|user| directory.user_hash(name, user));
+                let request = request.map(|request| directory.request_hash(name, request));
+                Ok(self.ask(id.group, Work::Join { zone: id, user, request }, ticket, turn.now))
+            }
+            Request::Leave { zone, token } => {
+                let token = directory.verify(zone, token)?;
+                Ok(self.leave(&token, ticket, turn.now))
+            }
+            Request::ZoneSet { zone, patch } => {
+                let command = Command::ZoneSet { name: ZoneName::parse(zone)?, patch: patch.clone() };
+                Ok(self.change(zone, command, ticket, turn.now))
+            }
+            Request::ZoneDel { zone } => {
+                let command = Command::ZoneDelete { name: ZoneName::parse(zone)? };
+                Ok(self.change(zone, command, ticket, turn.now))
+            }
+            Request::ZoneGet { zone } => {
+                let settings = directory.settings(zone).ok_or(Refusal::NoZone)?;
+                Ok(Outcome::Told(Told::Settings(settings)))
+            }
+            Request::ZoneList => Ok(Outcome::Told(Told::Zones(directory.names()))),
+            Request::Stats { zone } => {
+                let id = directory.zone(zone).ok_or(Refusal::NoZone)?;
+                Ok(self.ask(id.group, Work::Stats(id), ticket, turn.now))
+            }
+        }
+    }
+
+    fn leave(&mut self, token: &Token, ticket: Ticket, now: MonoMs) -> Outcome {
+        match token.place {
+            Place::Queue(seq) => {
+                let command = Box::new(Command::Leave { zone: token.zone, seq });
+                self.ask(token.zone.group, Work::Change(command), ticket, now)
+            }
+            // Admitted at once: there never was a place to give up.
+            Place::Direct { .. } => Outcome::Told(Told::Settled(Settled::Reply(Reply::Left(false)))),
+        }
+    }
+
+    fn change(&mut self, name: &[u8], command: Command, ticket: Ticket, now: MonoMs) -> Outcome {
+        let group = self.shared.directory.group_of(name);
+        self.ask(group, Work::Change(Box::new(command)), ticket, now)
+    }
+
+    fn ask(&mut self, group: GroupId, work: Work, ticket: Ticket, now: MonoMs) -> Outcome {
+        let parked = if let Work::Turn(token) = &work { Some(token.zone) } else { None };
+        if let Some(owner) = self.owners.get_mut(usize::from(group.0)).and_then(Option::as_mut) {
+            return match ask_owner(owner, work, ticket, now) {
+                Some(settled) => Outcome::Told(Told::Settled(settled)),
+                None => Outcome::Later { parked },
+            };
+        }
+        if self.credits == 0 {
+            return Outcome::Told(Told::refused(Refusal::Busy { retry_ms: limit::BUSY_RETRY_MS }));
+        }
+        self.credits -= 1;
+        self.send(self.worker_of(group), Mail::Ask(ticket, group, work));
+        Outcome::Later { parked }
+    }
+
+    /// Has a parked poll answered once its owner has had a turn: its asker is gone, or something waits
+    /// behind it on its connection. Not at once, or a poll with others behind it would never be admitted.
+    pub(crate) fn withdraw(&mut self, zone: ZoneId, ticket: Ticket) {
+        if self.owners.get(usize::from(zone.group.0)).is_some_and(Option::is_some) {
+            self.withdrawn.push((zone, ticket));
+        } else {
+            self.send(self.worker_of(zone.group), Mail::Unpark(ticket, zone));
+        }
+    }
+
+    /// Handles one message from another worker. `Some`: it is an answer for a connection of ours.
+    pub(crate) fn receive(&mut self, mail: Mail, now: MonoMs) -> Option<(Address, Settled)> {
+        match mail {
+            Mail::Answer(ticket, settled) => {
+                self.credits += 1;
+                return Some((Address::of(ticket), settled));
+            }
+            Mail::Ask(ticket, group, work) => {
+                let owner = self.owners.get_mut(usize::from(group.0)).and_then(Option::as_mut);
+                let settled = match owner {
+                    Some(owner) => ask_owner(owner, work, ticket, now),
+                    None => Some(Settled::refused(Refusal::Busy { retry_ms: limit::BUSY_RETRY_MS })),
+                };
+                if let Some(settled) = settled {
+                    self.answer_elsewhere(ticket, settled);
+                }
+            }
+            Mail::Unpark(ticket, zone) => self.withdrawn.push((zone, ticket)),
+        }
+        None
+    }
+
+    /// Hands a new connection to another worker; gives it back where too many are on their way there.
+    pub(crate) fn hand_over(
+        &mut self,
+        worker: usize,
+        socket: TcpStream,
+        protocol: Protocol,
+    ) -> Result<(), (TcpStream, Protocol)> {
+        let Some(mailbox) = self.shared.mailboxes.get(worker) else { return Err((socket, protocol)) };
+        mailbox.hand_over(socket, protocol)?;
+        self.woken[worker] = true;
+        Ok(())
+    }
+
+    /// Runs this worker's owners. Replies to other workers' connections are sent there; those to ours
+    /// are appended to `ours`.
+    pub(crate) fn turn(&mut self, now: MonoMs, ours: &mut Vec<(Address, Settled)>) {
+        let mut replies = std::mem::take(&mut self.replies);
+        for owner in self.owners.iter_mut().flatten() {
+            owner.turn(now);
+            owner.drain_replies(&mut replies);
+        }
+        for (zone, ticket) in self.withdrawn.drain(..) {
+            let owner = self.owners.get_mut(usize::from(zone.group.0)).and_then(Option::as_mut);
+            if let Some(reply) = owner.and_then(|owner| owner.unpark(zone, ticket, now)) {
+                replies.push((ticket, reply));
+            }
+        }
+        for (ticket, reply) in replies.drain(..) {
+            let address = Address::of(ticket);
+            if address.worker == self.me {
+                ours.push((address, Settled::Reply(reply)));
+            } else {
+                self.answer_elsewhere(ticket, Settled::Reply(reply));
+            }
+        }
+        self.replies = replies;
+    }
+
+    /// When an owner wants its turn even if nothing arrives.
+    pub(crate) fn next_wake(&self) -> Option<MonoMs> {
+        self.owners.iter().flatten().filter_map(Owner::next_wake).min()
+    }
+
+    /// Wakes the workers that were sent something.
+    pub(crate) fn notify(&mut self) {
+        for (woken, mailbox) in self.woken.iter_mut().zip(&self.shared.mailboxes) {
+            if std::mem::take(woken) {
+                mailbox.notify();
+            }
+        }
+    }
+
+    /// Gives the owners back, in order of their groups.
+    pub(crate) fn into_owners(self) -> Vec<(GroupId, Owner)> {
+        let owned = self.owners.into_iter().enumerate();
+        owned.filter_map(|(group, owner)| Some((GroupId(group as u16), owner?))).collect()
+    }
+
+    fn answer_elsewhere(&mut self, ticket: Ticket, settled: Settled) {
+        self.send(Address::of(ticket).worker, Mail::Answer(ticket, settled));
+    }
+
+    fn send(&mut self, worker: usize, mail: Mail) {
+        let Some(mailbox) = self.shared.mailboxes.get(worker) else { return };
+        mailbox.send(mail);
+        self.woken[worker] = true;
+    }
+
+    fn worker_of(&self, group: GroupId) -> usize {
+        usize::from(group.0) % self.shared.mailboxes.len()
+    }
+}
+
+/// `None`: the answer comes under the ticket.
+fn ask_owner(owner: &mut Owner, work: Work, ticket: Ticket, now: MonoMs) -> Option<Settled> {
+    let submitted = match work {
+        Work::Join { zone, user, request } => owner.join(zone, user, request, ticket),
+        Work::Change(command) => owner.submit(*command, ticket),
+        Work::Turn(token) => return owner.ask(token, ticket, now).map(Settled::Reply),
+        Work::Stats(zone) => {
+            return Some(match owner.stats(zone, now) {
+                Ok(stats) => Settled::Stats(stats),
+                Err(refusal) => Settled::refused(refusal),
+            });
+        }
+    };
+    submitted.err().map(Settled::refused)
+}
