@@ -1,0 +1,195 @@
+//! A real server on ports of the system's choice, and blocking clients that fail instead of hanging.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use sluice_engine::command::Command;
+use sluice_engine::id::Ticket;
+use sluice_engine::node::{self, Options};
+use sluice_engine::owner::Owner;
+use sluice_engine::sequencer::Local;
+use sluice_engine::zone::settings::{ZoneName, ZonePatch};
+use sluice_net::clock::Clock;
+use sluice_net::config::NetConfig;
+use sluice_net::server::Server;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// A client that waits this long has found a hang. No test passes or fails by it otherwise.
+const HANG: Duration = Duration::from_secs(30);
+
+/// The defaults on free ports, changed by `change`.
+pub(crate) fn config(change: impl FnOnce(&mut NetConfig)) -> NetConfig {
+    let mut config = NetConfig::loopback(Clock::start());
+    config.resp.set_port(0);
+    config.http.set_port(0);
+    config.pin = false;
+    change(&mut config);
+    config
+}
+
+/// A server with one zone a name and limit.
+pub(crate) fn start(config: NetConfig, zones: &[(&str, u32)]) -> Server {
+    let now = config.clock.now();
+    let options = Options { memory_max: 256 << 20, ..Options::new([7; 16]) };
+    let local = |_, applied| Box::new(Local::new(applied)) as Box<_>;
+    let (directory, mut owners) = node::open(options, Vec::new(), local, now).unwrap();
+    for (name, limit) in zones {
+        let group = directory.group_of(name.as_bytes());
+        set_zone(&mut owners[usize::from(group.0)], name, *limit);
+    }
+    owners.iter_mut().for_each(|owner| owner.turn(now));
+    for owner in &mut owners {
+        owner.drain_replies(&mut Vec::new());
+    }
+    Server::start(config, directory, owners).unwrap()
+}
+
+fn set_zone(owner: &mut Owner, name: &str, limit: u32) {
+    let patch = Box::new(ZonePatch { limit: Some(limit), ..ZonePatch::default() });
+    let name = ZoneName::parse(name.as_bytes()).unwrap();
+    owner.submit(Command::ZoneSet { name, patch }, Ticket(0)).unwrap();
+}
+
+/// A blocking connection.
+pub(crate) struct Client {
+    stream: TcpStream,
+    /// Bytes that were read and not asked for yet.
+    held: Vec<u8>,
+}
+
+/// One HTTP response.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Response {
+    /// The value of a field.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (field, value) = line.split_once(": ")?;
+            field.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
+impl Client {
+    pub(crate) fn connect(at: SocketAddr) -> Client {
+        let stream = TcpStream::connect(at).unwrap();
+        stream.set_read_timeout(Some(HANG)).unwrap();
+        stream.set_write_timeout(Some(HANG)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Client { stream, held: Vec::new() }
+    }
+
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// Reads more; false at the end, a reset included.
+    fn fill(&mut self) -> bool {
+        let mut chunk = [0; 65_536];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => false,
+            Ok(read) => {
+                self.held.extend_from_slice(&chunk[..read]);
+                true
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("no answer: {error}; so far {}", self.held.escape_ascii()),
+        }
+    }
+
+    /// Exactly so many bytes.
+    pub(crate) fn take(&mut self, len: usize) -> Vec<u8> {
+        while self.held.len() < len {
+            assert!(self.fill(), "closed after {}", self.held.escape_ascii());
+        }
+        self.held.drain(..len).collect()
+    }
+
+    /// Up to and with `end`.
+    pub(crate) fn take_until(&mut self, end: &[u8]) -> Vec<u8> {
+        loop {
+            if let Some(at) = self.held.windows(end.len()).position(|window| window == end) {
+                return self.take(at + end.len());
+            }
+            assert!(self.fill(), "closed after {}", self.held.escape_ascii());
+        }
+    }
+
+    /// Everything until the server closes.
+    pub(crate) fn take_to_end(&mut self) -> Vec<u8> {
+        while self.fill() {}
+        std::mem::take(&mut self.held)
+    }
+
+    /// One RESP reply, as the bytes it has.
+    pub(crate) fn reply(&mut self) -> Vec<u8> {
+        use sluice_net::resp::reply::{Reply, decode};
+        loop {
+            match decode(&self.held).unwrap() {
+                Reply::Value { consumed, .. } => return self.take(consumed),
+                Reply::Incomplete { .. } => assert!(self.fill(), "closed after {}", self.held.escape_ascii()),
+            }
+        }
+    }
+
+    /// Sends one inline command and returns the text of its reply.
+    pub(crate) fn ask(&mut self, command: &str) -> String {
+        self.send(format!("{command}\r\n"));
+        String::from_utf8(self.reply()).unwrap()
+    }
+
+    /// One HTTP response with its body.
+    pub(crate) fn response(&mut self) -> Response {
+        self.response_to(false)
+    }
+
+    /// One HTTP response; `head` says that it has no body whatever its length.
+    pub(crate) fn response_to(&mut self, head: bool) -> Response {
+        let text = String::from_utf8(self.take_until(b"\r\n\r\n")).unwrap();
+        let status = text[9..12].parse().unwrap();
+        let mut response = Response { status, head: text, body: String::new() };
+        let len = response.field("content-length").map_or(0, |len| len.parse().unwrap());
+        if !head {
+            response.body = String::from_utf8(self.take(len)).unwrap();
+        }
+        response
+    }
+
+    /// Sends a request without body and returns the response.
+    pub(crate) fn call(&mut self, method: &str, path: &str) -> Response {
+        self.send(format!("{method} {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        self.response_to(method == "HEAD")
+    }
+
+    /// Sends a request with a JSON body and returns the response.
+    pub(crate) fn post(&mut self, path: &str, body: &str) -> Response {
+        let len = body.len();
+        self.send(format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {len}\r\n\r\n{body}"));
+        self.response()
+    }
+}
+
+/// The value behind a name in a RESP2 reply that is a flat array of bulk strings and numbers.
+pub(crate) fn value_of(reply: &str, name: &str) -> String {
+    let mut lines = reply.split("\r\n").skip_while(|line| *line != name).skip(1);
+    let first = lines.next().unwrap_or_else(|| panic!("no {name} in {reply}"));
+    match first.strip_prefix(':') {
+        Some(number) => number.to_owned(),
+        None => lines.next().unwrap().to_owned(),
+    }
+}
