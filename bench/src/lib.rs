@@ -4,13 +4,14 @@
 //! sluice-bench load      one kind of request against one server          load/
 //! sluice-bench fill      waiters into zones, their tokens into a file    fill.rs
 //! sluice-bench compare   sluice against Redis with Lua and nginx         compare/ ─▶ load/, fill.rs
+//! sluice-bench micro     the engine in process: ns a poll, bytes a waiter micro/
 //! sluice-bench sink      a server that answers without looking           sink.rs
 //! ```
 //!
 //! Reading order: `load/mod.rs`, `load/pacing.rs` (what a latency is), `compare/mod.rs`, `compare/row.rs`
 //! (what is compared and which ratio is the aim).
 //!
-//! This crate knows servers by their wire alone. Nothing depends on it.
+//! This crate knows servers by their wire alone, and of the engine only its public interface. Nothing depends on it.
 
 #![forbid(unsafe_code)]
 
@@ -19,5 +20,6 @@ pub mod error;
 pub mod fill;
 pub mod limit;
 pub mod load;
+pub mod micro;
 pub mod random;
 pub mod sink;

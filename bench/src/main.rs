@@ -6,7 +6,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sluice_bench::error::Result;
 use sluice_bench::sink::Sink;
-use sluice_bench::{compare, fill, load};
+use sluice_bench::{compare, fill, load, micro};
+
+// The server's own allocator, so that `micro` measures what the server does.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Measures sluice and its peers.
 #[derive(Debug, Parser)]
@@ -24,6 +28,8 @@ enum Task {
     Fill(fill::Arguments),
     /// Compares sluice with Redis and nginx.
     Compare(compare::Arguments),
+    /// Measures the engine in process, on one core.
+    Micro(micro::Arguments),
     /// Serves canned replies to any RESP command, to find the load generator's own ceiling.
     Sink {
         /// Where to listen.
@@ -37,6 +43,7 @@ fn main() -> ExitCode {
         Task::Load(arguments) => run_load(&arguments),
         Task::Fill(arguments) => run_fill(&arguments),
         Task::Compare(arguments) => compare::run(&arguments).map(|met| ExitCode::from(u8::from(!met))),
+        Task::Micro(arguments) => micro::run(&arguments).map(|kept| ExitCode::from(u8::from(!kept))),
         Task::Sink { address } => Sink::bind(address).and_then(Sink::run).map(|never| match never {}),
     };
     done.unwrap_or_else(|error| {

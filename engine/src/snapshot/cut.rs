@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A slice ends after this many bytes, or a part more.
 const SLICE_BYTES: usize = 64 * 1024;
+/// A slice visits at most this many blocks.
+const SLICE_BLOCKS: usize = 64;
 /// A slice ends after this many zones, were they all empty.
 const SLICE_ZONES: usize = 128;
 /// Entries of one record of a list.
@@ -116,7 +118,10 @@ impl Cut {
     fn slice(&mut self, zone: &ZoneState, out: &mut Vec<u8>) -> bool {
         self.preserve_header(zone);
         out.append(&mut self.out);
-        while out.len() < SLICE_BYTES {
+        for _ in 0..SLICE_BLOCKS {
+            if out.len() >= SLICE_BYTES {
+                return false;
+            }
             let next = zone.waiters.next_block(self.next_block).filter(|block| *block < self.end_block);
             let Some(block) = next else {
                 self.next_block = self.end_block;

@@ -343,8 +343,9 @@ impl Waiters {
         let there = self.block(block)?;
         let (joined_first, joined_last) = there.joined();
         let fill = fill(block, self.tail);
-        let admitted = |slot| there.admitted_at(slot, self.guard()).map(|at| (slot as u16, at));
-        let admitted = (0..fill).filter_map(admitted).collect();
+        let at = |slot| there.admitted_at(slot, self.guard()).map(|at| (slot as u16, at));
+        let places = if there.has_stamps(self.guard()) { 0..fill } else { 0..0 };
+        let admitted = places.filter_map(at).collect();
         Some(BlockImage { block, fill, live: there.live_words(), joined_first, joined_last, admitted })
     }
 
