@@ -152,8 +152,9 @@ impl Watch {
             if silent {
                 evict(block, look.silent);
             }
-            let ahead_ms =
-                if silent { RECHECK_MS } else { u64::from(silence.abandon_ms - look.oldest_ms) + 1 };
+            // The next deadline of the block may come sooner than the answer to what was proposed.
+            let next_ms = u64::from(silence.abandon_ms - look.oldest_ms) + 1;
+            let ahead_ms = if silent { next_ms.min(RECHECK_MS) } else { next_ms };
             self.insert(block, Seen { present: look.present, at: now, due: now.plus_ms(ahead_ms) });
         }
     }
