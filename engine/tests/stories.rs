@@ -2,13 +2,13 @@
 
 mod node;
 
-use node::{Node, limit};
+use node::{Node, ZONE, limit};
 use sluice_engine::command::Command;
 use sluice_engine::error::Refusal;
-use sluice_engine::id::UserHash;
+use sluice_engine::id::{Ticket, UserHash};
 use sluice_engine::reply::{Reply, Standing};
 use sluice_engine::token::Token;
-use sluice_engine::zone::settings::{Mode, ZonePatch};
+use sluice_engine::zone::settings::{Mode, ZoneName, ZonePatch};
 
 fn is_admitted(standing: Standing) -> bool {
     matches!(standing, Standing::Admitted(_))
@@ -150,4 +150,25 @@ fn a_snapshot_restores_the_same_state() {
     assert_eq!(restored.owner.state_hash(), hash);
     assert_ne!(node.owner.state_hash(), hash);
     assert_eq!(restored.stats().waiting, 1_995);
+}
+
+#[test]
+fn nobody_jumps_the_queue_when_a_paused_zone_goes_on() {
+    let mut node = Node::with_zone(limit(10));
+    // A waiter alone falls silent: nobody present is ahead of a joiner then.
+    let silent = fill(&mut node);
+    node.run_until(8_000);
+    node.set(ZonePatch { mode: Some(Mode::Paused), ..ZonePatch::default() });
+    while node.now < 90_000 {
+        node.poll(&silent);
+        node.run_until(node.now + 3_000);
+    }
+    // The zone goes on and somebody joins before the owner has looked around.
+    let (zone, name) = (node.zone(), ZoneName::parse(ZONE).unwrap());
+    let patch = Box::new(ZonePatch { mode: Some(Mode::Auto), ..ZonePatch::default() });
+    node.owner.submit(Command::ZoneSet { name, patch }, Ticket(1_000_000)).unwrap();
+    node.owner.join(zone, None, None, Ticket(1_000_001)).unwrap();
+    node.turn();
+    let Some(Reply::Place { standing, .. }) = node.reply(Ticket(1_000_001)) else { panic!("joins") };
+    assert!(!is_admitted(standing), "the newcomer entered before one who polls");
 }

@@ -208,6 +208,10 @@ impl Desk {
 
     fn publish_frontier(&mut self, zone: &ZoneState, silence: Silence, now: LogTime) {
         self.joined_since_walk = false;
+        if matches!(zone.settings.mode, Mode::Paused | Mode::Open) {
+            // Nobody is looked for in these modes, so that nobody was found says nothing once they end.
+            self.walk = Walk::default();
+        }
         let frontier = match zone.settings.mode {
             Mode::Paused => Frontier::default(),
             Mode::Open => Frontier::everybody(),
