@@ -64,7 +64,7 @@ step_test() {
 step_loom() {
     # Its own folder, so that the flag does not rebuild everything else; no whole-program optimisation for a model.
     CARGO_TARGET_DIR=target/loom CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-        RUSTFLAGS="--cfg loom" cargo test -p sluice-engine --release --lib loom
+        RUSTFLAGS="--cfg loom" cargo test -p sluice-engine --release --test "loom_*"
 }
 
 step_fuzz() {
