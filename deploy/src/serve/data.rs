@@ -7,6 +7,9 @@
 //! copy of them. The file is written beside the old one, synced, and put in its place by a rename, and the folder is synced: after a
 //! crash at any moment there is the old state or the new one, whole. Its bytes hold the keys of tokens, so only the
 //! owner may read it.
+//!
+//! A second file is there while a process runs. Who finds it knows that the last one did not end cleanly, and that the
+//! state is of an earlier stop.
 
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -24,6 +27,7 @@ const MAGIC: &[u8; 8] = b"sluice\r\n";
 const FORMAT: u32 = 1;
 const STATE: &str = "state";
 const STATE_NEW: &str = "state.new";
+const RUNNING: &str = "running";
 const LOCK: &str = "lock";
 
 /// Why the folder cannot be used. The operator's move.
@@ -70,6 +74,15 @@ impl fmt::Display for DataError {
 
 impl std::error::Error for DataError {}
 
+/// What a folder holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Saved {
+    /// The state of every shard, at the last clean stop.
+    pub(crate) shards: Vec<Vec<u8>>,
+    /// Whether nobody ran since then.
+    pub(crate) is_latest: bool,
+}
+
 /// A folder that this process holds until the value is dropped.
 #[derive(Debug)]
 pub(crate) struct DataDir {
@@ -96,14 +109,43 @@ impl DataDir {
         }
     }
 
-    /// The state of every shard as last saved; `None` where nothing was ever saved.
-    pub(crate) fn load(&self) -> Result<Option<Vec<Vec<u8>>>, DataError> {
+    /// What was last saved; `None` where nothing ever was.
+    pub(crate) fn load(&self) -> Result<Option<Saved>, DataError> {
         let path = self.path.join(STATE);
-        match File::open(&path) {
-            Ok(file) => read_state(BufReader::new(file)).map(Some).map_err(|stop| stop.at(path)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(why) => Err(DataError::Unusable { path, why }),
-        }
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(why) => return Err(DataError::Unusable { path, why }),
+        };
+        let shards = read_state(BufReader::new(file)).map_err(|stop| stop.at(path))?;
+        let running = self.path.join(RUNNING);
+        let is_latest = match running.try_exists() {
+            Ok(exists) => !exists,
+            Err(why) => return Err(DataError::Unusable { path: running, why }),
+        };
+        Ok(Some(Saved { shards, is_latest }))
+    }
+
+    /// Notes that from now on what is saved is out of date, until the next [`DataDir::save`]. False where a run that did
+    /// not end cleanly has noted so already.
+    pub(crate) fn begin(&self) -> Result<bool, DataError> {
+        let path = self.path.join(RUNNING);
+        let synced = match OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path) {
+            Ok(_) => self.sync().map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        };
+        synced.map_err(|why| DataError::Unusable { path, why })
+    }
+
+    /// Takes back what [`DataDir::begin`] noted.
+    pub(crate) fn end(&self) -> Result<(), DataError> {
+        let path = self.path.join(RUNNING);
+        let removed = match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => self.sync(),
+        };
+        removed.map_err(|why| DataError::Unusable { path, why })
     }
 
     /// Replaces what was saved. `next_slice` is asked for slices of each shard in turn, until it has no more.
@@ -114,7 +156,8 @@ impl DataDir {
     ) -> Result<(), DataError> {
         let new = self.path.join(STATE_NEW);
         let written = self.replace(&new, shards, next_slice);
-        written.map_err(|why| DataError::Unusable { path: new, why })
+        written.map_err(|why| DataError::Unusable { path: new, why })?;
+        self.end()
     }
 
     fn replace(
@@ -128,6 +171,11 @@ impl DataDir {
         write_state(&mut out, shards, next_slice)?;
         out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         std::fs::rename(new, self.path.join(STATE))?;
+        self.sync()
+    }
+
+    /// Makes what was created, renamed or removed in the folder survive a crash of the machine.
+    fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
 }
@@ -262,7 +310,7 @@ fn read_shard(input: &mut Summed<impl Read>) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{DataDir, DataError, STATE};
+    use super::{DataDir, DataError, STATE, Saved};
 
     fn folder() -> tempfile::TempDir {
         tempfile::tempdir().unwrap()
@@ -275,6 +323,10 @@ mod tests {
         data.save(count, |shard| slices[shard as usize].next().map(<[u8]>::to_vec)).unwrap();
     }
 
+    fn latest(shards: &[&[u8]]) -> Option<Saved> {
+        Some(Saved { shards: shards.iter().map(|shard| shard.to_vec()).collect(), is_latest: true })
+    }
+
     #[test]
     fn what_is_saved_is_loaded() {
         let folder = folder();
@@ -283,11 +335,28 @@ mod tests {
         assert_eq!(data.load().unwrap(), None);
         let long = vec![7; 100_000];
         save(&data, &[b"first", b"", &long], 7);
-        assert_eq!(data.load().unwrap(), Some(vec![b"first".to_vec(), Vec::new(), long]));
+        assert_eq!(data.load().unwrap(), latest(&[b"first", b"", &long]));
         save(&data, &[b"second"], 1);
         drop(data);
         let again = DataDir::open(&path).unwrap();
-        assert_eq!(again.load().unwrap(), Some(vec![b"second".to_vec()]));
+        assert_eq!(again.load().unwrap(), latest(&[b"second"]));
+    }
+
+    #[test]
+    fn a_run_that_did_not_end_cleanly_is_known() {
+        let folder = folder();
+        let data = DataDir::open(folder.path()).unwrap();
+        save(&data, &[b"a"], 1);
+        assert!(data.begin().unwrap());
+        data.end().unwrap();
+        assert_eq!(data.load().unwrap(), latest(&[b"a"]), "nothing came of that run");
+        assert!(data.begin().unwrap());
+        drop(data);
+        let again = DataDir::open(folder.path()).unwrap();
+        assert!(!again.load().unwrap().unwrap().is_latest);
+        assert!(!again.begin().unwrap());
+        save(&again, &[b"b"], 1);
+        assert_eq!(again.load().unwrap(), latest(&[b"b"]));
     }
 
     #[test]
