@@ -6,6 +6,10 @@ pub(crate) const WORKERS_MAX: usize = 64;
 pub(crate) const CONNECTIONS_MAX: usize = 4_000_000;
 /// Client connections where the configuration says nothing and open files are plenty.
 pub(crate) const CONNECTIONS_DEFAULT_MAX: usize = 1_000_000;
+/// Connections that the kernel may be asked to hold before they are accepted.
+pub(crate) const BACKLOG_MAX: u32 = 1 << 20;
+/// The same where the configuration says nothing; `net.core.somaxconn` of Linux.
+pub(crate) const BACKLOG_DEFAULT: u32 = 4_096;
 /// Files the process needs beside its connections: listeners, wakers, data files, standard streams, some air.
 pub(crate) const FILES_RESERVED: u64 = 128;
 /// The least memory that a server can be asked to live in.
@@ -16,6 +20,8 @@ pub(crate) const MEMORY_BYTES_UNKNOWN: u64 = 1 << 30;
 pub(crate) const DRAIN_DELAY_MS_MAX: u64 = 600_000;
 /// The drain delay of a server that other machines can reach: load balancers need time to notice.
 pub(crate) const DRAIN_DELAY_MS_DEFAULT: u64 = 5_000;
+/// How long connections may take to finish once a server drains.
+pub(crate) const DRAIN_WITHIN_MS: u64 = 10_000;
 /// The longest time a connection may be allowed to say nothing.
 pub(crate) const IDLE_TIMEOUT_MS_MAX: u64 = 86_400_000;
 /// The highest base of four consecutive ports.
@@ -34,6 +40,9 @@ pub(crate) const CREDENTIAL_NAME_BYTES_MAX: usize = 128;
 pub(crate) const ZONES_MAX: usize = 100_000;
 
 const _: () = {
+    assert!(WORKERS_MAX <= sluice_net::limit::WORKERS_MAX);
+    assert!(CONNECTIONS_MAX <= sluice_net::limit::SESSIONS_PER_WORKER_MAX);
+    assert!(BACKLOG_DEFAULT <= BACKLOG_MAX);
     assert!(MEMORY_BYTES_MIN <= MEMORY_BYTES_UNKNOWN);
     assert!(CONNECTIONS_DEFAULT_MAX <= CONNECTIONS_MAX);
     assert!(DRAIN_DELAY_MS_DEFAULT <= DRAIN_DELAY_MS_MAX);

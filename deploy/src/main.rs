@@ -23,10 +23,12 @@ use clap::Parser as _;
 
 use cli::{Cli, Command, ConfigCommand, ServeArgs, ZoneError};
 use config::{Config, ConfigError, Layer};
+use serve::StartError;
 
 /// Why the command did not succeed; each prints as one line.
 enum Failure {
     Config(ConfigError),
+    Serve(StartError),
     Zone(ZoneError),
 }
 
@@ -34,6 +36,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Config(error) => error.fmt(f),
+            Failure::Serve(error) => error.fmt(f),
             Failure::Zone(error) => error.fmt(f),
         }
     }
@@ -66,11 +69,12 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
     for name in unknown {
         tracing::warn!(variable = name, "no setting of this name: ignored");
     }
-    Ok(())
+    serve::run(&config).map_err(Failure::Serve)
 }
 
 fn check(file: &Path) -> Result<(), Failure> {
     let config = Config::load(Some(file), &[]).map_err(Failure::Config)?;
-    println!("{}: a server would start with this: {} zones", file.display(), config.zones.len());
+    let zones = config.zones.len();
+    cli::show(&format!("{}: a server would start with this: {zones} zones\n", file.display()));
     Ok(())
 }

@@ -9,4 +9,5 @@ mod wire;
 mod zone;
 
 pub(crate) use args::{Cli, Command, ConfigCommand, ServeArgs};
+pub(crate) use print::show;
 pub(crate) use zone::{ZoneError, run as run_zone};

@@ -1,7 +1,15 @@
 //! A reply on standard output: lines for a person, JSON for a machine.
 
+use std::io::Write as _;
+
 use serde_json::{Map, Number, Value as Json};
 use sluice_net::resp::reply::Value;
+
+/// Writes to standard output. Whoever reads it may have seen enough and be gone (`| head`): that is no failure.
+pub(crate) fn show(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
 
 /// As one line of JSON.
 pub(crate) fn json(reply: &Value<'_>) -> Json {

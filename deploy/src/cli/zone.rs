@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use sluice_engine::zone::settings::{Mode, Texts, ZonePatch};
-use sluice_net::resp::reply::Value;
 
 use super::print;
 use super::wire::{Connection, Login, WireError};
@@ -198,7 +197,7 @@ pub(crate) fn run(args: &ZoneArgs) -> Result<(), ZoneError> {
             connection.ask(&words, |_| ()).map_err(at)?;
         }
         let count = zones.len();
-        println!("{}", if args.json { count.to_string() } else { format!("{count} zones applied") });
+        print::show(&if args.json { format!("{count}\n") } else { format!("{count} zones applied\n") });
         return Ok(());
     }
     let words = words(&args.command);
@@ -206,18 +205,10 @@ pub(crate) fn run(args: &ZoneArgs) -> Result<(), ZoneError> {
     let mut connection = Connection::open(args.server, &login)?;
     let removes = matches!(args.command, ZoneCommand::Del { .. } | ZoneCommand::Leave { .. });
     let absent = connection.ask(&words, |reply| {
-        print(reply, args.json);
+        print::show(&if args.json { format!("{}\n", print::json(reply)) } else { print::lines(reply) });
         removes && reply.integer() == Some(0)
     })?;
     if absent { Err(ZoneError::Absent) } else { Ok(()) }
-}
-
-fn print(reply: &Value<'_>, as_json: bool) {
-    if as_json {
-        println!("{}", print::json(reply));
-    } else {
-        print!("{}", print::lines(reply));
-    }
 }
 
 /// The request that a command stands for.

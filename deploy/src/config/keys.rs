@@ -50,6 +50,7 @@ const KEYS: &[Key] = &[
         value.duration(limit::IDLE_TIMEOUT_MS_MAX)?),
     key!("limits.request_timeout", |value| limits.request_timeout =
         value.duration(limit::IDLE_TIMEOUT_MS_MAX)?),
+    key!("limits.backlog", |value| limits.backlog = value.number_u32(1..=limit::BACKLOG_MAX)?),
     key!("log.level", |value| log.level = value.one_of(LEVELS)?),
     key!("log.format", |value| log.format = value.one_of(FORMATS)?),
     key!("auth.resp_users", |value| auth.resp_users = Some(value.path()?)),
@@ -144,7 +145,10 @@ mod tests {
 
     #[test]
     fn the_example_changes_nothing_as_it_ships() {
-        assert_eq!(Config::load(Some(EXAMPLE.as_ref()), &[]).unwrap(), Config::default());
+        assert_eq!(
+            Config::load(Some(EXAMPLE.as_ref()), &[]).unwrap(),
+            Config { from_file: true, ..Config::default() }
+        );
     }
 
     #[test]

@@ -25,7 +25,7 @@ use std::time::Duration;
 pub(crate) use error::{ConfigError, Origin};
 pub(crate) use file::read_text;
 pub(crate) use layer::Layer;
-pub(crate) use memory::MemoryMax;
+pub(crate) use memory::{MemoryMax, available_bytes};
 pub(crate) use value::Value;
 pub(crate) use zone::ZoneEntry;
 
@@ -51,6 +51,8 @@ pub(crate) struct Config {
     /// The operator accepts listeners without credentials.
     pub(crate) insecure: bool,
     pub(crate) cors: Cors,
+    /// Whether there was a file: without one a zone to play with is created.
+    pub(crate) from_file: bool,
     /// Zones to create at first start.
     pub(crate) zones: Vec<ZoneEntry>,
 }
@@ -75,6 +77,8 @@ pub(crate) struct Limits {
     pub(crate) http_idle_timeout: Duration,
     /// Time from the first byte of a request to its last.
     pub(crate) request_timeout: Duration,
+    /// Connections that the kernel may hold before they are accepted.
+    pub(crate) backlog: u32,
 }
 
 /// What is logged, and in which shape.
@@ -122,12 +126,14 @@ impl Default for Config {
                 resp_idle_timeout: Duration::ZERO,
                 http_idle_timeout: Duration::from_secs(75),
                 request_timeout: Duration::from_secs(10),
+                backlog: limit::BACKLOG_DEFAULT,
             },
             log: Log { level: tracing::Level::INFO, format: LogFormat::Text },
             auth: AuthFiles::default(),
             credentials: Credentials::default(),
             insecure: false,
             cors: Cors { origins: Vec::new(), max_age: Duration::from_secs(600) },
+            from_file: false,
             zones: Vec::new(),
         }
     }
@@ -142,6 +148,7 @@ impl Config {
             let (layer, zones) = file::read(path)?;
             layer.apply_to(&mut config)?;
             config.zones = zones;
+            config.from_file = true;
         }
         for layer in upper {
             layer.apply_to(&mut config)?;

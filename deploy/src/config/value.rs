@@ -91,6 +91,11 @@ impl Value {
         usize::try_from(number).map_err(|_| "is too large for this machine".to_owned())
     }
 
+    pub(crate) fn number_u32(&self, range: RangeInclusive<u32>) -> Read<u32> {
+        let number = self.number(u64::from(*range.start())..=u64::from(*range.end()))?;
+        u32::try_from(number).map_err(|_| "is too large".to_owned())
+    }
+
     pub(crate) fn address(&self) -> Read<SocketAddr> {
         let text = self.text()?;
         let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));

@@ -42,8 +42,7 @@ fn put<T>(field: &mut Option<T>, read: Read<T>) -> Read<()> {
 }
 
 fn number(value: &Value) -> Read<u32> {
-    let number = value.number(0..=u64::from(u32::MAX))?;
-    u32::try_from(number).map_err(|_| "is too large".to_owned())
+    value.number_u32(0..=u32::MAX)
 }
 
 fn mode(value: &Value) -> Read<Mode> {
