@@ -1,0 +1,89 @@
+//! What outlives the process: zones, waiters in their order, and what operators changed.
+
+use serde_json::json;
+
+use rustix::process::Signal;
+
+use crate::server::{Server, run};
+
+#[test]
+fn a_second_start_continues_where_the_first_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Server::start(folder.path(), &["--workers", "2"]);
+    first.zone(&["set", "shop", "--limit", "1", "--poll-ms", "60000", "--abandon-ms", "600000"]);
+    assert_eq!(first.zone(&["join", "shop"])["state"], "admitted");
+    let tokens: Vec<String> = (1..=3)
+        .map(|position| {
+            let waiting = first.zone(&["join", "shop", "--for", &format!("user{position}")]);
+            assert_eq!(waiting["position"], position);
+            waiting["token"].as_str().expect("a token").to_owned()
+        })
+        .collect();
+    first.stop();
+
+    // Another number of workers: shards do not belong to threads.
+    let second = Server::start(folder.path(), &["--workers", "1"]);
+    assert_eq!(second.zone(&["get", "shop"])["poll_ms"], 60_000);
+    for (token, position) in tokens.iter().zip(1..) {
+        assert_eq!(second.zone(&["poll", "shop", token])["position"], position, "the old token still stands");
+    }
+    let again = second.zone(&["join", "shop", "--for", "user2"]);
+    assert_eq!((&again["token"], &again["position"]), (&json!(tokens[1]), &json!(2)), "known by user");
+    assert_eq!(second.zone(&["join", "shop"])["position"], 4, "newcomers queue behind");
+    second.stop();
+}
+
+#[test]
+fn after_a_crash_zones_are_there_and_old_tokens_are_nobodys() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Server::start(folder.path(), &[]);
+    first.zone(&["set", "shop", "--limit", "1", "--title", "en=Wait"]);
+    first.zone(&["join", "shop"]);
+    first.stop();
+    let mut second = Server::start(folder.path(), &[]);
+    let lost = second.zone(&["join", "shop"]);
+    second.signal(Signal::KILL);
+    second.wait();
+
+    let third = Server::start(folder.path(), &[]);
+    assert_eq!(third.zone(&["list"]), json!(["demo", "shop"]));
+    let settings = third.zone(&["get", "shop"]);
+    assert_eq!((&settings["limit"], &settings["title"]["en"]), (&json!(1), &json!("Wait")));
+    let refused = third.try_zone(&["poll", "shop", lost["token"].as_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&refused.stderr).starts_with("sluice: BADTOKEN "), "{refused:?}");
+    third.stop();
+}
+
+#[test]
+fn demo_exists_only_without_a_file_and_stays_away_once_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Server::start(folder.path(), &[]);
+    assert_eq!(first.zone(&["list"]), json!(["demo"]));
+    assert_eq!(first.zone(&["get", "demo"])["limit"], 60);
+    assert_eq!(first.zone(&["del", "demo"]), 1);
+    first.stop();
+    let second = Server::start(folder.path(), &[]);
+    assert_eq!(second.zone(&["list"]), json!([]));
+    second.stop();
+}
+
+#[test]
+fn a_file_creates_zones_once_and_apply_makes_them_as_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sluice.toml");
+    let title = "title = { en = \"Please wait\" }";
+    std::fs::write(&file, format!("[[zone]]\nname = \"shop\"\nlimit = 5\n{title}\n")).unwrap();
+    let arguments = ["--config", file.to_str().unwrap()];
+    let first = Server::start(folder.path(), &arguments);
+    assert_eq!(first.zone(&["list"]), json!(["shop"]));
+    assert_eq!(first.zone(&["set", "shop", "--limit", "7"]), "OK");
+    first.stop();
+
+    let second = Server::start(folder.path(), &arguments);
+    assert_eq!(second.zone(&["get", "shop"])["limit"], 7, "the operator's change outlives the file");
+    let resp = second.resp.to_string();
+    let applied = run(&["zone", "apply", file.to_str().unwrap(), "--resp", &resp]);
+    assert_eq!(String::from_utf8(applied.stdout).unwrap(), "1 zones applied\n");
+    assert_eq!(second.zone(&["get", "shop"])["limit"], 5);
+    second.stop();
+}
