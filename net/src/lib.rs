@@ -33,6 +33,8 @@ mod clients;
 pub mod clock;
 #[cfg(feature = "server")]
 pub mod config;
+#[cfg(all(fuzzing, feature = "server"))]
+pub mod fuzzing;
 #[cfg(feature = "server")]
 mod http;
 #[cfg(feature = "server")]
