@@ -393,12 +393,20 @@ impl Owner {
     }
 }
 
-/// What a poll is told whose turn has not come after all.
+/// What a poll is told that waited in vain for its turn. Its place may have been let in meanwhile by another poll.
 fn not_yet(zone: &crate::zone::state::ZoneState, token: Token, now: LogTime) -> Reply {
-    let waiting = seq_of(&token).and_then(|seq| zone.view.waiting(seq, now, &pin()));
-    match waiting {
-        Some(waiting) => Reply::Place { token, standing: Standing::Waiting(waiting) },
-        None => Reply::Refused(Refusal::Gone),
+    let guard = pin();
+    let standing = match zone.view.see(token.place, Look::Peek, now, &guard) {
+        Ok(Seen::Standing(standing)) => Ok(standing),
+        Ok(Seen::Turn) => {
+            let waiting = seq_of(&token).and_then(|seq| zone.view.waiting(seq, now, &guard));
+            waiting.map(Standing::Waiting).ok_or(Refusal::Gone)
+        }
+        Err(refusal) => Err(refusal),
+    };
+    match standing {
+        Ok(standing) => Reply::Place { token, standing },
+        Err(refusal) => Reply::Refused(refusal),
     }
 }
 
