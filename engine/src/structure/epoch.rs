@@ -20,6 +20,9 @@ use stand_in::load_raw;
 #[cfg(loom)]
 pub use stand_in::{Guard, pin};
 
+/// How a pointer is followed: what was written before it was put there is visible.
+const FOLLOW: Ordering = Ordering::Acquire;
+
 /// An owned, replaceable pointer. Dropping it frees nothing: its holder says when, by [`EpochPtr::free`].
 ///
 /// Written by the owner of the structure that holds it, read by any thread.
@@ -37,7 +40,7 @@ impl<T: Send + Sync + 'static> EpochPtr<T> {
         EpochPtr { at: AtomicPtr::new(Box::into_raw(Box::new(value))), owns: PhantomData }
     }
 
-    /// What the pointer leads to. Acquire: everything written before it was put there is visible.
+    /// What the pointer leads to.
     pub(crate) fn load<'g>(&'g self, guard: &'g Guard) -> Option<&'g T> {
         // SAFETY: what is there is null or came from `Box::into_raw`. It is dropped by `retire`, which waits for
         // the guards that exist, `guard` among them, or by `free`, which needs `self` exclusively.
@@ -116,7 +119,7 @@ pub(crate) unsafe fn unprotected() -> &'static Guard {
 
 #[cfg(not(loom))]
 fn load_raw<T>(at: &AtomicPtr<T>, _guard: &Guard) -> *mut T {
-    at.load(Ordering::Acquire)
+    at.load(FOLLOW)
 }
 
 /// Drops `old` once no guard pinned by now is left.
@@ -138,7 +141,7 @@ pub(crate) unsafe fn retire<T: Send + 'static>(old: *mut T, guard: &Guard) {
 mod stand_in {
     use std::{cell::RefCell, collections::HashSet};
 
-    use crate::sync::{AtomicPtr, Ordering};
+    use crate::sync::AtomicPtr;
 
     thread_local! {
         /// What was unlinked. Nothing is freed, so no address comes twice.
@@ -164,7 +167,7 @@ mod stand_in {
             // SAFETY: loom itself fails the model where another thread's store is not ordered before this.
             return unsafe { at.unsync_load() };
         }
-        at.load(Ordering::Acquire)
+        at.load(super::FOLLOW)
     }
 
     /// Keeps what was unlinked for ever, and finds what is unlinked twice.
