@@ -1,6 +1,9 @@
 //! Short stories of one zone, through the engine's front door.
 
 mod node;
+mod stories {
+    mod tokens;
+}
 
 use node::{Node, ZONE, limit};
 use sluice_engine::command::Command;
@@ -10,12 +13,12 @@ use sluice_engine::reply::{Reply, Standing};
 use sluice_engine::token::Token;
 use sluice_engine::zone::settings::{Mode, ZoneName, ZonePatch};
 
-fn is_admitted(standing: Standing) -> bool {
+pub(crate) fn is_admitted(standing: Standing) -> bool {
     matches!(standing, Standing::Admitted(_))
 }
 
 /// Joins until somebody has to wait; returns that token.
-fn fill(node: &mut Node) -> Token {
+pub(crate) fn fill(node: &mut Node) -> Token {
     loop {
         let (token, standing) = node.join().unwrap();
         if !is_admitted(standing) {

@@ -114,6 +114,12 @@ impl Node {
         Some(self.replies.remove(at).1)
     }
 
+    /// A snapshot of this moment.
+    pub(crate) fn snapshot(&mut self) -> Vec<u8> {
+        self.owner.begin_snapshot().unwrap();
+        std::iter::from_fn(|| self.owner.snapshot_slice()).flatten().collect()
+    }
+
     /// The zone's statistics.
     pub(crate) fn stats(&self) -> Stats {
         self.owner.stats(self.zone(), MonoMs(self.now)).unwrap()
