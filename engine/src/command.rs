@@ -52,7 +52,7 @@ pub enum Command {
         /// One bit a place of the block.
         slots: [u64; 8],
     },
-    /// Free what the zone no longer needs to remember at this stamp.
+    /// Free what the zone no longer needs to remember at this stamp, and old request ids of its shard.
     Sweep {
         /// The zone.
         zone: ZoneId,

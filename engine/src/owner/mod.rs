@@ -40,6 +40,8 @@ use std::sync::Arc;
 const TICKS_A_TURN: usize = 32;
 /// A tick later than this is our pause, not the waiters' silence.
 const LATE_MS: u64 = 1_000;
+/// Old requests are swept at most this often; joins forget them as well.
+const REQUESTS_SWEEP_MS: u64 = 100;
 /// What the caller is advised to wait when too much is pending.
 const BUSY_RETRY_MS: u32 = 100;
 
@@ -80,6 +82,8 @@ pub struct Owner {
     now: LogTime,
     offset_ms: u64,
     floor: LogTime,
+    /// When old requests were last swept.
+    swept_at: LogTime,
     bytes: u64,
 }
 
@@ -109,6 +113,7 @@ impl Owner {
             parked: 0,
             now,
             floor: now,
+            swept_at: LogTime(0),
             bytes: 0,
         };
         owner.shard.view.set_offset_ms(owner.offset_ms);
@@ -202,6 +207,7 @@ impl Owner {
     pub fn turn(&mut self, now: MonoMs) {
         self.now = self.log_time(now);
         self.run_timers();
+        self.sweep_requests();
         self.hand_out_turns();
         // Outcomes may make new turns, whose admissions are proposed at once rather than a turn later.
         while self.propose() | self.apply_committed() {
@@ -213,7 +219,9 @@ impl Owner {
     /// When [`Owner::turn`] wants to be called even if nothing arrives.
     #[must_use]
     pub fn next_wake(&self) -> Option<MonoMs> {
-        self.timers.first().map(|(at, _)| MonoMs(at.0.wrapping_sub(self.offset_ms)))
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let first = timer.into_iter().chain(self.requests_due()).min();
+        first.map(|at| MonoMs(at.0.wrapping_sub(self.offset_ms)))
     }
 
     /// Appends the replies made since the last call.
@@ -317,6 +325,22 @@ impl Owner {
                 return;
             }
             self.tick(ordinal);
+        }
+    }
+
+    fn requests_due(&self) -> Option<LogTime> {
+        let (due, _) = self.shard.requests.first_due()?;
+        Some(due.max(self.swept_at.plus_ms(REQUESTS_SWEEP_MS)))
+    }
+
+    /// Forgets old requests also where nobody joins any more.
+    fn sweep_requests(&mut self) {
+        if let Some((_, zone)) = self.shard.requests.first_due()
+            && self.requests_due().is_some_and(|due| due <= self.now)
+        {
+            self.swept_at = self.now;
+            self.pending.push(Command::Sweep { zone });
+            self.origins.push(Origin::Own);
         }
     }
 

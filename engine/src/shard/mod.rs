@@ -29,6 +29,8 @@ use view::ShardView;
 
 /// Requests forgotten by one join, at most: more than it adds.
 const EXPIRE_A_JOIN: usize = 2;
+/// Requests forgotten by one sweep, at most: about 0.5 ms.
+const EXPIRE_A_SWEEP: usize = 4_096;
 
 /// What came of one command.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -110,10 +112,13 @@ impl Shard {
                 let removed = state.evict(block, slots);
                 Outcome::Evicted { zone, block, removed }
             }),
-            Command::Sweep { zone } => self.in_zone(zone, |state, stamp| {
-                state.sweep(stamp);
-                Outcome::Swept
-            }),
+            Command::Sweep { zone } => {
+                self.expire_requests(EXPIRE_A_SWEEP);
+                self.in_zone(zone, |state, stamp| {
+                    state.sweep(stamp);
+                    Outcome::Swept
+                })
+            }
             Command::KeyInstall { generation, secret } => {
                 self.set_keys(self.keys.installed(generation, secret));
                 Outcome::KeyChanged

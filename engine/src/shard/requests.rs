@@ -47,6 +47,11 @@ impl Requests {
         Some(first)
     }
 
+    /// When the oldest entry is too old, and the zone it was made in.
+    pub(crate) fn first_due(&self) -> Option<(LogTime, ZoneId)> {
+        self.order.front().map(|first| (first.at.plus_ms(REQUEST_TTL_MS), first.zone))
+    }
+
     pub(crate) fn order(&self) -> &VecDeque<Remembered> {
         &self.order
     }

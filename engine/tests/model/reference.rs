@@ -9,6 +9,9 @@ use sluice_engine::token::{Place, Token};
 use sluice_engine::zone::settings::{Mode, ZoneName, ZonePatch, ZoneSettings};
 
 const REQUEST_TTL_MS: u64 = 120_000;
+/// So many requests that are too old are forgotten by one join, or one sweep.
+const REQUESTS_A_JOIN: usize = 2;
+const REQUESTS_A_SWEEP: usize = 4_096;
 const PLACES_A_BLOCK: u64 = 512;
 
 /// What became of a place.
@@ -234,9 +237,11 @@ impl Reference {
                 evicted(*block, slots).for_each(|seq| zone.abandoned += u64::from(zone.drop_waiter(seq)));
                 Verdict::Nothing
             }),
-            Command::Sweep { .. } | Command::KeyInstall { .. } | Command::KeyActivate { .. } => {
+            Command::Sweep { .. } => {
+                self.forget_requests(REQUESTS_A_SWEEP, stamp);
                 Verdict::Nothing
             }
+            Command::KeyInstall { .. } | Command::KeyActivate { .. } => Verdict::Nothing,
         }
     }
 
@@ -269,6 +274,14 @@ impl Reference {
         Verdict::ZoneSet { created: true }
     }
 
+    fn forget_requests(&mut self, most: usize, now: u64) {
+        for _ in 0..most {
+            if self.requests.first().is_some_and(|(at, ..)| at + REQUEST_TTL_MS <= now) {
+                self.requests.remove(0);
+            }
+        }
+    }
+
     fn join(
         &mut self,
         id: ZoneId,
@@ -277,12 +290,7 @@ impl Reference {
         nobody_ahead: bool,
         now: u64,
     ) -> Verdict {
-        // A join forgets at most two requests that are too old.
-        for _ in 0..2 {
-            if self.requests.first().is_some_and(|(at, ..)| at + REQUEST_TTL_MS <= now) {
-                self.requests.remove(0);
-            }
-        }
+        self.forget_requests(REQUESTS_A_JOIN, now);
         let Some(zone) = self.zones.iter_mut().find(|zone| zone.id == id) else {
             return Verdict::Refused(Refusal::NoZone);
         };
