@@ -2,6 +2,7 @@
 
 mod node;
 mod stories {
+    mod bounds;
     mod tokens;
 }
 

@@ -86,6 +86,15 @@ impl Desk {
         zone.waiters.live_total() == 1 || self.tick_at.is_none()
     }
 
+    /// Somebody entered without waiting. True where the desk was idle: it wants to forget that one day.
+    pub(crate) fn entered(&mut self, zone: &ZoneState, now: LogTime) -> bool {
+        let wakes = self.tick_at.is_none() && zone.remembers();
+        if wakes {
+            self.tick_at = Some(now.plus_ms(SWEEP_MS));
+        }
+        wakes
+    }
+
     /// A present waiter was let in.
     pub(crate) fn admitted(&mut self, seq: Seq) {
         self.watch.departed(seq.0);

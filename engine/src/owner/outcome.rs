@@ -100,6 +100,8 @@ impl Owner {
         {
             desk.tick_at = Some(self.now);
             self.tick(zone.ordinal);
+        } else if desk.entered(state, self.now) {
+            self.touched.push(zone.ordinal);
         }
         self.standing(token)
     }

@@ -35,8 +35,17 @@ impl Node {
 
     /// A node from a snapshot, or an empty one.
     pub(crate) fn restored(snapshot: Option<Vec<u8>>) -> Node {
-        let options = Options { groups: 1, ..Options::new([7; 16]) };
+        Node::open(Options::new([7; 16]), snapshot)
+    }
+
+    /// An empty node whose state may take so many bytes.
+    pub(crate) fn bounded(memory_max: u64) -> Node {
+        Node::open(Options { memory_max, ..Options::new([7; 16]) }, None)
+    }
+
+    fn open(options: Options, snapshot: Option<Vec<u8>>) -> Node {
         let local = |_, applied| Box::new(Local::new(applied)) as _;
+        let options = Options { groups: 1, ..options };
         let (directory, mut owners) = node::open(options, vec![snapshot], local, MonoMs(0)).unwrap();
         Node { directory, owner: owners.remove(0), now: 0, tickets: 0, replies: Vec::new() }
     }
@@ -68,7 +77,7 @@ impl Node {
     /// Joins with a user id.
     pub(crate) fn join_as(&mut self, user: Option<UserHash>) -> Result<(Token, Standing), Refusal> {
         let (ticket, zone) = (self.ticket(), self.zone());
-        self.owner.join(zone, user, None, ticket).unwrap();
+        self.owner.join(zone, user, None, ticket)?;
         self.turn();
         place(self.reply(ticket).expect("a join is answered in its turn"))
     }
