@@ -157,6 +157,26 @@ fn a_snapshot_restores_the_same_state() {
 }
 
 #[test]
+fn i9_one_user_has_one_place_after_a_restart_too() {
+    let mut node = Node::with_zone(limit(2));
+    let (before, standing) = node.join_as(Some(UserHash(9))).unwrap();
+    assert!(is_admitted(standing));
+    fill(&mut node);
+    node.run_until(2_000);
+    // The pass is over by decree, and its holder joins again before anything was swept.
+    let (zone, name) = (node.zone(), ZoneName::parse(ZONE).unwrap());
+    let patch = Box::new(ZonePatch { pass_ttl_ms: Some(1_000), ..ZonePatch::default() });
+    node.owner.submit(Command::ZoneSet { name, patch }, Ticket(1_000_000)).unwrap();
+    node.owner.join(zone, Some(UserHash(9)), None, Ticket(1_000_001)).unwrap();
+    node.turn();
+    let Some(Reply::Place { token, .. }) = node.reply(Ticket(1_000_001)) else { panic!("joins") };
+    assert_ne!(token.place, before.place);
+    let mut restored = Node::restored(Some(node.snapshot()));
+    assert_eq!(restored.owner.state_hash(), node.owner.state_hash());
+    assert_eq!(restored.join_as(Some(UserHash(9))).unwrap().0, token);
+}
+
+#[test]
 fn nobody_jumps_the_queue_when_a_paused_zone_goes_on() {
     let mut node = Node::with_zone(limit(10));
     // A waiter alone falls silent: nobody present is ahead of a joiner then.

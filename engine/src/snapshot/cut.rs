@@ -7,10 +7,12 @@
 
 use super::frame::{self, Kind};
 use super::record::{self, ShardHeader};
+use crate::id::UserHash;
 use crate::limit::BLOCK_SLOTS;
 use crate::shard::Shard;
 use crate::shard::requests::Remembered;
 use crate::structure::Waiters;
+use crate::token::Place;
 use crate::zone::state::ZoneState;
 use crate::zone::users::{Expiry, Users};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -71,6 +73,8 @@ pub(crate) struct Cut {
     /// Blocks past `next_block` that were written because they changed.
     copied: BTreeSet<u64>,
     expiries: ListCut,
+    /// Direct admissions from this serial on did not exist at the cut.
+    end_serial: u64,
     /// Written out of turn, not yet handed out.
     out: Vec<u8>,
 }
@@ -84,6 +88,7 @@ impl Cut {
             end_block: zone.waiters.tail().div_ceil(BLOCK_SLOTS),
             copied: BTreeSet::new(),
             expiries: ListCut::of(zone.users.expiring().len()),
+            end_serial: zone.totals.direct,
             out: Vec::new(),
         }
     }
@@ -105,12 +110,20 @@ impl Cut {
     }
 
     /// The first expiring user went away.
-    pub(crate) fn expiry_popped(&mut self, expiry: Expiry) {
+    pub(crate) fn expiry_popped(&mut self, expiry: Expiry, users: &Users) {
         if self.expiries.popped() {
             let ordinal = self.ordinal;
             frame::record(&mut self.out, Kind::Expiries, |out| {
-                record::put_expiries(out, ordinal, [expiry].iter());
+                record::put_expiries(out, ordinal, [expiry].iter(), users);
             });
+        }
+    }
+
+    /// A user is about to be given another place. Who held a place of the queue is written with its block.
+    pub(crate) fn place_replaced(&mut self, user: UserHash, place: Place) {
+        if matches!(place, Place::Direct { serial, .. } if serial < self.end_serial) {
+            let ordinal = self.ordinal;
+            frame::record(&mut self.out, Kind::Holder, |out| record::put_holder(out, ordinal, user, place));
         }
     }
 
@@ -139,7 +152,9 @@ impl Cut {
         while !self.expiries.is_done() && out.len() < SLICE_BYTES {
             let chunk = self.expiries.next_chunk();
             let entries = zone.users.expiring().range(chunk);
-            frame::record(out, Kind::Expiries, |out| record::put_expiries(out, self.ordinal, entries));
+            frame::record(out, Kind::Expiries, |out| {
+                record::put_expiries(out, self.ordinal, entries, &zone.users);
+            });
         }
         self.expiries.is_done()
     }

@@ -16,14 +16,15 @@ pub(crate) enum Kind {
     Block = 3,
     Expiries = 4,
     Requests = 5,
+    Holder = 6,
     End = 9,
 }
 
 impl Kind {
     fn parse(byte: u8) -> Option<Kind> {
-        [Kind::Shard, Kind::Zone, Kind::Block, Kind::Expiries, Kind::Requests, Kind::End]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        let kinds =
+            [Kind::Shard, Kind::Zone, Kind::Block, Kind::Expiries, Kind::Requests, Kind::Holder, Kind::End];
+        kinds.into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

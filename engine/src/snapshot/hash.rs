@@ -36,7 +36,7 @@ pub(crate) fn state_hash(shard: &Shard) -> u64 {
                 feed(&mut |out| record::put_block(out, *ordinal, &image, &zone.users));
             }
         }
-        feed(&mut |out| record::put_expiries(out, *ordinal, zone.users.expiring().iter()));
+        feed(&mut |out| record::put_expiries(out, *ordinal, zone.users.expiring().iter(), &zone.users));
     }
     feed(&mut |out| record::put_requests(out, shard.requests.order().iter()));
     hasher.finish()

@@ -168,27 +168,41 @@ pub(crate) fn read_block(from: &mut Reader<'_>) -> Option<BlockRecord> {
     Some((ordinal, BlockImage { block, fill, live, joined_first, joined_last, admitted: admitted? }, users?))
 }
 
+/// Admissions to forget, each with whether it is still the place that its user holds.
 pub(crate) fn put_expiries<'a>(
     out: &mut Vec<u8>,
     ordinal: u64,
     expiries: impl ExactSizeIterator<Item = &'a Expiry>,
+    users: &Users,
 ) {
     put!(out, ordinal);
     put_count(out, expiries.len());
     for expiry in expiries {
         put!(out, expiry.admitted_at.0, expiry.user.0);
         put_place(out, expiry.place);
+        out.push(u8::from(users.place(expiry.user) == Some(expiry.place)));
     }
 }
 
-pub(crate) fn read_expiries(from: &mut Reader<'_>) -> Option<(u64, Vec<Expiry>)> {
+pub(crate) fn read_expiries(from: &mut Reader<'_>) -> Option<(u64, Vec<(Expiry, bool)>)> {
     let ordinal = from.u64()?;
-    let count = from.count(33)?;
+    let count = from.count(34)?;
     let expiries = (0..count).map(|_| {
         let (admitted_at, user) = (LogTime(from.u64()?), UserHash(from.u128()?));
-        Some(Expiry { admitted_at, user, place: read_place(from)? })
+        let expiry = Expiry { admitted_at, user, place: read_place(from)? };
+        Some((expiry, from.u8()? == 1))
     });
     Some((ordinal, expiries.collect::<Option<Vec<_>>>()?))
+}
+
+/// A user and the place that it held at the cut, given up since.
+pub(crate) fn put_holder(out: &mut Vec<u8>, ordinal: u64, user: UserHash, place: Place) {
+    put!(out, ordinal, user.0);
+    put_place(out, place);
+}
+
+pub(crate) fn read_holder(from: &mut Reader<'_>) -> Option<(u64, UserHash, Place)> {
+    Some((from.u64()?, UserHash(from.u128()?), read_place(from)?))
 }
 
 pub(crate) fn put_requests<'a>(out: &mut Vec<u8>, requests: impl ExactSizeIterator<Item = &'a Remembered>) {

@@ -4,11 +4,12 @@ use super::SnapshotError;
 use super::frame::{Kind, Reader, Records};
 use super::record::{self, BlockRecord, ShardHeader, ZoneHeader};
 use crate::directory::Names;
-use crate::id::{GroupId, ZoneId};
+use crate::id::{GroupId, UserHash, ZoneId};
 use crate::shard::Shard;
 use crate::shard::requests::Remembered;
 use crate::structure::{BlockImage, Waiters};
 use crate::time::LogTime;
+use crate::token::Place;
 use crate::zone::state::ZoneState;
 use crate::zone::users::{Expiry, Users};
 use std::collections::BTreeMap;
@@ -20,7 +21,8 @@ struct Parts {
     header: Option<ZoneHeader>,
     blocks: BTreeMap<u64, BlockImage>,
     users: Users,
-    expiries: Vec<Expiry>,
+    expiries: Vec<(Expiry, bool)>,
+    holders: Vec<(UserHash, Place)>,
 }
 
 /// Everything of a shard as it is met.
@@ -73,6 +75,10 @@ impl Collected {
                 let (ordinal, expiries) = record::read_expiries(from)?;
                 self.zones.entry(ordinal).or_default().expiries.extend(expiries);
             }
+            Kind::Holder => {
+                let (ordinal, user, place) = record::read_holder(from)?;
+                self.zones.entry(ordinal).or_default().holders.push((user, place));
+            }
             Kind::Requests => {
                 let group = self.shard.as_ref()?.group;
                 self.requests.extend(record::read_requests(from, group)?);
@@ -104,7 +110,8 @@ impl Parts {
         zone.totals = header.totals;
         zone.emptied = header.emptied.into();
         zone.users = self.users;
-        self.expiries.into_iter().for_each(|expiry| zone.users.restore_expiry(expiry));
+        self.expiries.into_iter().for_each(|(expiry, held)| zone.users.restore_expiry(expiry, held));
+        self.holders.into_iter().for_each(|(user, place)| zone.users.restore_holder(user, place));
         Ok(zone)
     }
 }

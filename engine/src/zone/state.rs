@@ -147,7 +147,13 @@ impl ZoneState {
         self.totals.joined += 1;
         if let Some(user) = user {
             // The place it held before loses its user, the new one gains it.
-            self.users.place(user).into_iter().chain([place]).for_each(|place| self.preserve_place(place));
+            if let Some(before) = self.users.place(user) {
+                self.preserve_place(before);
+                if let Some(cut) = &mut self.cut {
+                    cut.place_replaced(user, before);
+                }
+            }
+            self.preserve_place(place);
             self.users.insert(user, place);
         }
         Joined::New(place)
@@ -213,7 +219,7 @@ impl ZoneState {
         for _ in 0..EXPIRE_A_SWEEP {
             let Some(expiry) = self.users.next_expired(stamp, pass_ttl_ms) else { break };
             if let Some(cut) = &mut self.cut {
-                cut.expiry_popped(expiry);
+                cut.expiry_popped(expiry, &self.users);
             }
             self.preserve_place(expiry.place);
             self.users.expire(expiry);

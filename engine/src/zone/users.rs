@@ -121,12 +121,17 @@ impl Users {
         self.by_seq.insert(seq.0, user);
     }
 
-    /// Puts back an entry of `expiring`, in its order.
-    pub(crate) fn restore_expiry(&mut self, expiry: Expiry) {
-        if matches!(expiry.place, Place::Direct { .. }) {
+    /// Puts back an entry of `expiring`, in its order; `held` where its user holds that place.
+    pub(crate) fn restore_expiry(&mut self, expiry: Expiry, held: bool) {
+        if held {
             self.by_user.insert(expiry.user, expiry.place);
         }
         self.expiring.push_back(expiry);
+    }
+
+    /// Puts back that a user holds a direct admission.
+    pub(crate) fn restore_holder(&mut self, user: UserHash, place: Place) {
+        self.by_user.insert(user, place);
     }
 
     /// Memory that the users take, in bytes.
