@@ -21,3 +21,16 @@ fn a_visitor_joins_polls_and_leaves() {
     assert!(client.ask(&format!("Q.POLL shop {token}")).starts_with("-GONE "));
     assert_eq!(server.drain(Duration::from_secs(10)).len(), 6);
 }
+
+/// A visit may end for having done enough exactly where its input ends; the next bytes must still be read.
+#[test]
+fn a_connection_goes_on_after_any_number_of_pipelined_commands() {
+    let server = start(config(|_| ()), &[("shop", 1)]);
+    let mut client = Client::connect(server.local_addrs().resp);
+    for count in [255, 256, 257, 512, 1_024, 1_536, 1] {
+        client.send("PING\r\n".repeat(count));
+        assert_eq!(client.take(count * 7), "+PONG\r\n".repeat(count).into_bytes(), "{count} in one write");
+    }
+    drop(client);
+    let _ = server.drain(Duration::from_secs(10));
+}

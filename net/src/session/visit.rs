@@ -58,7 +58,10 @@ impl Session {
     /// Parses what is kept, then reads once and parses that.
     fn advance(&mut self, scratch: &mut [u8], desk: &mut Desk, turn: Turn<'_>) -> std::io::Result<()> {
         let mut held = self.line.buffers.as_mut().map(|b| std::mem::take(&mut b.input)).unwrap_or_default();
-        if !held.is_empty() && !matches!(self.stop, Stop::Starved { .. }) {
+        if held.is_empty() && self.stop != Stop::Close {
+            // The last visit ended for another reason just where its input did: there is nothing to go on with.
+            self.stop = Stop::Starved { needed: 1 };
+        } else if !matches!(self.stop, Stop::Starved { .. }) {
             let driven = self.drive(&held, desk, turn);
             held.drain(..driven.consumed);
             self.stop = driven.stop;
