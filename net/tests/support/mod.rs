@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use sluice_engine::command::Command;
+use sluice_engine::directory::Directory;
 use sluice_engine::id::Ticket;
 use sluice_engine::node::{self, Options};
 use sluice_engine::owner::Owner;
@@ -13,6 +14,7 @@ use sluice_net::config::NetConfig;
 use sluice_net::server::Server;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A client that waits this long has found a hang. No test passes or fails by it otherwise.
@@ -30,32 +32,39 @@ pub(crate) fn config(change: impl FnOnce(&mut NetConfig)) -> NetConfig {
 
 /// A server with one zone a name and limit.
 pub(crate) fn start(config: NetConfig, zones: &[(&str, u32)]) -> Server {
-    let now = config.clock.now();
-    let options = Options { memory_max: 256 << 20, ..Options::new([7; 16]) };
-    let local = |_, applied| Box::new(Local::new(applied)) as Box<_>;
-    let (directory, mut owners) = node::open(options, Vec::new(), local, now).unwrap();
-    for (name, limit) in zones {
-        let group = directory.group_of(name.as_bytes());
-        set_zone(&mut owners[usize::from(group.0)], name, *limit);
+    let patch = |limit| ZonePatch { limit: Some(limit), ..ZonePatch::default() };
+    start_with(config, zones.iter().map(|(name, limit)| (*name, patch(*limit))).collect())
+}
+
+/// A server with these zones.
+pub(crate) fn start_with(config: NetConfig, zones: Vec<(&str, ZonePatch)>) -> Server {
+    let (directory, mut owners) = open(&config);
+    for (name, patch) in zones {
+        let name = ZoneName::parse(name.as_bytes()).unwrap();
+        let group = directory.group_of(name.as_str().as_bytes());
+        let command = Command::ZoneSet { name, patch: Box::new(patch) };
+        owners[usize::from(group.0)].submit(command, Ticket(0)).unwrap();
     }
-    owners.iter_mut().for_each(|owner| owner.turn(now));
     for owner in &mut owners {
+        owner.turn(config.clock.now());
         owner.drain_replies(&mut Vec::new());
     }
     Server::start(config, directory, owners).unwrap()
 }
 
-fn set_zone(owner: &mut Owner, name: &str, limit: u32) {
-    let patch = Box::new(ZonePatch { limit: Some(limit), ..ZonePatch::default() });
-    let name = ZoneName::parse(name.as_bytes()).unwrap();
-    owner.submit(Command::ZoneSet { name, patch }, Ticket(0)).unwrap();
+/// An empty engine of six groups.
+pub(crate) fn open(config: &NetConfig) -> (Arc<Directory>, Vec<Owner>) {
+    let options = Options { memory_max: 256 << 20, ..Options::new([7; 16]) };
+    let local = |_, applied| Box::new(Local::new(applied)) as Box<_>;
+    node::open(options, Vec::new(), local, config.clock.now()).unwrap()
 }
 
 /// A blocking connection.
 pub(crate) struct Client {
     stream: TcpStream,
-    /// Bytes that were read and not asked for yet.
+    /// Bytes that were read and not asked for yet, from `taken` on.
     held: Vec<u8>,
+    taken: usize,
 }
 
 /// One HTTP response.
@@ -87,7 +96,7 @@ impl Client {
         stream.set_read_timeout(Some(HANG)).unwrap();
         stream.set_write_timeout(Some(HANG)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Client { stream, held: Vec::new() }
+        Client { stream, held: Vec::new(), taken: 0 }
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {
@@ -98,9 +107,30 @@ impl Client {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }
 
+    /// The end of what was received, to be shown.
+    fn tail(&self) -> String {
+        let rest = self.rest();
+        rest[rest.len().saturating_sub(200)..].escape_ascii().to_string()
+    }
+
+    fn rest(&self) -> &[u8] {
+        &self.held[self.taken..]
+    }
+
+    /// As `send`, but the server may have closed.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// A second handle to the same connection, which has read nothing.
+    pub(crate) fn try_clone(&self) -> Client {
+        Client { stream: self.stream.try_clone().unwrap(), held: Vec::new(), taken: 0 }
+    }
+
     /// Reads more; false at the end, a reset included.
     fn fill(&mut self) -> bool {
         let mut chunk = [0; 65_536];
+        self.held.drain(..std::mem::take(&mut self.taken));
         match self.stream.read(&mut chunk) {
             Ok(0) => false,
             Ok(read) => {
@@ -108,25 +138,26 @@ impl Client {
                 true
             }
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
-            Err(error) => panic!("no answer: {error}; so far {}", self.held.escape_ascii()),
+            Err(error) => panic!("no answer: {error}; so far {}", self.tail()),
         }
     }
 
     /// Exactly so many bytes.
     pub(crate) fn take(&mut self, len: usize) -> Vec<u8> {
-        while self.held.len() < len {
-            assert!(self.fill(), "closed after {}", self.held.escape_ascii());
+        while self.rest().len() < len {
+            assert!(self.fill(), "closed after {}", self.tail());
         }
-        self.held.drain(..len).collect()
+        self.taken += len;
+        self.held[self.taken - len..self.taken].to_vec()
     }
 
     /// Up to and with `end`.
     pub(crate) fn take_until(&mut self, end: &[u8]) -> Vec<u8> {
         loop {
-            if let Some(at) = self.held.windows(end.len()).position(|window| window == end) {
+            if let Some(at) = self.rest().windows(end.len()).position(|window| window == end) {
                 return self.take(at + end.len());
             }
-            assert!(self.fill(), "closed after {}", self.held.escape_ascii());
+            assert!(self.fill(), "closed after {}", self.tail());
         }
     }
 
@@ -140,9 +171,11 @@ impl Client {
     pub(crate) fn reply(&mut self) -> Vec<u8> {
         use sluice_net::resp::reply::{Reply, decode};
         loop {
-            match decode(&self.held).unwrap() {
+            match decode(self.rest()).unwrap() {
                 Reply::Value { consumed, .. } => return self.take(consumed),
-                Reply::Incomplete { .. } => assert!(self.fill(), "closed after {}", self.held.escape_ascii()),
+                Reply::Incomplete { .. } => {
+                    assert!(self.fill(), "closed after {}", self.tail())
+                }
             }
         }
     }
@@ -192,4 +225,11 @@ pub(crate) fn value_of(reply: &str, name: &str) -> String {
         Some(number) => number.to_owned(),
         None => lines.next().unwrap().to_owned(),
     }
+}
+
+/// Resident bytes of this process.
+pub(crate) fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4_096
 }
