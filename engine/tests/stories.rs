@@ -41,6 +41,17 @@ fn a_burst_up_to_the_limit_makes_no_queue() {
 }
 
 #[test]
+fn the_first_to_wait_is_told_how_long_the_full_window_lasts() {
+    let mut node = Node::with_zone(limit(1));
+    assert_eq!(node.stats().eta_ms, 0);
+    node.join().unwrap();
+    assert_eq!(node.stats().eta_ms, 60_000);
+    let (_, standing) = node.join().unwrap();
+    let Standing::Waiting(waiting) = standing else { panic!("the window is full") };
+    assert_eq!(waiting.eta.wire_seconds(), 60);
+}
+
+#[test]
 fn a_waiter_enters_the_moment_the_window_frees_a_permit() {
     let mut node = Node::with_zone(limit(10));
     let token = fill(&mut node);

@@ -11,7 +11,7 @@ use super::watch::{Silence, Watch};
 use crate::command::Command;
 use crate::id::{Seq, Ticket, ZoneId};
 use crate::limit::{BLOCK_SLOTS, LOOKAHEAD_MS, TICK_MS};
-use crate::reply::Stats;
+use crate::reply::{Eta, Stats};
 use crate::structure::{Waiters, pin};
 use crate::time::LogTime;
 use crate::token::{Place, Token};
@@ -21,7 +21,7 @@ use crate::zone::frontier::Frontier;
 use crate::zone::settings::Mode;
 use crate::zone::state::ZoneState;
 use crate::zone::survival::Survival;
-use crate::zone::window::Releases;
+use crate::zone::window::{Caps, Releases};
 
 /// Waits are estimated anew after this long.
 const FORECAST_MS: u64 = 1_000;
@@ -46,7 +46,7 @@ pub(crate) struct Desk {
     /// Somebody joined the queue since the last walk, so somebody present waits.
     joined_since_walk: bool,
     queue_since: Option<LogTime>,
-    forecast_at: LogTime,
+    forecast_at: Option<LogTime>,
     fade_at: LogTime,
     /// When the next tick is due; `None` while nothing is to be done.
     pub(crate) tick_at: Option<LogTime>,
@@ -83,7 +83,12 @@ impl Desk {
     pub(crate) fn joined(&mut self, seq: Seq, zone: &ZoneState, now: LogTime) -> bool {
         self.watch.joined(seq.0, now, zone.settings.abandon_ms);
         self.joined_since_walk = true;
-        zone.waiters.live_total() == 1 || self.tick_at.is_none()
+        let idle = zone.waiters.live_total() == 1 || self.tick_at.is_none();
+        if idle {
+            // What was told before there was a queue knows nothing of the admissions since.
+            self.forecast_at = None;
+        }
+        idle
     }
 
     /// Somebody entered without waiting. True where the desk was idle: it wants to forget that one day.
@@ -115,7 +120,7 @@ impl Desk {
     pub(crate) fn settings_changed(&mut self, now: LogTime) {
         self.watch.deadlines_changed(now);
         self.queue_since = self.queue_since.map(|_| now);
-        self.forecast_at = LogTime(0);
+        self.forecast_at = None;
         self.tick_at = Some(now);
     }
 
@@ -165,7 +170,7 @@ impl Desk {
             Silence { presence_ms: zone.settings.presence_ms(), abandon_ms: zone.settings.abandon_ms, floor };
         self.look(id, zone, silence, now, out);
         self.publish_frontier(zone, silence, now);
-        if now.since_ms(self.forecast_at) >= FORECAST_MS {
+        if self.forecast_at.is_none_or(|at| now.since_ms(at) >= FORECAST_MS) {
             self.publish_eta(zone, now);
         }
         if zone.wants_sweep(now) {
@@ -183,9 +188,6 @@ impl Desk {
     pub(crate) fn stats(&self, zone: &ZoneState, now: LogTime) -> Stats {
         let caps = zone.caps();
         let waiting = zone.waiters.live_total();
-        let at_once =
-            waiting == 0 && zone.settings.mode == Mode::Auto && zone.window.free(now, caps.window) > 0;
-        let eta = zone.view.eta(waiting, now, &pin()).wire_ms();
         Stats {
             waiting,
             present: self.watch.present().min(waiting),
@@ -196,7 +198,7 @@ impl Desk {
             admitted_total: zone.window.total(),
             abandoned_total: zone.totals.abandoned,
             left_total: zone.totals.left,
-            eta_ms: if at_once || zone.settings.mode == Mode::Open { 0 } else { eta },
+            eta_ms: eta_of_joiner(zone, now).wire_ms(),
         }
     }
 
@@ -237,7 +239,7 @@ impl Desk {
     }
 
     fn publish_eta(&mut self, zone: &ZoneState, now: LogTime) {
-        self.forecast_at = now;
+        self.forecast_at = Some(now);
         self.queue_since = match zone.waiters.live_total() {
             0 => None,
             _ => self.queue_since.or(Some(now)),
@@ -262,6 +264,21 @@ impl Desk {
         let reserve = Cohort { live: caps.window.count * TABLE_WINDOWS, age_ms: u64::MAX / 4 };
         let cohorts = cohorts(self.watch.blocks(), &zone.waiters, now).chain([reserve]);
         forecast::table(now, &capacity, &self.survival, cohorts)
+    }
+}
+
+/// The wait of somebody who joins now. Without a queue that is until the window has room: the slice does
+/// not apply to a burst.
+fn eta_of_joiner(zone: &ZoneState, now: LogTime) -> Eta {
+    let window = zone.caps().window;
+    match zone.settings.mode {
+        Mode::Open => Eta::Ms(0),
+        Mode::Paused => Eta::Unknown,
+        Mode::Auto | Mode::Closed if zone.waiters.live_total() == 0 => {
+            let mut releases = Releases::new(&zone.window, Caps { window, slice: window }, now);
+            Eta::Ms(releases.next(&zone.window).since_ms(now))
+        }
+        Mode::Auto | Mode::Closed => zone.view.eta(zone.waiters.live_total(), now, &pin()),
     }
 }
 
