@@ -8,11 +8,8 @@
 //! | `connections.rs` | commands that need no zone, byte for byte as Redis answers them |
 //! | `clients.rs` | `CLIENT LIST`, `INFO` and `KILL` |
 //! | `zones.rs` | what zone commands ask, and how answers look |
-//! | `allocation.rs` | that a poll allocates nothing |
 //! | `table.rs` | every entry of the table: arity, texts, rights |
 
-#[cfg(feature = "server")]
-mod allocation;
 #[cfg(feature = "server")]
 mod clients;
 #[cfg(feature = "server")]
