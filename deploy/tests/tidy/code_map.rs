@@ -4,23 +4,35 @@ use std::path::Path;
 
 use crate::source::top;
 
-/// Every path in backquotes under the heading "Code map" that `exists` does not know. `None` when there is no such map.
+/// Every path in backquotes under the heading "Code map" that `exists` does not know. The first cell of a row is a folder;
+/// bare file names in that row are files in it. `None` when there is no such map.
 fn dead_ends(spec: &str, exists: impl Fn(&str) -> bool) -> Option<Vec<String>> {
     let is_heading = |line: &&str| line.starts_with("## ");
     let mut lines =
         spec.lines().skip_while(|line| !(is_heading(line) && line.to_lowercase().contains("code map")));
     lines.next()?;
-    let map = lines.take_while(|line| !is_heading(line));
-    let quoted =
-        map.flat_map(|line| line.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>());
-    let dead = quoted.filter(|name| looks_like_a_path(name) && !exists(name));
-    Some(dead.collect())
+    let mut dead = Vec::new();
+    for line in lines.take_while(|line| !is_heading(line)) {
+        let quoted: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+        let is_row = line.starts_with("| `");
+        let folder = quoted.first().copied().unwrap_or_default();
+        for (place, name) in quoted.iter().enumerate() {
+            let is_path = name.contains('/') || (is_row && (place == 0 || ends_like_a_file(name)));
+            if is_path && is_plain(name) && !exists(name) && !exists(&format!("{folder}/{name}")) {
+                dead.push((*name).to_owned());
+            }
+        }
+    }
+    Some(dead)
 }
 
-fn looks_like_a_path(name: &str) -> bool {
-    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
-    let ends_like_a_file = [".rs", ".md", ".toml", ".sh", ".lua"].iter().any(|end| name.ends_with(end));
-    plain && (name.contains('/') || ends_like_a_file)
+fn ends_like_a_file(name: &str) -> bool {
+    [".rs", ".md", ".toml", ".sh", ".lua"].iter().any(|end| name.ends_with(end))
+}
+
+/// Not code, not a pattern.
+fn is_plain(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
 }
 
 #[test]
@@ -32,8 +44,17 @@ fn the_code_map_leads_somewhere() {
 
 #[test]
 fn a_dead_end_is_seen() {
-    let spec = "# S\n`not/here.rs`\n## Code map\n| `engine/src/lib.rs` | `a/gone.rs` |\n`f(x)` `gone.rs`\n## Next\n`x/y`\n";
-    let dead = dead_ends(spec, |path| path == "engine/src/lib.rs");
-    assert_eq!(dead, Some(vec!["a/gone.rs".to_owned(), "gone.rs".to_owned()]));
+    let spec = "\
+# S
+`not/here.rs`
+## 7. Code map
+| `engine` | `lib.rs` and `gone.rs` | `engine/lib.rs` |
+| `nowhere` | `word` `f(x)` | `a/gone.rs` |
+See `engine/lib.rs`, then `a/lost.rs`, or any `limit.rs`.
+## Next
+`x/y`
+";
+    let dead = dead_ends(spec, |path| ["engine", "engine/lib.rs"].contains(&path));
+    assert_eq!(dead, Some(["gone.rs", "nowhere", "a/gone.rs", "a/lost.rs"].map(str::to_owned).to_vec()));
     assert_eq!(dead_ends("# S\n`a/b`\n", |_| false), None);
 }
