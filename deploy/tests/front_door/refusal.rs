@@ -86,6 +86,27 @@ fn other_machines_need_credentials() {
 }
 
 #[test]
+fn a_stranger_cannot_fetch_the_place_of_a_user() {
+    let folder = tempfile::tempdir().unwrap();
+    let body = "{\"zoneId\":\"demo\",\"userId\":\"ann\"}";
+    let token = |server: &Server| {
+        let (status, answer) = server.http("POST", "/traffic/wait", body);
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
+        assert_eq!(status, 200, "{answer}");
+        answer["token"].as_str().expect("a token").to_owned()
+    };
+    let local = Server::start(folder.path(), &[]);
+    assert_eq!(token(&local), token(&local), "on this machine everybody may name users");
+    local.stop();
+    // Every interface, without credentials: zone calls are served, names of users count for nothing.
+    let open = Server::start(folder.path(), &["--http", "0.0.0.0:0"]);
+    assert_ne!(token(&open), token(&open));
+    let (status, _) = open.http("GET", "/v1/zones/demo", "");
+    assert_eq!(status, 200);
+    drop(open);
+}
+
+#[test]
 fn users_log_in_and_roles_hold() {
     let folder = tempfile::tempdir().unwrap();
     let users = folder.path().join("users");
