@@ -7,7 +7,7 @@ pub(crate) const REPLY_BYTES_MAX: usize = 64 << 20;
 pub(crate) const READ_BYTES: usize = 64 << 10;
 
 /// Joins in flight while many are made.
-pub(crate) const JOINS_IN_FLIGHT_MAX: u64 = 512;
+pub(crate) const JOINS_IN_FLIGHT_MAX: u64 = 500;
 
 /// How long a connection attempt or a reply may take.
 pub(crate) const TIMEOUT_MS: u64 = 30_000;

@@ -21,20 +21,18 @@ pub(crate) struct Sample {
     pub(crate) fault: Option<String>,
 }
 
-impl From<LoadReport> for Sample {
-    fn from(report: LoadReport) -> Self {
+impl Sample {
+    pub(crate) fn of_load(report: LoadReport, cpu_seconds: f64) -> Self {
         Self {
             rate_per_s: report.replies_per_s,
             p50_us: report.latency.p50_us,
             p99_us: report.latency.p99_us,
-            cpu_us: None,
+            cpu_us: Some(cpu_seconds * 1e6 / (report.replies_total.max(1)) as f64),
             bytes_per_waiter: None,
             fault: report.fault(),
         }
     }
-}
 
-impl Sample {
     pub(crate) fn of_wrk(report: &WrkReport, cpu_seconds: f64) -> Self {
         Self {
             rate_per_s: report.rate(),
@@ -98,6 +96,9 @@ pub(crate) struct Outcome {
     pub(crate) ours_p99_us: f64,
     pub(crate) theirs_p50_us: f64,
     pub(crate) theirs_p99_us: f64,
+    /// Server CPU time of a request; NaN where none was taken.
+    pub(crate) ours_cpu_us: f64,
+    pub(crate) theirs_cpu_us: f64,
     /// The first fault of any round; with one the target counts as missed.
     pub(crate) fault: Option<String>,
     pub(crate) ours_rounds: Vec<Sample>,
@@ -125,6 +126,8 @@ impl Outcome {
             ours_p99_us: median_of(ours, &|s| s.p99_us),
             theirs_p50_us: median_of(theirs, &|s| s.p50_us),
             theirs_p99_us: median_of(theirs, &|s| s.p99_us),
+            ours_cpu_us: median_of(ours, &|s| s.cpu_us.unwrap_or(f64::NAN)),
+            theirs_cpu_us: median_of(theirs, &|s| s.cpu_us.unwrap_or(f64::NAN)),
             fault,
             ours_rounds: ours.clone(),
             theirs_rounds: theirs.clone(),

@@ -44,8 +44,8 @@ impl Report {
 /// The line above all outcomes.
 pub(crate) fn header() -> String {
     format!(
-        "{:<14} {:<18} {:>12} {:>12} {:<6} {:>7} {:>7} {:<4}  {:>15} {:>15}",
-        "row", "against", "ours", "theirs", "", "ratio", "target", "", "P50/P99 us", "theirs"
+        "{:<14} {:<18} {:>12} {:>12} {:<6} {:>7} {:>7} {:<4}  {:>13} {:>13} {:>11}",
+        "row", "against", "ours", "theirs", "", "ratio", "target", "", "P50/P99 us", "theirs", "CPU us"
     )
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn line(outcome: &Outcome) -> String {
     };
     let latency = |p50: f64, p99: f64| format!("{p50:.0}/{p99:.0}");
     let mut line = format!(
-        "{:<14} {:<18} {:>12} {:>12} {:<6} {:>7.2} {target:>7} {verdict:<4}  {:>15} {:>15}",
+        "{:<14} {:<18} {:>12} {:>12} {:<6} {:>7.2} {target:>7} {verdict:<4}  {:>13} {:>13} {:>11}",
         outcome.row.name(),
         outcome.peer,
         number(outcome.ours),
@@ -72,11 +72,17 @@ pub(crate) fn line(outcome: &Outcome) -> String {
         outcome.ratio,
         latency(outcome.ours_p50_us, outcome.ours_p99_us),
         latency(outcome.theirs_p50_us, outcome.theirs_p99_us),
+        cpu(outcome.ours_cpu_us, outcome.theirs_cpu_us),
     );
     if let Some(fault) = &outcome.fault {
         write!(line, "\n  {fault}").expect("writing to a string");
     }
     line
+}
+
+/// Server CPU time of a request, ours and theirs.
+fn cpu(ours: f64, theirs: f64) -> String {
+    if ours.is_nan() { String::new() } else { format!("{ours:.2}/{theirs:.2}") }
 }
 
 /// Small numbers with decimals, large ones with separators.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::compare::host::Programs;
 use crate::compare::outcome::{Rounds, Sample};
-use crate::compare::server::LOAD_CORE;
+use crate::compare::server::{LOAD_CORE, Server};
 use crate::error::{BenchError, Result};
 use crate::load::{Arguments, LoadReport};
 
@@ -25,15 +25,22 @@ pub(crate) fn alternate(
     Ok(rounds)
 }
 
+/// One run of `load`, with the CPU time that it cost the server.
+pub(crate) fn measure(programs: &Programs, server: &Server, arguments: &Arguments) -> Result<Sample> {
+    let before = server.cpu_seconds()?;
+    let report = load(programs, arguments)?;
+    Ok(Sample::of_load(report, server.cpu_seconds()? - before))
+}
+
 /// One run of `load` in a process of its own, on the core of the generators.
-pub(crate) fn load(programs: &Programs, arguments: &Arguments) -> Result<Sample> {
+pub(crate) fn load(programs: &Programs, arguments: &Arguments) -> Result<LoadReport> {
     let own = std::env::current_exe().map_err(BenchError::io("asking for the own path"))?;
     let mut command = Command::new(&programs.taskset);
     command.args(["-c", LOAD_CORE]).arg(own).arg("load").args(arguments.words()).arg("--json");
     let output = command.stdin(Stdio::null()).output().map_err(BenchError::io("running a load"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     match serde_json::from_str::<LoadReport>(text.trim()) {
-        Ok(report) => Ok(report.into()),
+        Ok(report) => Ok(report),
         Err(_) => Err(BenchError::Peer {
             name: format!("load of {:?} at {}", arguments.operation, arguments.address),
             reason: String::from_utf8_lossy(&output.stderr).trim().to_owned(),

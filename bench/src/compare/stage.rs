@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::compare::host::Programs;
 use crate::compare::outcome::{Measure, Outcome, Rounds, Sample};
-use crate::compare::rounds::{alternate, load};
+use crate::compare::rounds::{alternate, load, measure};
 use crate::compare::row::{Row, Target};
 use crate::compare::sample;
 use crate::compare::server::Server;
@@ -64,8 +64,11 @@ impl Stage<'_> {
         let sink = Server::sink(self.programs)?;
         let deep = self.arguments(Operation::Poll, &sink, 16, Some(&file));
         let shallow = self.arguments(Operation::Poll, &sink, 1, Some(&file));
-        let rounds =
-            alternate(self.scale.rounds, |_| load(self.programs, &deep), |_| load(self.programs, &shallow))?;
+        let rounds = alternate(
+            self.scale.rounds,
+            |_| measure(self.programs, &sink, &deep),
+            |_| measure(self.programs, &sink, &shallow),
+        )?;
         let peer = "pipeline 1";
         done(Outcome::new(Row::Generator, peer, Measure::RatePerS, Row::Generator.target(), &rounds));
         Ok(())
@@ -127,11 +130,11 @@ impl Stage<'_> {
             self.scale.rounds,
             |round| {
                 ours.seed = u64::from(round) + 1;
-                load(self.programs, &ours)
+                measure(self.programs, &peers.ours, &ours)
             },
             |round| {
                 theirs.seed = u64::from(round) + 1;
-                load(self.programs, &theirs)
+                measure(self.programs, redis, &theirs)
             },
         )?;
         Ok(Outcome::new(row, &peer, Measure::RatePerS, row.target(), &rounds))
@@ -165,8 +168,11 @@ impl Stage<'_> {
             ..self.arguments(Operation::Poll, &ours, 16, Some(tokens))
         };
         let (wide, small) = (paced(&wide), paced(&small));
-        let rounds =
-            alternate(self.scale.rounds, |_| load(self.programs, &wide), |_| load(self.programs, &small))?;
+        let rounds = alternate(
+            self.scale.rounds,
+            |_| measure(self.programs, &ours, &wide),
+            |_| measure(self.programs, &ours, &small),
+        )?;
         Ok(Outcome::new(row, "one small zone", Measure::P99Us, row.target(), &rounds))
     }
 
@@ -202,7 +208,7 @@ impl Stage<'_> {
     fn fill_redis(&self, redis: &Server, tokens: &PathBuf, count: u64) -> Result<()> {
         let joins = self.arguments(Operation::LuaJoin, redis, 16, Some(tokens));
         let filled = load(self.programs, &Arguments { requests: Some(count), ..joins })?;
-        filled.fault.map_or(Ok(()), |fault| Err(BenchError::Server(format!("filling Redis: {fault}"))))
+        filled.fault().map_or(Ok(()), |fault| Err(BenchError::Server(format!("filling Redis: {fault}"))))
     }
 
     fn save(&self, tokens: &Tokens, name: &str) -> Result<PathBuf> {

@@ -45,6 +45,8 @@ pub struct LoadReport {
     pub replies: u64,
     /// The same, each second.
     pub replies_per_s: f64,
+    /// Replies of the whole run, warm-up and drain included.
+    pub replies_total: u64,
     /// Mean size of a reply on the wire.
     pub reply_bytes: f64,
     /// Error replies, of the whole run.

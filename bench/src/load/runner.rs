@@ -202,6 +202,7 @@ impl<'p> Runner<'p> {
             seconds,
             replies: self.measured,
             replies_per_s: self.measured as f64 / seconds.max(1e-9),
+            replies_total: self.tally.replies,
             reply_bytes: self.bytes as f64 / (self.tally.replies.max(1)) as f64,
             errors: self.tally.errors,
             first_error: self.tally.first_error,

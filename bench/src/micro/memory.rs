@@ -2,8 +2,8 @@
 
 use crate::error::{BenchError, Result};
 use crate::random::Random;
-use std::hint::black_box;
 use rustix::time::{ClockId, clock_gettime};
+use std::hint::black_box;
 
 const READS: u64 = 4_000_000;
 
@@ -16,7 +16,8 @@ pub(super) fn resident_bytes() -> Result<u64> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| BenchError::Io { doing: format!("reading {path}"), source })?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|rest| rest.split_whitespace().next()).and_then(|count| count.parse::<u64>().ok());
+    let kilobytes =
+        line.and_then(|rest| rest.split_whitespace().next()).and_then(|count| count.parse::<u64>().ok());
     Ok(kilobytes.unwrap_or(0) * 1_024)
 }
 

@@ -108,7 +108,10 @@ fn measure(arguments: &Arguments) -> Result<Report> {
 
 fn verdicts(report: &Report) -> Vec<(String, bool)> {
     vec![
-        (format!("a poll takes at most {:.0} ns", report.poll_bound_ns), report.poll_ns <= report.poll_bound_ns),
+        (
+            format!("a poll takes at most {:.0} ns", report.poll_bound_ns),
+            report.poll_ns <= report.poll_bound_ns,
+        ),
         (
             format!("rank grows less than {RANK_GROWTH_MAX} times from 100 k on"),
             report.rank_growth < RANK_GROWTH_MAX,
@@ -127,7 +130,10 @@ fn print_table(report: &Report, verdicts: &[(String, bool)]) {
     println!("{:>12.1} ns  the same among {SMALL} waiters: the compute part", report.poll_small_ns);
     println!("{:>12.1} ns  dependent random read in memory of the zone's size", report.random_read_ns);
     println!("{:>12.1} ns  rank alone", report.rank_ns);
-    println!("{:>12.1} ns  rank alone among 100 k: {:.2} times less", report.rank_100k_ns, report.rank_growth);
+    println!(
+        "{:>12.1} ns  rank alone among 100 k: {:.2} times less",
+        report.rank_100k_ns, report.rank_growth
+    );
     println!("{:>12.1} ns  join, in batches", report.join_ns);
     println!("{:>12.2} bytes resident a waiter", report.resident_bytes_per_waiter);
     println!(
