@@ -3,6 +3,7 @@
 mod node;
 mod stories {
     mod bounds;
+    mod threads;
     mod tokens;
 }
 

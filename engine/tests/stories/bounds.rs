@@ -25,7 +25,9 @@ fn leave(node: &mut Node, place: Place) {
 fn a_zone_holds_at_most_max_waiting() {
     let mut node = Node::with_zone(ZonePatch { max_waiting: Some(100), ..limit(1) });
     let first = fill(&mut node);
-    (1..100).for_each(|_| drop(node.join().unwrap()));
+    for _ in 1..100 {
+        node.join().unwrap();
+    }
     assert_eq!(node.join().unwrap_err(), Refusal::Full);
     assert_eq!(node.stats().waiting, 100);
     leave(&mut node, first.place);
@@ -41,7 +43,7 @@ fn a_node_takes_nobody_past_its_memory_bound_and_goes_on_when_memory_is_free() {
     while node.join().is_ok() {
         joined += 1;
         assert!(joined < 1_000_000, "the bound is never reached");
-        if joined % 8_192 == 0 {
+        if joined.is_multiple_of(8_192) {
             node.run_until(node.now + 50);
         }
     }
@@ -173,7 +175,9 @@ fn requests_are_forgotten_after_two_minutes_also_where_nobody_joins_after() {
 fn a_deleted_zone_gives_everything_back() {
     let mut node = Node::with_zone(limit(1));
     fill(&mut node);
-    (0..10_000).for_each(|user| drop(node.join_as(Some(UserHash(user))).unwrap()));
+    for user in 0..10_000 {
+        node.join_as(Some(UserHash(user))).unwrap();
+    }
     node.run_until(node.now + 50);
     assert!(memory(&node) > 1 << 20);
     node.submit(Command::ZoneDelete { name: ZoneName::parse(ZONE).unwrap() });
