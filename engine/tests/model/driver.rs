@@ -266,8 +266,9 @@ impl World {
     }
 
     fn heard_exactly(&mut self, at: usize, token: &Token, answer: Answer, expected: Result<Stand, Refusal>) {
+        self.check_answer(token, answer);
         agree(token, answer, expected, self.now);
-        self.heard(at, token, answer);
+        self.tell(at, token, answer);
     }
 
     /// A client hears where its token stands; so do the checkers.
