@@ -24,6 +24,7 @@ pub mod error;
 pub mod id;
 pub mod keyring;
 pub mod limit;
+pub mod mailbox;
 pub mod node;
 pub mod owner;
 pub mod reply;

@@ -12,8 +12,8 @@ use crossbeam_queue::ArrayQueue;
 use mio::net::TcpStream;
 use sluice_engine::command::Command;
 use sluice_engine::id::{RequestHash, Ticket, UserHash, ZoneId};
+use sluice_engine::mailbox::Bell;
 use sluice_engine::token::Token;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Work for the owner of a group.
 pub(crate) enum Work {
@@ -41,8 +41,7 @@ pub(crate) enum Mail {
 pub(crate) struct Mailbox {
     mail: ArrayQueue<Mail>,
     sockets: ArrayQueue<(TcpStream, Protocol)>,
-    /// Set by the first sender since the worker last looked: the others need not wake it again.
-    notified: AtomicBool,
+    bell: Bell,
     waker: mio::Waker,
 }
 
@@ -59,7 +58,7 @@ impl Mailbox {
         Mailbox {
             mail: ArrayQueue::new(capacity.max(1)),
             sockets: ArrayQueue::new(limit::SOCKETS_IN_TRANSIT_MAX),
-            notified: AtomicBool::new(false),
+            bell: Bell::default(),
             waker,
         }
     }
@@ -81,7 +80,7 @@ impl Mailbox {
 
     /// Wakes the worker unless somebody already did. Call after sending, once a batch.
     pub(crate) fn notify(&self) {
-        if !self.notified.swap(true, Ordering::SeqCst) {
+        if self.bell.ring() {
             // The waker fails only when its descriptor is gone, and then the worker is too.
             let _ = self.waker.wake();
         }
@@ -89,7 +88,7 @@ impl Mailbox {
 
     /// Called by the worker before it looks: whatever is sent from here on wakes it again.
     pub(crate) fn looking(&self) {
-        self.notified.store(false, Ordering::SeqCst);
+        self.bell.answer();
     }
 
     /// The next message.
