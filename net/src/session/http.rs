@@ -28,15 +28,15 @@ pub(crate) fn drive(
     let mut joined = std::mem::take(&mut desk.joined);
     let mut consumed = 0;
     let stop = loop {
+        let rest = input.get(consumed..).unwrap_or_default();
+        if rest.is_empty() {
+            break Stop::Starved { needed: 1 };
+        }
         if desk.budget == 0 {
             break Stop::Budget;
         }
         if line.is_full(desk.out.len()) {
             break Stop::Full;
-        }
-        let rest = input.get(consumed..).unwrap_or_default();
-        if rest.is_empty() {
-            break Stop::Starved { needed: 1 };
         }
         desk.budget -= 1;
         match request(rest, &mut joined, talk, line, desk, turn) {
