@@ -9,6 +9,7 @@ use super::turn::Turn;
 use super::{HTTP_LISTENER, RESP_LISTENER, Worker};
 use crate::limit;
 use crate::protocol::Protocol;
+use crate::shared::Ending;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry};
 use rustix::io::Errno;
@@ -148,6 +149,10 @@ impl Worker {
     /// Gives the connection to the next worker, or refuses it where there are too many.
     fn place(&mut self, acceptor: &mut Acceptor, socket: TcpStream, protocol: Protocol, turn: Turn<'_>) {
         let shared = std::sync::Arc::clone(&self.desk.shared);
+        if shared.ending() != Ending::No {
+            // The other workers may be gone by now.
+            return;
+        }
         if shared.connections.load(Ordering::Acquire) >= shared.config.connections_max {
             self.desk.counts.refused += 1;
             refuse(&socket, protocol);

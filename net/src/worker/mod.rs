@@ -262,22 +262,23 @@ impl Worker {
         let (desk, registry) = (&mut self.desk, self.poll.registry());
         let me = desk.me;
         let shared = Arc::clone(&desk.shared);
+        let mut watched = Ok(());
         let inserted = self.sessions.insert(|key| {
-            if let Err(error) =
-                registry.register(&mut socket, token(key), Interest::READABLE | Interest::WRITABLE)
-            {
-                tracing::warn!(%error, "a connection cannot be watched");
-            }
+            watched = registry.register(&mut socket, token(key), Interest::READABLE | Interest::WRITABLE);
             let talk = match protocol {
                 Protocol::Http => Talk::Http(HttpTalk::default()),
                 Protocol::Resp => Talk::Resp(Box::new(RespTalk::new(&socket, me, &shared, turn.now))),
             };
             Session::new(socket, Line::new(key), talk, turn.now)
         });
-        match inserted {
+        match (inserted, watched) {
             // Its first bytes may have come with it.
-            Some(key) => self.visit(key, turn),
-            None => drop(shared.connections.fetch_sub(1, Ordering::AcqRel)),
+            (Some(key), Ok(())) => self.visit(key, turn),
+            (Some(key), Err(error)) => {
+                tracing::warn!(%error, "a connection cannot be watched");
+                self.remove(key);
+            }
+            (None, _) => drop(shared.connections.fetch_sub(1, Ordering::AcqRel)),
         }
     }
 
