@@ -3,10 +3,6 @@
 
 /// Bytes asked of a socket at once: what one visit of a connection may bring in.
 pub const READ_BYTES: usize = 16 * 1024;
-/// Bytes of one request that is not complete yet, whatever the protocol.
-pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
-/// The shared input buffer of a worker: a remainder and one more read.
-pub const INPUT_BYTES: usize = REQUEST_BYTES_MAX + READ_BYTES;
 
 /// Unsent bytes of a connection from which on nothing more is parsed for it.
 pub const OUTPUT_BYTES_SOFT: usize = 64 * 1024;
@@ -43,7 +39,7 @@ pub const CREDITS: usize = 4_096;
 /// Pause before accepting again when the process has no file descriptor left at all.
 pub const ACCEPT_RETRY_MS: u64 = 100;
 /// How often every connection's deadlines are looked at.
-pub const SWEEP_MS: u64 = 250;
+pub const SWEEP_MS: u64 = 500;
 /// Parts in which the connections are swept, so that one turn never walks all of them.
 pub const SWEEP_PARTS: u64 = 5;
 /// The longest a worker sleeps, so that the cached date never lags.
@@ -59,6 +55,8 @@ pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
 pub const HTTP_FIELDS_MAX: usize = 64;
 /// Bytes of an HTTP body once its framing is removed (413 beyond).
 pub const HTTP_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of an HTTP request with all its framing.
+pub const HTTP_REQUEST_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a request id or a user id.
 pub const IDENTITY_BYTES_MAX: usize = 256;
 /// Digits of a chunk's length, leading zeros included.
@@ -68,8 +66,6 @@ pub const ORIGINS_MAX: usize = 64;
 
 /// Retry advice when another worker's mailbox is full.
 pub const BUSY_RETRY_MS: u32 = 100;
-/// Retry advice to a connection beyond the bound.
-pub const CROWDED_RETRY_S: u32 = 5;
 /// Entries of the slow log.
 pub const SLOW_LOG_MAX: usize = 128;
 
@@ -79,7 +75,7 @@ const _: () = {
     // A request number must not come round while its namesake is in flight.
     assert!(PIPELINE_DEPTH_MAX < 1 << (REQUEST_BITS - 1));
     assert!(HTTP_LINE_BYTES_MAX < HTTP_HEAD_BYTES_MAX);
-    assert!(HTTP_HEAD_BYTES_MAX + HTTP_BODY_BYTES_MAX < REQUEST_BYTES_MAX);
+    assert!(HTTP_HEAD_BYTES_MAX + HTTP_BODY_BYTES_MAX < HTTP_REQUEST_BYTES_MAX);
     assert!(OUTPUT_BYTES_SOFT >= READ_BYTES);
     assert!(SWEEP_MS.is_multiple_of(SWEEP_PARTS));
 };

@@ -24,7 +24,7 @@ pub(crate) fn join(input: &[u8], body: &mut Vec<u8>) -> Chunked {
     body.clear();
     let mut at = 0;
     loop {
-        if at > limit::REQUEST_BYTES_MAX - limit::HTTP_HEAD_BYTES_MAX {
+        if at > limit::HTTP_REQUEST_BYTES_MAX - limit::HTTP_HEAD_BYTES_MAX {
             return Chunked::Invalid(Fault::BodyTooLarge);
         }
         let rest = input.get(at..).unwrap_or_default();
@@ -90,7 +90,8 @@ fn trailer(input: &[u8], at: usize) -> Chunked {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{BAD, Chunked, join};
+    use crate::http::fault::Fault;
 
     fn check(input: &[u8], expected: Chunked, joined: &[u8]) {
         let mut body = Vec::new();

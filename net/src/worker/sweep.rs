@@ -2,7 +2,7 @@
 //!
 //! A hand walks over the slots, a part each tick, so every connection is looked at once in
 //! [`limit::SWEEP_MS`] and a turn never looks at all of them. No timer is set or moved per request;
-//! the price is that a deadline is met up to a quarter of a second late.
+//! the price is that a deadline is met up to half a second late.
 
 use super::Worker;
 use super::turn::Turn;
