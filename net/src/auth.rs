@@ -109,7 +109,8 @@ impl fmt::Debug for AuthTable {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{AuthTable, digest};
+    use crate::resp::server::Role;
 
     #[test]
     fn writers_are_known_by_their_bearer_token() {

@@ -166,7 +166,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Counts, Slow, Stats};
+    use crate::limit;
+    use std::net::SocketAddr;
 
     #[test]
     fn totals_add_workers_and_forget_at_reset() {

@@ -96,7 +96,7 @@ fn escape(value: &[u8], out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::Object;
 
     #[test]
     fn writes_what_a_parser_reads_back() {

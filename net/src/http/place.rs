@@ -46,7 +46,8 @@ pub(crate) fn whole(value: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{write_resource, write_traffic};
+    use sluice_engine::reply::Standing;
     use sluice_engine::reply::{Eta, Waiting};
     use sluice_engine::time::LogTime;
 

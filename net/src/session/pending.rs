@@ -135,8 +135,12 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Awaited, Pending, Ready};
+    use crate::request::RequestKind;
+    use crate::resp::encode::Proto;
+    use crate::session::settled::Settled;
     use sluice_engine::reply::Reply;
+    use sluice_engine::time::MonoMs;
 
     const NOW: MonoMs = MonoMs(0);
 

@@ -75,7 +75,7 @@ impl<T> Slab<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::Slab;
 
     #[test]
     fn a_key_is_void_once_its_value_is_gone() {

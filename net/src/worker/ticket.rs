@@ -55,7 +55,7 @@ impl Address {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Address, SessionKey};
 
     #[test]
     fn every_field_comes_back() {
