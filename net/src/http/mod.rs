@@ -18,5 +18,5 @@ mod place;
 pub(crate) mod problem;
 pub(crate) mod recall;
 pub(crate) mod respond;
-mod route;
+pub(crate) mod route;
 pub(crate) mod visit;

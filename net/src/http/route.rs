@@ -46,7 +46,19 @@ impl Method {
     }
 }
 
+/// Whether a request, of which perhaps only the beginning can be read, is one of the two calls of existing apps.
+pub(crate) fn asks_traffic(input: &[u8]) -> bool {
+    let target = input.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    std::str::from_utf8(path).ok().and_then(Route::of).is_some_and(Route::is_traffic)
+}
+
 impl Route<'_> {
+    /// Whether errors must also speak to apps that read nothing but the body.
+    pub(crate) fn is_traffic(self) -> bool {
+        matches!(self, Route::Wait | Route::Entry)
+    }
+
     /// The resource that a path names.
     pub(crate) fn of(path: &str) -> Option<Route<'_>> {
         match path {
@@ -85,7 +97,21 @@ fn zone(rest: &str) -> Option<Route<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use super::Route;
+    use super::{Route, asks_traffic};
+
+    #[test]
+    fn the_calls_of_existing_apps_are_known_by_their_first_line() {
+        for (input, expected) in [
+            (&b"POST /traffic/wait HTTP/1.1\r\nbad\n"[..], true),
+            (b"GET /traffic/entry?x=1 HTTP/9", true),
+            (b"POST /traffic/waiting HTTP/1.1", false),
+            (b"POST /v1/zones/shop/tokens HTTP/1.1", false),
+            (b"\xff \xff\xff", false),
+            (b"", false),
+        ] {
+            assert_eq!(asks_traffic(input), expected, "{}", input.escape_ascii());
+        }
+    }
 
     #[test]
     fn paths_name_resources() {

@@ -59,8 +59,9 @@ pub(crate) fn handle(call: &Call<'_>, line: &mut Line, desk: &mut Desk, turn: Tu
         (Some(Method::Get | Method::Head), Route::Ready) => handler::health::ready(&mut visit),
         (Some(Method::Get | Method::Head), Route::OpenApi) => handler::openapi::run(&mut visit),
         _ => {
-            let allow = Some(route.methods());
-            visit.problem(&Problem { allow, ..Problem::new(405, "METHOD", "the method does not apply") })
+            let (allow, traffic) = (Some(route.methods()), route.is_traffic());
+            let problem = Problem::new(405, "METHOD", "the method does not apply");
+            visit.problem(&Problem { allow, traffic, ..problem })
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::http::decode::{Decoded, decode};
 use crate::http::fault::Fault;
 use crate::http::problem::Problem;
 use crate::http::respond::Shape;
+use crate::http::route::asks_traffic;
 use crate::http::visit::{Handled, handle};
 use crate::worker::desk::Desk;
 use crate::worker::turn::Turn;
@@ -87,7 +88,7 @@ fn request(
             return Next::Stop(Stop::Starved { needed });
         }
         Decoded::Invalid(fault) => {
-            refuse(fault, desk);
+            refuse(fault, input, desk);
             Next::Last(input.len())
         }
     };
@@ -97,9 +98,10 @@ fn request(
     next
 }
 
-/// Writes the last answer of a connection that cannot be understood any further.
-pub(crate) fn refuse(fault: Fault, desk: &mut Desk) {
+/// Writes the last answer of a connection that cannot be understood any further from `input` on.
+pub(crate) fn refuse(fault: Fault, input: &[u8], desk: &mut Desk) {
     desk.counts.errors += 1;
     let shape = Shape { keep_alive: false, old: false, head_only: false, origin: None };
-    Problem::fault(fault).send(&mut desk.responder(), shape);
+    let problem = Problem { traffic: asks_traffic(input), ..Problem::fault(fault) };
+    problem.send(&mut desk.responder(), shape);
 }

@@ -120,12 +120,13 @@ fn overdue(session: &Session, config: &NetConfig, now: MonoMs) -> Overdue {
 impl Session {
     /// The request that is arriving is not waited for any longer.
     fn give_up(&mut self, desk: &mut super::Desk) {
+        if let Talk::Http(_) = self.talk {
+            let input = self.line.buffers.as_ref().map_or(&[][..], |buffers| &buffers.input);
+            http::refuse(Fault::Slow, input, desk);
+        }
         if let Some(buffers) = &mut self.line.buffers {
             buffers.input.clear();
             buffers.began = None;
-        }
-        if let Talk::Http(_) = self.talk {
-            http::refuse(Fault::Slow, desk);
         }
     }
 }
