@@ -46,8 +46,8 @@ step_tools() {
         python3 -m venv "$tools_dir/venv"
         "$python" -m pip install --quiet --disable-pip-version-check 'redis>=5,<9'
     fi
-    if [ ! -d "$node_modules/ioredis" ]; then
-        npm install --silent --no-audit --no-fund --no-save --prefix "$tools_dir/node" ioredis@5
+    if [ ! -d "$node_modules/ioredis" ] || [ ! -d "$node_modules/redis" ]; then
+        npm install --silent --no-audit --no-fund --no-save --prefix "$tools_dir/node" ioredis@5 'redis@>=5 <7'
     fi
 }
 

@@ -1,0 +1,68 @@
+//! Programs of others. One that is missing fails the test with the line that installs it; none is skipped.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Seconds after which a foreign program that hangs is ended, and its test fails.
+const PATIENCE_S: &str = "100";
+
+/// A program on the path, ended if it hangs.
+pub(super) fn program(name: &str) -> Command {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    assert!(found, "{name} is not installed: run `deploy/test.sh tools` first");
+    patiently(Path::new(name))
+}
+
+/// Python with redis-py.
+pub(super) fn python() -> Command {
+    let mut python = patiently(&installed("SLUICE_TEST_PYTHON", "venv/bin/python"));
+    // Scripts import each other; what Python would keep of that does not belong beside them.
+    python.env("PYTHONDONTWRITEBYTECODE", "1");
+    python
+}
+
+/// Node with ioredis and node-redis.
+pub(super) fn node() -> Command {
+    let mut node = program("node");
+    node.env("NODE_PATH", installed("SLUICE_TEST_NODE_PATH", "node/node_modules"));
+    node
+}
+
+/// Runs a script of this folder. It judges the answers itself, and prints `checked` when it came to its end.
+pub(super) fn check(mut interpreter: Command, script: &str, arguments: &[&str]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/front_door/clients").join(script);
+    let output = interpreter.arg(path).args(arguments).output().expect("the interpreter starts");
+    let (said, complaints) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{script} {}: {said}{complaints}", output.status);
+    assert_eq!(said.trim(), "checked", "{script} stopped half-way: {complaints}");
+}
+
+/// What a command printed, which must have succeeded.
+pub(super) fn printed(command: &mut Command) -> String {
+    let output = outcome(command);
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    text(&output.stdout)
+}
+
+pub(super) fn outcome(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+pub(super) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn patiently(program: &Path) -> Command {
+    let mut command = Command::new("timeout");
+    command.arg(PATIENCE_S).arg(program);
+    command
+}
+
+/// What a variable names, else where `deploy/test.sh tools` installs it.
+fn installed(variable: &str, path: &str) -> PathBuf {
+    let usual = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools").join(path);
+    let path = std::env::var_os(variable).map_or_else(usual, PathBuf::from);
+    assert!(path.exists(), "{} is missing: run `deploy/test.sh tools` first", path.display());
+    path
+}

@@ -1,0 +1,11 @@
+//! Clients that others wrote, with their defaults: they connect, use the room, and are refused in words they know.
+//!
+//! ```text
+//! foreign    where their programs are, and how a script says that it agrees
+//! libraries  redis-py, redis-py on asyncio, ioredis, node-redis      redis_py.py redis_asyncio.py ioredis.js node_redis.js
+//! redis_rs   the same in Rust
+//! ```
+
+mod foreign;
+mod libraries;
+mod redis_rs;
