@@ -3,10 +3,12 @@
 //! ```text
 //! foreign    where their programs are, and how a script says that it agrees
 //! redis_cli  redis-cli, in one command, at a terminal and as a pipe; redis-benchmark      hints.py
+//! curl       /traffic, /v1/zones, health, problems, keep-alive
 //! libraries  redis-py, redis-py on asyncio, ioredis, node-redis      redis_py.py redis_asyncio.py ioredis.js node_redis.js
 //! redis_rs   the same in Rust
 //! ```
 
+mod curl;
 mod foreign;
 mod libraries;
 mod redis_cli;
