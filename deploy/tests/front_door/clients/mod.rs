@@ -6,6 +6,7 @@
 //! curl       /traffic, /v1/zones, health, problems, keep-alive
 //! libraries  redis-py, redis-py on asyncio, ioredis, node-redis      redis_py.py redis_asyncio.py ioredis.js node_redis.js
 //! redis_rs   the same in Rust
+//! roles      who may do what, where somebody is asked for a password      roles.py roles.js
 //! ```
 
 mod curl;
@@ -13,3 +14,4 @@ mod foreign;
 mod libraries;
 mod redis_cli;
 mod redis_rs;
+mod roles;

@@ -76,3 +76,20 @@ fn redis_rs_uses_the_room() {
     }
     server.stop();
 }
+
+#[test]
+fn redis_rs_logs_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = super::roles::guarded(folder.path());
+    for protocol in ["resp2", "resp3"] {
+        let open = |login: &str| {
+            let url = format!("redis://{login}{}/?protocol={protocol}", server.resp);
+            Client::open(url).unwrap().get_connection()
+        };
+        let mut app = open("app:letmein@").expect("the right password");
+        assert_eq!(code(&mut app, &["Q.ZONE", "SET", "shop", "LIMIT", "9"]), "NOPERM");
+        assert_eq!(text(&field(ask(&mut app, &["Q.JOIN", "shop"]), "state")), "admitted");
+        assert!(open("app:guess@").is_err(), "another password");
+    }
+    server.stop();
+}
