@@ -26,23 +26,24 @@ fn every_byte_by_itself_is_the_same_request() {
     assert_eq!(http.response().status, 200);
 }
 
+/// The end of a client's side may be reported together with its last bytes or after them, so this is tried often.
 #[test]
 fn half_closed_clients_get_their_answers() {
-    let server = start(config(|_| ()), &[("shop", 1)]);
+    let server = start(config(|config| config.request_ms = 0), &[("shop", 1)]);
     let at = server.local_addrs();
-    let mut resp = Client::connect(at.resp);
-    resp.send("Q.JOIN shop\r\nQ.JOIN shop\r\nPING\r\nPING incompl");
-    resp.stream().shutdown(Shutdown::Write).unwrap();
-    let all = String::from_utf8(resp.take_to_end()).unwrap();
-    assert_eq!(all.matches("token").count(), 2, "{all}");
-    assert!(all.ends_with("+PONG\r\n"), "{all}");
-    let mut http = Client::connect(at.http);
-    http.send(
-        "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\nPOST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{",
-    );
-    http.stream().shutdown(Shutdown::Write).unwrap();
-    assert_eq!(http.response().status, 200);
-    assert_eq!(http.take_to_end(), b"");
+    for _ in 0..200 {
+        let mut resp = Client::connect(at.resp);
+        resp.send("Q.JOIN shop\r\nQ.JOIN shop\r\nPING\r\nPING incompl");
+        resp.stream().shutdown(Shutdown::Write).unwrap();
+        let all = String::from_utf8(resp.take_to_end()).unwrap();
+        assert_eq!(all.matches("token").count(), 2, "{all}");
+        assert!(all.ends_with("+PONG\r\n"), "{all}");
+        let mut http = Client::connect(at.http);
+        http.send("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\nGET /healthz HTTP/1.1\r\nHo");
+        http.stream().shutdown(Shutdown::Write).unwrap();
+        assert_eq!(http.response().status, 200);
+        assert_eq!(http.take_to_end(), b"");
+    }
 }
 
 #[test]

@@ -56,7 +56,9 @@ pub(crate) struct Session {
     pub(crate) active: MonoMs,
     /// The socket may have bytes: readiness is reported once, so it is remembered.
     pub(crate) unread: bool,
-    /// The client will send nothing more.
+    /// The kernel said that the client sends nothing more; what it sent before may still be unread.
+    pub(crate) finished: bool,
+    /// Everything that the client sent was read, to its end.
     pub(crate) ended: bool,
     /// It is among the worker's connections to visit again.
     pub(crate) queued: bool,
@@ -74,6 +76,7 @@ impl Session {
             stop: Stop::Starved { needed: 1 },
             active: now,
             unread: true,
+            finished: false,
             ended: false,
             queued: false,
             dirty: false,

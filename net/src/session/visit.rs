@@ -145,8 +145,9 @@ impl Session {
             }
             Ok(read) => {
                 self.active = now;
-                // Less than asked for is all there was; whatever comes next is reported again.
-                self.unread = read == scratch.len();
+                // Less than asked for is all there was, and whatever comes next is reported again: but not
+                // an end that was reported already.
+                self.unread = read == scratch.len() || self.finished;
                 Ok(read)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {

@@ -54,8 +54,9 @@ enum Event {
     Woken,
     /// Connections may be waiting.
     Incoming(Protocol),
-    /// A connection may be read or written; `broken`: neither will ever be possible again.
-    Socket { key: SessionKey, readable: bool, broken: bool },
+    /// A connection may be read or written. `finished`: the client sends nothing more. `broken`: neither reading
+    /// nor writing will ever be possible again.
+    Socket { key: SessionKey, readable: bool, finished: bool, broken: bool },
 }
 
 impl Event {
@@ -66,7 +67,8 @@ impl Event {
             HTTP_LISTENER => Event::Incoming(Protocol::Http),
             Token(packed) => Event::Socket {
                 key: SessionKey { slot: packed as u32, generation: (packed >> 32) as u32 },
-                readable: event.is_readable() || event.is_read_closed(),
+                readable: event.is_readable(),
+                finished: event.is_read_closed(),
                 broken: event.is_error() || (event.is_read_closed() && event.is_write_closed()),
             },
         }
@@ -167,9 +169,10 @@ impl Worker {
             Event::Woken => self.read_mail(turn),
             Event::Incoming(protocol) => self.incoming(protocol),
             Event::Socket { key, broken: true, .. } => self.remove(key),
-            Event::Socket { key, readable, .. } => {
+            Event::Socket { key, readable, finished, .. } => {
                 let Some(session) = self.sessions.get_mut(key) else { return };
-                session.unread |= readable;
+                session.finished |= finished;
+                session.unread |= readable || finished;
                 if !session.queued {
                     self.visit(key, turn);
                 }
