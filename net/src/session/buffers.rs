@@ -3,7 +3,9 @@
 //! An idle connection has none of this: that is what lets a worker hold hundreds of thousands.
 
 use super::pending::Pending;
+use super::settled::Settled;
 use crate::limit;
+use crate::worker::ticket::Address;
 use sluice_engine::id::{Ticket, ZoneId};
 use sluice_engine::time::MonoMs;
 
@@ -34,6 +36,14 @@ impl Buffers {
     /// Whether nothing is on its way.
     pub(crate) fn is_idle(&self) -> bool {
         self.input.is_empty() && self.unsent() == 0 && self.pending.is_empty()
+    }
+
+    /// An answer came. False where nobody waits for it any more.
+    ///
+    /// A poll that was answered is not parked: to withdraw it would be a message that no credit stands for.
+    pub(crate) fn settle(&mut self, number: u16, settled: Settled) -> bool {
+        self.parked.retain(|(_, ticket)| Address::of(*ticket).request != number);
+        self.pending.settle(number, settled)
     }
 
     fn reset(&mut self) {
@@ -67,5 +77,50 @@ impl Pool {
             buffers.reset();
             self.free.push(buffers);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Buffers, Pool};
+    use crate::request::RequestKind;
+    use crate::resp::encode::Proto;
+    use crate::session::pending::Awaited;
+    use crate::session::settled::Settled;
+    use crate::worker::ticket::{Address, SessionKey};
+    use sluice_engine::error::Refusal;
+    use sluice_engine::id::{GroupId, ZoneId};
+    use sluice_engine::time::MonoMs;
+
+    /// A poll that its owner may hold; its number.
+    fn park(buffers: &mut Buffers) -> u16 {
+        let request = buffers.pending.next_number();
+        let session = SessionKey { slot: 0, generation: 0 };
+        let zone = ZoneId { group: GroupId(0), ordinal: 1 };
+        buffers.parked.push((zone, Address { worker: 1, session, request }.ticket()));
+        buffers.pending.push_asked(Awaited::Resp(RequestKind::Poll, Proto::Resp2), false, MonoMs(0));
+        request
+    }
+
+    #[test]
+    fn what_is_answered_is_no_longer_parked() {
+        let mut buffers = Buffers::default();
+        let (first, second) = (park(&mut buffers), park(&mut buffers));
+        assert!(buffers.settle(second, Settled::refused(Refusal::Gone)));
+        let parked: Vec<u16> =
+            buffers.parked.iter().map(|(_, ticket)| Address::of(*ticket).request).collect();
+        assert_eq!(parked, [first]);
+    }
+
+    #[test]
+    fn buffers_come_back_empty_and_not_too_large() {
+        let mut pool = Pool::default();
+        let mut buffers = pool.take();
+        buffers.output = vec![0; 1 << 20];
+        buffers.sent = buffers.output.len();
+        pool.give(buffers);
+        let again = pool.take();
+        assert!(again.is_idle() && again.output.is_empty());
+        assert!(again.output.capacity() <= crate::limit::BUFFER_KEEP_BYTES);
     }
 }

@@ -36,7 +36,7 @@ impl Session {
 
     /// An answer came from an owner. False where nobody waits for it.
     pub(crate) fn settle(&mut self, number: u16, settled: Settled) -> bool {
-        self.line.buffers.as_mut().is_some_and(|buffers| buffers.pending.settle(number, settled))
+        self.line.buffers.as_mut().is_some_and(|buffers| buffers.settle(number, settled))
     }
 
     /// Writes what can be written, and decides what becomes of the connection.
