@@ -43,6 +43,8 @@ pub(crate) struct Desk {
     survival: Survival,
     /// Admissions proposed and not yet applied.
     pub(crate) in_flight: u64,
+    /// When the frontier was last made.
+    walked_at: LogTime,
     /// Somebody joined the queue since the last walk, so somebody present waits.
     joined_since_walk: bool,
     queue_since: Option<LogTime>,
@@ -125,26 +127,41 @@ impl Desk {
     }
 
     /// The parked polls whose turn has come, in join order, as far as permits are free.
-    pub(crate) fn turns(&mut self, zone: &ZoneState, now: LogTime, mut each: impl FnMut(Turn)) {
+    pub(crate) fn turns(
+        &mut self,
+        zone: &ZoneState,
+        floor: LogTime,
+        now: LogTime,
+        mut each: impl FnMut(Turn),
+    ) {
         let mut permits = match zone.settings.mode {
             Mode::Paused => 0,
             Mode::Open => u64::MAX,
             Mode::Auto | Mode::Closed => zone.window.permits(now, zone.caps()).saturating_sub(self.in_flight),
         };
-        let guard = pin();
         while permits > 0
             && let Some(seq) = self.parked.first()
+            && self.may_enter(seq, zone, floor, now)
         {
-            let allowed = now.plus_ms(LOOKAHEAD_MS);
-            if zone.settings.mode != Mode::Open && zone.view.due(seq, &guard).is_none_or(|due| due > allowed)
-            {
-                return;
-            }
             let Some(Poll { ticket, token, until }) = self.parked.take(seq) else { return };
             permits -= 1;
             self.in_flight += 1;
             each(Turn { seq, ticket, token, until });
         }
+    }
+
+    /// Whether a permit is this waiter's own, or will be soon. Nobody enters by an old frontier: those who came
+    /// back since it was made may have taken the permits that it saw left over.
+    fn may_enter(&mut self, seq: Seq, zone: &ZoneState, floor: LogTime, now: LogTime) -> bool {
+        let allowed = now.plus_ms(LOOKAHEAD_MS);
+        let is_due = || zone.view.due(seq, &pin()).is_some_and(|due| due <= allowed);
+        if zone.settings.mode == Mode::Open {
+            return true;
+        }
+        if is_due() && self.walked_at < now {
+            self.publish_frontier(zone, silence(zone, floor), now);
+        }
+        is_due()
     }
 
     /// When something happens next for those who are parked: a permit frees, or the first is held no longer.
@@ -166,8 +183,7 @@ impl Desk {
         now: LogTime,
         out: &mut Vec<Command>,
     ) {
-        let silence =
-            Silence { presence_ms: zone.settings.presence_ms(), abandon_ms: zone.settings.abandon_ms, floor };
+        let silence = silence(zone, floor);
         self.look(id, zone, silence, now, out);
         self.publish_frontier(zone, silence, now);
         if self.forecast_at.is_none_or(|at| now.since_ms(at) >= FORECAST_MS) {
@@ -219,6 +235,7 @@ impl Desk {
 
     fn publish_frontier(&mut self, zone: &ZoneState, silence: Silence, now: LogTime) {
         self.joined_since_walk = false;
+        self.walked_at = now;
         if matches!(zone.settings.mode, Mode::Paused | Mode::Open) {
             // Nobody is looked for in these modes, so that nobody was found says nothing once they end.
             self.walk = Walk::default();
@@ -280,6 +297,11 @@ fn eta_of_joiner(zone: &ZoneState, now: LogTime) -> Eta {
         }
         Mode::Auto | Mode::Closed => zone.view.eta(zone.waiters.live_total(), now, &pin()),
     }
+}
+
+/// The silences that matter in a zone.
+fn silence(zone: &ZoneState, floor: LogTime) -> Silence {
+    Silence { presence_ms: zone.settings.presence_ms(), abandon_ms: zone.settings.abandon_ms, floor }
 }
 
 /// Milliseconds since the middle of a block joined.

@@ -377,7 +377,7 @@ impl Owner {
             };
             let id = zone.view.id();
             let (pending, origins, parked) = (&mut self.pending, &mut self.origins, &mut self.parked);
-            desk.turns(zone, self.now, |turn| {
+            desk.turns(zone, self.floor, self.now, |turn| {
                 *parked -= 1;
                 pending.push(Command::Admit { zone: id, seq: turn.seq });
                 origins.push(Origin::Turn(turn));
