@@ -51,7 +51,7 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(zone: ZoneName, at: u64, rng: &mut fastrand::Rng) -> Client {
         let habit = HABITS[rng.usize(0..HABITS.len())];
-        let user = rng.bool().then(|| UserHash(u128::from(rng.u64(0..60)) << 64 | 7));
+        let user = rng.bool().then(|| UserHash(u128::from(rng.u64(0..20)) << 64 | 7));
         let request = (rng.u8(0..3) == 0).then(|| rng.u64(0..40));
         Client { zone, habit, user, request, token: None, wish: Wish::Join, at, polls_left: rng.u32(1..12) }
     }

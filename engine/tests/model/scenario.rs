@@ -4,6 +4,8 @@ use super::driver::World;
 use sluice_engine::command::Command;
 use sluice_engine::zone::settings::{Mode, ZoneName, ZonePatch};
 
+/// In one of so many runs the zones are flooded.
+const FLOOD_EVERY: u64 = 40;
 const MODES: [Mode; 8] =
     [Mode::Auto, Mode::Auto, Mode::Auto, Mode::Auto, Mode::Auto, Mode::Paused, Mode::Open, Mode::Closed];
 
@@ -17,7 +19,19 @@ pub(crate) fn begin(seed: u64) -> World {
     world.step(now + 10);
     let (count, span_ms) = (world.rng.usize(20..120), world.rng.u64(1_000..60_000));
     world.crowd(count, span_ms);
+    if seed.is_multiple_of(FLOOD_EVERY) {
+        flood(&mut world);
+    }
     world
+}
+
+/// Many more waiters than one block has places.
+fn flood(world: &mut World) {
+    for name in world.names.clone() {
+        let patch = ZonePatch { max_waiting: Some(5_000), ..ZonePatch::default() };
+        world.operate(Command::ZoneSet { name, patch: Box::new(patch) });
+    }
+    world.crowd(2_600, 20_000);
 }
 
 /// Runs for `span_ms`; something happens every few seconds.
@@ -60,12 +74,22 @@ fn trouble(world: &mut World) {
     (link.refuse_percent, link.delay_turns) = (refuse, delay);
     drop(link);
     world.disturb();
-    let until = world.now + world.rng.u64(100..3_000);
+    let until = world.now + world.rng.u64(100..6_000);
     while world.now < until {
         world.step(until);
+        // Operators go on meanwhile: what was proposed before their change is decided after it.
+        if world.rng.u8(0..60) == 0 {
+            let name = world.names[world.rng.usize(0..world.names.len())].clone();
+            change(world, name);
+        }
     }
     let mut link = world.flaky.link();
     (link.refuse_percent, link.delay_turns) = (0, 0);
+    drop(link);
+    while world.flaky.on_the_way() > 0 {
+        let next = world.now + 20;
+        world.step(next);
+    }
 }
 
 fn create(world: &mut World, name: ZoneName) {
@@ -79,8 +103,9 @@ fn create(world: &mut World, name: ZoneName) {
         poll_ms: Some(poll_ms),
         abandon_ms: Some(2 * poll_ms + 2_001 + rng.u32(0..20_000)),
         max_waiting: Some(rng.u64(5..100)),
-        // The reference keeps no history of this one, so an existing zone keeps what it has.
-        pass_ttl_ms: Some(rng.u32(1_000..90_000)),
+        // The reference keeps no history of this one, so an existing zone keeps what it has. Long enough for
+        // a pass to be seen that was given by a delayed batch.
+        pass_ttl_ms: Some(rng.u32(15_000..90_000)),
         ..ZonePatch::default()
     };
     if world.reference.by_name(&name).is_none() {
