@@ -20,6 +20,8 @@ pub(crate) const MEMORY_BYTES_UNKNOWN: u64 = 1 << 30;
 pub(crate) const DRAIN_DELAY_MS_MAX: u64 = 600_000;
 /// The drain delay of a server that other machines can reach: load balancers need time to notice.
 pub(crate) const DRAIN_DELAY_MS_DEFAULT: u64 = 5_000;
+/// A signal that follows the first one so closely is the same one, sent twice.
+pub(crate) const SIGNAL_ECHO_MS: u64 = 500;
 /// How long connections may take to finish once a server drains.
 pub(crate) const DRAIN_WITHIN_MS: u64 = 10_000;
 /// The longest time a connection may be allowed to say nothing.

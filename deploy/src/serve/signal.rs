@@ -1,10 +1,16 @@
-//! SIGTERM and SIGINT: the first asks the server to drain, the second ends the process at once.
+//! SIGTERM and SIGINT: the first asks the server to drain, a later one ends the process at once.
+//!
+//! What signals a process group and its leader both (`timeout`, some init processes) sends every signal twice: the echo
+//! must not turn a drain into a kill.
 
 use std::io;
 use std::process;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+
+use crate::limit;
 
 /// What a shell reports for a process that a second signal ended.
 const HURRIED_EXIT: i32 = 130;
@@ -19,12 +25,14 @@ impl Stop {
         Ok(Self { signals: Signals::new([SIGTERM, SIGINT])? })
     }
 
-    /// Blocks until the first signal. From then on another one ends the process where it stands.
+    /// Blocks until the first signal. From then on another one, unless it is an echo, ends the process where it stands.
     pub(crate) fn wait(mut self) {
         let first = self.signals.forever().next();
+        let arrived = Instant::now();
         tracing::info!(signal = first, "stopping; a second signal stops at once");
         std::thread::spawn(move || {
-            if self.signals.forever().next().is_some() {
+            let echo = Duration::from_millis(limit::SIGNAL_ECHO_MS);
+            if self.signals.forever().any(|_| arrived.elapsed() >= echo) {
                 tracing::warn!("stopped without draining");
                 process::exit(HURRIED_EXIT);
             }

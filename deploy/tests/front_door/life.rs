@@ -58,8 +58,7 @@ fn a_draining_server_still_serves_but_is_no_longer_ready() {
     assert!(turned, "still ready after SIGTERM");
     assert_eq!(server.zone(&["join", "demo"])["state"], "admitted");
     assert_eq!(server.http("GET", "/healthz", "").0, 200);
-    server.signal(Signal::TERM);
-    assert_eq!(server.wait().code(), Some(130), "the second signal ends it at once");
+    assert_eq!(server.insist(Signal::TERM).code(), Some(130), "a second signal ends it at once");
 }
 
 #[test]
@@ -72,8 +71,9 @@ fn the_last_connection_is_closed_and_then_it_ends() {
     idle.read_exact(&mut pong).unwrap();
     assert_eq!(&pong, b"+PONG\r\n");
     server.signal(Signal::INT);
+    server.signal(Signal::INT);
     assert_eq!(idle.read(&mut pong).unwrap(), 0, "closed in order");
-    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(server.wait().code(), Some(0), "an echo of the signal does not hurry it");
 }
 
 #[test]

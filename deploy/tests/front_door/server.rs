@@ -111,6 +111,16 @@ impl Server {
         self.child.wait().expect("the process can be awaited")
     }
 
+    /// Sends the signal until the process has ended: an echo of an earlier one does not count.
+    pub(crate) fn insist(&mut self, signal: Signal) -> ExitStatus {
+        loop {
+            self.signal(signal);
+            if let Some(status) = self.child.try_wait().expect("the process can be awaited") {
+                return status;
+            }
+        }
+    }
+
     /// Asks politely, as an operator does, and expects a clean end.
     pub(crate) fn stop(mut self) {
         self.signal(Signal::TERM);
