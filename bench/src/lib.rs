@@ -5,6 +5,7 @@
 //! sluice-bench fill      waiters into zones, their tokens into a file    fill.rs
 //! sluice-bench compare   sluice against Redis with Lua and nginx         compare/ ─▶ load/, fill.rs
 //! sluice-bench micro     the engine in process: ns a poll, bytes a waiter micro/
+//! sluice-bench simulate  a crowd in virtual time, and its promises       simulate/ ─▶ the engine
 //! sluice-bench sink      a server that answers without looking           sink.rs
 //! ```
 //!
@@ -22,4 +23,5 @@ pub mod limit;
 pub mod load;
 pub mod micro;
 pub mod random;
+pub mod simulate;
 pub mod sink;

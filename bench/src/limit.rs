@@ -84,6 +84,25 @@ pub const LATENCY_NS_MAX: u64 = SECONDS_MAX * 1_000_000_000;
 /// Finest latency the histogram tells apart.
 pub const LATENCY_NS_MIN: u64 = 1;
 
+/// Most users of a simulation; each takes about 350 bytes.
+pub const SIMULATED_USERS_MAX: u32 = 20_000_000;
+
+/// How far ahead a simulated event may lie: the longest pause and a poll period, with room.
+pub const SIMULATED_AHEAD_MS_MAX: u64 = 131_072;
+
+/// Estimates kept of each simulated user's wait; even.
+pub const SIMULATED_TOLD_MAX: usize = 32;
+
+/// Longest simulated time; moments are kept in 32 bits.
+pub const SIMULATED_MS_MAX: u64 = 1_000_000_000;
+
+/// Longest round trip and poll period that a simulation may have.
+pub const SIMULATED_WAIT_MS_MAX: u32 = 30_000;
+
+const _: () = assert!(SIMULATED_TOLD_MAX.is_multiple_of(2) && SIMULATED_TOLD_MAX < 256, "a history halves");
+const _: () = assert!(SIMULATED_MS_MAX < u32::MAX as u64, "simulated moments fit 32 bits");
+const _: () =
+    assert!(50_000 + 2 * SIMULATED_WAIT_MS_MAX as u64 <= SIMULATED_AHEAD_MS_MAX, "a pause and a poll fit");
 const _: () = assert!(PARTIAL_BYTES_MAX <= READ_BYTES, "what is carried over came from at most one read");
 const _: () = assert!(ERROR_TEXT_BYTES_MAX < PARTIAL_BYTES_MAX, "an error text is cut from one line");
 const _: () = assert!(NAME_BYTES_MAX * 4 + 512 <= REQUEST_BYTES_MAX, "a request fits its bound");

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sluice_bench::error::Result;
 use sluice_bench::sink::Sink;
-use sluice_bench::{compare, fill, load, micro};
+use sluice_bench::{compare, fill, load, micro, simulate};
 
 // The server's own allocator, so that `micro` measures what the server does.
 #[global_allocator]
@@ -30,6 +30,8 @@ enum Task {
     Compare(compare::Arguments),
     /// Measures the engine in process, on one core.
     Micro(micro::Arguments),
+    /// Simulates a crowd in virtual time; exit code 1 where a promise of the rules was broken.
+    Simulate(simulate::Arguments),
     /// Serves canned replies to any RESP command, to find the load generator's own ceiling.
     Sink {
         /// Where to listen.
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Task::Fill(arguments) => run_fill(&arguments),
         Task::Compare(arguments) => compare::run(&arguments).map(|met| ExitCode::from(u8::from(!met))),
         Task::Micro(arguments) => micro::run(&arguments).map(|kept| ExitCode::from(u8::from(!kept))),
+        Task::Simulate(arguments) => simulate::run(&arguments).map(|met| ExitCode::from(u8::from(!met))),
         Task::Sink { address } => Sink::bind(address).and_then(Sink::run).map(|never| match never {}),
     };
     done.unwrap_or_else(|error| {
