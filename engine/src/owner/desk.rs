@@ -5,8 +5,9 @@
 //! [`LOOKAHEAD_MS`](crate::limit::LOOKAHEAD_MS): the waiter whose permit it is then still enters within a poll
 //! period (I2), and permits are not idle while somebody walks to the door (I7).
 
+use super::hold::Hold;
 use super::parked::{Parked, Poll};
-use super::walk::{Found, Walk};
+use super::walk::{Found, Reach, Turns, Walk};
 use super::watch::{Silence, Watch};
 use crate::command::Command;
 use crate::id::{Seq, Ticket, ZoneId};
@@ -18,6 +19,7 @@ use crate::token::{Place, Token};
 use crate::zone::eta::EtaTable;
 use crate::zone::forecast::{self, Capacity, Cohort};
 use crate::zone::frontier::Frontier;
+use crate::zone::pace::Pace;
 use crate::zone::settings::Mode;
 use crate::zone::state::ZoneState;
 use crate::zone::survival::Survival;
@@ -40,6 +42,8 @@ pub(crate) struct Desk {
     pub(crate) parked: Parked,
     pub(crate) watch: Watch,
     walk: Walk,
+    pace: Pace,
+    hold: Hold,
     survival: Survival,
     /// Admissions proposed and not yet applied.
     pub(crate) in_flight: u64,
@@ -134,11 +138,7 @@ impl Desk {
         now: LogTime,
         mut each: impl FnMut(Turn),
     ) {
-        let mut permits = match zone.settings.mode {
-            Mode::Paused => 0,
-            Mode::Open => u64::MAX,
-            Mode::Auto | Mode::Closed => zone.window.permits(now, zone.caps()).saturating_sub(self.in_flight),
-        };
+        let mut permits = self.permits(zone, now);
         while permits > 0
             && let Some(seq) = self.parked.first()
             && self.may_enter(seq, zone, floor, now)
@@ -146,6 +146,7 @@ impl Desk {
             let Some(Poll { ticket, token, until }) = self.parked.take(seq) else { return };
             permits -= 1;
             self.in_flight += 1;
+            self.pace.spend(zone.caps(), now);
             each(Turn { seq, ticket, token, until });
         }
     }
@@ -153,21 +154,35 @@ impl Desk {
     /// Whether a permit is this waiter's own, or will be soon. Nobody enters by an old frontier: those who came
     /// back since it was made may have taken the permits that it saw left over.
     fn may_enter(&mut self, seq: Seq, zone: &ZoneState, floor: LogTime, now: LogTime) -> bool {
-        let allowed = now.plus_ms(LOOKAHEAD_MS);
-        let is_due = || zone.view.due(seq, &pin()).is_some_and(|due| due <= allowed);
-        if zone.settings.mode == Mode::Open {
-            return true;
-        }
-        if is_due() && self.walked_at < now {
+        let is_old = self.walked_at.plus_ms(self.walk.may_age_ms()) < now;
+        if is_old && zone.settings.mode != Mode::Open && is_near(seq, zone, now) {
             self.publish_frontier(zone, silence(zone, floor), now);
         }
-        is_due()
+        is_near(seq, zone, now)
+    }
+
+    /// The first parked poll, if its turn is near enough for a free permit.
+    fn next_turn(&self, zone: &ZoneState, now: LogTime) -> Option<Seq> {
+        self.parked.first().filter(|seq| is_near(*seq, zone, now))
+    }
+
+    /// Permits that may be handed out now.
+    fn permits(&self, zone: &ZoneState, now: LogTime) -> u64 {
+        match zone.settings.mode {
+            Mode::Paused => 0,
+            Mode::Open => u64::MAX,
+            Mode::Auto | Mode::Closed => {
+                let free = zone.window.permits(now, zone.caps()).saturating_sub(self.in_flight);
+                free.min(self.pace.permits(zone.caps(), now))
+            }
+        }
     }
 
     /// When something happens next for those who are parked: a permit frees, or the first is held no longer.
     pub(crate) fn wake_at(&self, zone: &ZoneState, now: LogTime) -> Option<LogTime> {
         let expiry = self.parked.next_expiry()?;
         let frees = Releases::new(&zone.window, zone.caps(), now).next(&zone.window);
+        let frees = self.pace.next(zone.caps(), frees);
         // A permit free right now waits for the first parked one's turn, which the next tick looks at.
         let frees = if frees <= now { now.plus_ms(TICK_MS) } else { frees };
         Some(expiry.min(frees))
@@ -245,14 +260,24 @@ impl Desk {
             Mode::Open => Frontier::everybody(),
             Mode::Auto | Mode::Closed => {
                 let releases = Releases::new(&zone.window, zone.caps(), now);
-                let horizon_ms = u64::from(zone.settings.poll_ms);
-                match self.walk.go(&zone.waiters, &zone.window, releases, silence, (now, horizon_ms)) {
+                self.note_unclaimed(zone, now);
+                let horizon_ms = zone.settings.horizon_ms();
+                let reach = Reach { now, horizon_ms, hold_ms: self.hold.ms(horizon_ms, now) };
+                let turns = Turns { releases, pace: self.pace, caps: zone.caps() };
+                match self.walk.go(&zone.waiters, &zone.window, turns, silence, reach) {
                     Found::Frontier(frontier) => frontier,
                     Found::SilentSoFar => return,
                 }
             }
         };
         zone.view.publish_frontier(frontier);
+    }
+
+    /// A permit that was free, for a waiter who was due, since the last walk: nobody came for it.
+    fn note_unclaimed(&mut self, zone: &ZoneState, now: LogTime) {
+        let is_due = self.walk.first_due.is_some_and(|due| due.plus_ms(TICK_MS) <= now);
+        let is_unclaimed = is_due && self.permits(zone, now) > 0 && self.next_turn(zone, now).is_none();
+        self.hold.observe(is_unclaimed, Pace::interval_ms(zone.caps()), now);
     }
 
     fn publish_eta(&mut self, zone: &ZoneState, now: LogTime) {
@@ -282,6 +307,12 @@ impl Desk {
         let cohorts = cohorts(self.watch.blocks(), &zone.waiters, now).chain([reserve]);
         forecast::table(now, &capacity, &self.survival, cohorts)
     }
+}
+
+/// Whether a free permit may go to this place.
+fn is_near(seq: Seq, zone: &ZoneState, now: LogTime) -> bool {
+    let near = now.plus_ms(LOOKAHEAD_MS);
+    zone.settings.mode == Mode::Open || zone.view.due(seq, &pin()).is_some_and(|due| due <= near)
 }
 
 /// The wait of somebody who joins now. Without a queue that is until the window has room: the slice does

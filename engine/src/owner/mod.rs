@@ -7,11 +7,13 @@
 //!
 //!  desk    the owner's side of a zone       walk     who is due: the frontier
 //!  parked  polls held for a permit          watch    who is present, who is silent
+//!  hold    how early polls are parked
 //! ```
 //! [`Owner::turn`] is called once a turn of the worker's loop and does all of it in order. What is proposed
 //! here is only asked for; what happens is what [`Shard::apply`](crate::shard) makes of the log.
 
 mod desk;
+mod hold;
 mod outcome;
 mod parked;
 mod walk;
@@ -21,7 +23,7 @@ use crate::command::Command;
 use crate::directory::Directory;
 use crate::error::Refusal;
 use crate::id::{GroupId, RequestHash, Ticket, UserHash, ZoneId};
-use crate::limit::{BATCH_COMMANDS_MAX, PARK_MS_MAX, PARKED_MAX, PENDING_COMMANDS_MAX, TICK_MS};
+use crate::limit::{BATCH_COMMANDS_MAX, PARKED_MAX, PENDING_COMMANDS_MAX, TICK_MS};
 use crate::reply::{Reply, Standing, Stats};
 use crate::sequencer::Sequencer;
 use crate::shard::Shard;
@@ -156,7 +158,7 @@ impl Owner {
     }
 
     /// A poll whose turn may have come. `None`: the reply comes under `ticket`, after this turn or, when the
-    /// poll is parked, within [`PARK_MS_MAX`].
+    /// poll is parked, within [`PARK_MS_MAX`](crate::limit::PARK_MS_MAX).
     pub fn ask(&mut self, token: Token, ticket: Ticket, now: MonoMs) -> Option<Reply> {
         let now = self.log_time(now);
         let gone = Some(Reply::Refused(Refusal::Gone));
@@ -174,7 +176,7 @@ impl Owner {
         if self.parked >= PARKED_MAX {
             return Some(self.not_yet(token, now));
         }
-        let poll = Poll { ticket, token, until: now.plus_ms(PARK_MS_MAX) };
+        let poll = Poll { ticket, token, until: now.plus_ms(zone.settings.park_ms()) };
         let replaced = self.desks.entry(token.zone.ordinal).or_default().parked.insert(seq, poll);
         self.parked += 1;
         self.touched.push(token.zone.ordinal);

@@ -20,13 +20,20 @@ pub struct Point {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Frontier {
     points: Vec<Point>,
+    hold_ms: u64,
 }
 
 impl Frontier {
     /// Everybody is due at once (mode open).
     #[must_use]
     pub fn everybody() -> Frontier {
-        Frontier { points: vec![Point { through: Seq(u64::MAX), due: LogTime(0) }] }
+        Frontier { points: vec![Point { through: Seq(u64::MAX), due: LogTime(0) }], hold_ms: 0 }
+    }
+
+    /// A poll whose turn is at most this far away asks the owner, who parks it.
+    #[must_use]
+    pub fn hold_ms(&self) -> u64 {
+        self.hold_ms
     }
 
     /// When the turn of this place comes. `None`: not within the period that the frontier covers.
@@ -42,16 +49,22 @@ impl Frontier {
 pub struct FrontierBuilder {
     points: Vec<Point>,
     width_ms: u64,
+    hold_ms: u64,
     opened: LogTime,
 }
 
 impl FrontierBuilder {
-    /// A builder for places due within `horizon_ms` of each other.
+    /// A builder for places due within `horizon_ms` of each other, whose polls are parked `hold_ms` ahead.
     #[must_use]
-    pub fn new(horizon_ms: u64) -> FrontierBuilder {
+    pub fn new(horizon_ms: u64, hold_ms: u64) -> FrontierBuilder {
         // Two points are kept in reserve: the one at the tail, and rounding.
         let width_ms = horizon_ms.div_ceil(FRONTIER_POINTS_MAX as u64 - 2).max(1);
-        FrontierBuilder { points: Vec::with_capacity(FRONTIER_POINTS_MAX), width_ms, opened: LogTime(0) }
+        FrontierBuilder {
+            points: Vec::with_capacity(FRONTIER_POINTS_MAX),
+            width_ms,
+            hold_ms,
+            opened: LogTime(0),
+        }
     }
 
     /// Adds the next place. Places and moments never decrease.
@@ -77,7 +90,7 @@ impl FrontierBuilder {
     /// The finished frontier.
     #[must_use]
     pub fn finish(self) -> Frontier {
-        Frontier { points: self.points }
+        Frontier { points: self.points, hold_ms: self.hold_ms }
     }
 }
 
@@ -90,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_place_is_due_by_the_first_point_that_covers_it() {
-        let mut builder = FrontierBuilder::new(3_000);
+        let mut builder = FrontierBuilder::new(3_000, 1_000);
         builder.push(Seq(3), LogTime(1_000));
         builder.push(Seq(9), LogTime(2_000));
         let frontier = builder.finish();
@@ -103,7 +116,7 @@ mod tests {
 
     #[test]
     fn points_stay_bounded_and_never_promise_too_early() {
-        let mut builder = FrontierBuilder::new(3_000);
+        let mut builder = FrontierBuilder::new(3_000, 1_000);
         (0..100_000u64).for_each(|seq| builder.push(Seq(seq), LogTime(seq * 3_000 / 100_000)));
         builder.push_tail(LogTime(3_000));
         let frontier = builder.finish();

@@ -150,6 +150,18 @@ impl ZoneSettings {
         self.poll_ms * 2 + 1_000
     }
 
+    /// How far ahead turns are published: who polls now and keeps the period comes again before they come.
+    #[must_use]
+    pub fn horizon_ms(&self) -> u64 {
+        u64::from(self.poll_ms) + limit::EARLY_MS
+    }
+
+    /// How long a poll may be parked.
+    #[must_use]
+    pub fn park_ms(&self) -> u64 {
+        (u64::from(self.poll_ms) + limit::PARK_SLACK_MS).min(limit::PARK_MS_MAX)
+    }
+
     /// Checks ranges and relations.
     ///
     /// # Errors

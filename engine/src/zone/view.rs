@@ -8,7 +8,7 @@ use super::frontier::Frontier;
 use super::settings::{Mode, ZoneName, ZoneSettings};
 use crate::error::Refusal;
 use crate::id::{Seq, ZoneId};
-use crate::limit::{EARLY_MS, PARK_MS_MAX, POLL_MS_MIN};
+use crate::limit::{EARLY_MS, POLL_MS_MIN};
 use crate::reply::{Eta, Standing, Waiting};
 use crate::structure::{Guard, Handle, Lookup, Published, WaitersView};
 use crate::time::LogTime;
@@ -132,8 +132,9 @@ impl ZoneView {
 
     fn turn_or_wait(&self, seq: Seq, handle: Handle<'_>, now: LogTime, guard: &Guard) -> Seen {
         let settings = self.settings(guard);
-        let poll_ms = match self.due(seq, guard) {
-            Some(due) if due.since_ms(now) <= PARK_MS_MAX => return Seen::Turn,
+        let frontier = self.frontier.read(guard);
+        let poll_ms = match frontier.due(seq) {
+            Some(due) if due.since_ms(now) <= frontier.hold_ms() => return Seen::Turn,
             Some(due) => appointment(due, now, settings.poll_ms),
             None if settings.mode == Mode::Open => return Seen::Turn,
             None => settings.poll_ms,
