@@ -297,7 +297,8 @@ impl Desk {
     fn forecast(&mut self, zone: &ZoneState, now: LogTime) -> EtaTable {
         let caps = zone.caps();
         let queued_ms = self.queue_since.map_or(0, |since| now.since_ms(since));
-        let used_share = match queued_ms >= caps.window.span_ms {
+        // What entered before there was a queue fills the first window, and what it frees the second.
+        let used_share = match queued_ms >= 2 * caps.window.span_ms {
             true => zone.window.count(now, caps.window.span_ms) as f64 / caps.window.count as f64,
             false => 1.0,
         };
@@ -305,7 +306,8 @@ impl Desk {
         self.survival.refresh();
         let reserve = Cohort { live: caps.window.count * TABLE_WINDOWS, age_ms: u64::MAX / 4 };
         let cohorts = cohorts(self.watch.blocks(), &zone.waiters, now).chain([reserve]);
-        forecast::table(now, &capacity, &self.survival, cohorts)
+        let silent_ms = zone.settings.abandon_ms.saturating_sub(zone.settings.presence_ms());
+        forecast::table(now, &capacity, &self.survival, u64::from(silent_ms), cohorts)
     }
 }
 

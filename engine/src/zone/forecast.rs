@@ -1,9 +1,10 @@
 //! From what is known of a zone to a table of waits.
 //!
 //! Two steps. *Capacity*: how many permits will have been free by each second to come, from the
-//! admission log under both caps for one window, then at the rate the zone measurably reaches.
-//! *Demand*: how many of those ahead will still be there when a permit is free for them, from the
-//! life table of [`Survival`]. A waiter's wait is when capacity reaches the demand ahead of it.
+//! admission log under both caps and their even spacing for one window, then at the rate the zone measurably
+//! reaches. *Demand*: how many of those ahead will still ask when a permit is free for them, from the
+//! life table of [`Survival`]. That table knows departures; who departs was silent for a while before and
+//! needed no permit in that time either. A waiter's wait is when capacity reaches the demand ahead of it.
 
 use super::eta::EtaTable;
 use super::survival::Survival;
@@ -38,22 +39,23 @@ impl Capacity {
     #[must_use]
     pub fn plan(window: &Window, caps: Caps, now: LogTime, used_share: f64) -> Capacity {
         let used = used_share.clamp(USED_SHARE_MIN, 1.0);
+        let rate = |cap: super::window::Cap| cap.count as f64 * 1_000.0 / cap.span_ms as f64;
+        let per_second = rate(caps.window).min(rate(caps.slice));
         let mut planned = [0.0f64; PLAN_S];
         let mut by_second = Vec::with_capacity(PLAN_S);
         let mut sum = 0.0;
         for second in 0..PLAN_S {
-            let at = now.plus_ms(second as u64 * 1_000);
+            let at = now.plus_ms((second as u64 + 1) * 1_000);
             let free = |cap: super::window::Cap| {
                 let past = window.count(at, cap.span_ms) as f64;
                 let own = planned_within(&planned[..second], cap.span_ms);
                 (cap.count as f64 - past - own).max(0.0)
             };
-            planned[second] = free(caps.window).min(free(caps.slice));
+            planned[second] = free(caps.window).min(free(caps.slice)).min(per_second);
             sum += planned[second] * used;
             by_second.push(sum);
         }
-        let per_second = caps.window.count as f64 * 1_000.0 / caps.window.span_ms as f64 * used;
-        Capacity { by_second, per_second }
+        Capacity { by_second, per_second: per_second * used }
     }
 
     /// Milliseconds until `permits` (and a part of one) were free.
@@ -61,7 +63,10 @@ impl Capacity {
     pub fn wait_ms(&self, permits: f64) -> u64 {
         let second = self.by_second.partition_point(|sum| *sum <= permits);
         match self.by_second.get(second) {
-            Some(_) => second as u64 * 1_000,
+            Some(sum) => {
+                let before = second.checked_sub(1).map_or(0.0, |before| self.by_second[before]);
+                second as u64 * 1_000 + ((permits - before) / (sum - before) * 1_000.0) as u64
+            }
             None => {
                 let beyond = permits - self.by_second.last().copied().unwrap_or(0.0);
                 (PLAN_S as f64 * 1_000.0 + beyond / self.per_second * 1_000.0) as u64
@@ -76,15 +81,17 @@ fn planned_within(planned: &[f64], span_ms: u64) -> f64 {
     planned[planned.len().saturating_sub(seconds.saturating_sub(1))..].iter().sum()
 }
 
-/// Makes the table for the waiters of `cohorts`, first in the queue first.
+/// Makes the table for the waiters of `cohorts`, first in the queue first. Who departs was silent for `silent_ms`
+/// before, and passed over.
 #[must_use]
 pub fn table(
     now: LogTime,
     capacity: &Capacity,
     survival: &Survival,
+    silent_ms: u64,
     cohorts: impl Iterator<Item = Cohort>,
 ) -> EtaTable {
-    let knots = demand(capacity, survival, cohorts);
+    let knots = demand(capacity, survival, silent_ms, cohorts);
     let rank_max = knots.last().map_or(0, |knot| knot.0);
     let mut at = 0;
     EtaTable::build(now, rank_max, |rank| {
@@ -99,12 +106,13 @@ pub fn table(
 fn demand(
     capacity: &Capacity,
     survival: &Survival,
+    silent_ms: u64,
     cohorts: impl Iterator<Item = Cohort>,
 ) -> Vec<(u64, f64)> {
     let (mut rank, mut ahead) = (0u64, 0.0f64);
     let mut knots = vec![(0, 0.0)];
     for cohort in cohorts {
-        let share = survival.share(cohort.age_ms, capacity.wait_ms(ahead));
+        let share = survival.share(cohort.age_ms, capacity.wait_ms(ahead) + silent_ms);
         rank += cohort.live;
         ahead += cohort.live as f64 * share;
         knots.push((rank, ahead));
@@ -148,9 +156,9 @@ mod tests {
         (0..600).for_each(|_| window.push(LogTime(10_000)));
         let now = LogTime(20_000);
         let capacity = Capacity::plan(&window, CAPS, now, 1.0);
-        assert_eq!(capacity.wait_ms(0.0) / 1_000, 50);
-        assert_eq!(capacity.wait_ms(59.0) / 1_000, 50);
-        assert_eq!(capacity.wait_ms(60.0) / 1_000, 56);
+        assert_eq!(capacity.wait_ms(0.0), 49_000);
+        assert_eq!(capacity.wait_ms(5.0), 49_500);
+        assert_eq!(capacity.wait_ms(60.0), 55_000);
     }
 
     #[test]
@@ -158,8 +166,9 @@ mod tests {
         let (window, now) = (Window::default(), LogTime(1));
         let capacity = Capacity::plan(&window, CAPS, now, 1.0);
         let survival = Survival::default();
-        let old = table(now, &capacity, &survival, std::iter::once(Cohort { live: 60_000, age_ms: 900_000 }));
-        let young = table(now, &capacity, &survival, (0..60).map(|_| Cohort { live: 1_000, age_ms: 0 }));
+        let old =
+            table(now, &capacity, &survival, 0, std::iter::once(Cohort { live: 60_000, age_ms: 900_000 }));
+        let young = table(now, &capacity, &survival, 0, (0..60).map(|_| Cohort { live: 1_000, age_ms: 0 }));
         let (old_s, young_s) = (wait_s(&old, 60_000, now), wait_s(&young, 60_000, now));
         assert!((5_900..=6_100).contains(&old_s), "{old_s}");
         assert!((4_300..=4_700).contains(&young_s), "{young_s}");
