@@ -65,6 +65,9 @@ impl Owner {
                 let state = self.shard.zones.get(&zone.ordinal);
                 if let (true, Some(state), Some(desk)) = (removed, state, self.desks.get_mut(&zone.ordinal)) {
                     desk.left(seq, state, now);
+                    if desk.hasten(now) {
+                        self.touched.push(zone.ordinal);
+                    }
                 }
                 Reply::Left(removed)
             }
@@ -100,7 +103,7 @@ impl Owner {
         {
             desk.tick_at = Some(self.now);
             self.tick(zone.ordinal);
-        } else if desk.entered(state, self.now) {
+        } else if desk.entered(state, self.now) | desk.hasten(self.now) {
             self.touched.push(zone.ordinal);
         }
         self.standing(token)

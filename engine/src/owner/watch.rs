@@ -96,6 +96,11 @@ impl Watch {
         self.present
     }
 
+    /// How many blocks are watched.
+    pub(crate) fn block_count(&self) -> usize {
+        self.blocks.len()
+    }
+
     /// Blocks that hold waiters, or did when last looked at.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = u64> + '_ {
         self.blocks.keys().copied()
