@@ -8,7 +8,7 @@
 
 use super::eta::EtaTable;
 use super::survival::Survival;
-use super::window::{Caps, Window};
+use super::window::{Caps, Releases, Window};
 use crate::time::LogTime;
 
 /// Seconds for which releases are planned exactly enough; one longest window.
@@ -32,6 +32,9 @@ pub struct Capacity {
     /// Cumulative permits at the end of each second from now.
     by_second: Vec<f64>,
     per_second: f64,
+    /// When the first one is free; the others follow it no faster than evenly spaced.
+    first_ms: u64,
+    spacing_ms: f64,
 }
 
 impl Capacity {
@@ -55,14 +58,16 @@ impl Capacity {
             sum += planned[second] * used;
             by_second.push(sum);
         }
-        Capacity { by_second, per_second: per_second * used }
+        let first_ms = Releases::new(window, caps, now).next(window).since_ms(now);
+        Capacity { by_second, per_second: per_second * used, first_ms, spacing_ms: 1_000.0 / per_second }
     }
 
     /// Milliseconds until `permits` (and a part of one) were free.
     #[must_use]
     pub fn wait_ms(&self, permits: f64) -> u64 {
+        let at_least_ms = self.first_ms + (permits * self.spacing_ms) as u64;
         let second = self.by_second.partition_point(|sum| *sum <= permits);
-        match self.by_second.get(second) {
+        let planned_ms = match self.by_second.get(second) {
             Some(sum) => {
                 let before = second.checked_sub(1).map_or(0.0, |before| self.by_second[before]);
                 second as u64 * 1_000 + ((permits - before) / (sum - before) * 1_000.0) as u64
@@ -71,7 +76,8 @@ impl Capacity {
                 let beyond = permits - self.by_second.last().copied().unwrap_or(0.0);
                 (PLAN_S as f64 * 1_000.0 + beyond / self.per_second * 1_000.0) as u64
             }
-        }
+        };
+        planned_ms.max(at_least_ms)
     }
 }
 
@@ -156,9 +162,9 @@ mod tests {
         (0..600).for_each(|_| window.push(LogTime(10_000)));
         let now = LogTime(20_000);
         let capacity = Capacity::plan(&window, CAPS, now, 1.0);
-        assert_eq!(capacity.wait_ms(0.0), 49_000);
-        assert_eq!(capacity.wait_ms(5.0), 49_500);
-        assert_eq!(capacity.wait_ms(60.0), 55_000);
+        assert_eq!(capacity.wait_ms(0.0), 50_000);
+        assert_eq!(capacity.wait_ms(5.0), 50_500);
+        assert_eq!(capacity.wait_ms(60.0), 56_000);
     }
 
     #[test]
