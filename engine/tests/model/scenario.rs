@@ -78,9 +78,11 @@ fn trouble(world: &mut World) {
     while world.now < until {
         world.step(until);
         // Operators go on meanwhile: what was proposed before their change is decided after it.
-        if world.rng.u8(0..60) == 0 {
+        if world.rng.u8(0..40) == 0 {
             let name = world.names[world.rng.usize(0..world.names.len())].clone();
-            change(world, name);
+            let mode = [Mode::Paused, Mode::Auto][world.rng.usize(0..2)];
+            let patch = Box::new(ZonePatch { mode: Some(mode), ..ZonePatch::default() });
+            world.operate(Command::ZoneSet { name, patch });
         }
     }
     let mut link = world.flaky.link();
