@@ -3,12 +3,15 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import sys
 import termios
 
 COLUMNS = 200
+# A text that has not come by then never comes.
+PATIENCE_S = 45
 # What a terminal is told besides text: colours, and where the cursor goes.
 CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -25,30 +28,33 @@ class Terminal:
         os.close(theirs)
         self.fd, self.shown = ours, ""
 
-    def read_until(self, expected):
-        """Reads until the text is shown; a text that never comes ends with redis-cli, which is ended from outside."""
-        while expected not in self.shown:
-            try:
+    def read_until(self, *texts):
+        """Reads until the texts were shown, one behind the other."""
+        for text in texts:
+            while text not in self.shown:
+                ready, _, _ = select.select([self.fd], [], [], PATIENCE_S)
+                if not ready:
+                    self.cli.kill()
+                    raise AssertionError(f"no {text!r} in {self.shown!r}")
                 self.shown += CONTROL.sub("", os.read(self.fd, 4096).decode())
-            except OSError:
-                raise AssertionError(f"no {expected!r} in {self.shown!r}") from None
+            self.shown = self.shown.split(text, 1)[1]
 
-    def type(self, text, expected):
+    def type(self, keys, *expected):
         self.shown = ""
-        os.write(self.fd, text.encode())
-        self.read_until(expected)
+        os.write(self.fd, keys.encode())
+        self.read_until(*expected)
 
 
+# Keys may be typed once a prompt is there: before that the terminal is not redis-cli's and changes them.
+PROMPT = f"127.0.0.1:{sys.argv[1]}> "
 terminal = Terminal(sys.argv[1])
-terminal.read_until("> ")
+terminal.read_until(PROMPT)
 terminal.type("Q.JOIN ", "Q.JOIN zone [USER id] [IP addr] [AGENT text] [REQUEST id]")
 terminal.type("shop ", "Q.JOIN shop [USER id] [IP addr] [AGENT text] [REQUEST id]")
 # Ctrl-U empties the line.
 terminal.type("\x15Q.ZONE SET ", "Q.ZONE SET zone [LIMIT limit] [WINDOW_MS milliseconds]")
-terminal.type("\x15help Q.POLL\r", "summary: ")
-terminal.read_until("group: zone")
-terminal.type("Q.ZONE LIST\r", '1) "demo"')
-terminal.read_until("> ")
+terminal.type("\x15help Q.POLL\r", "summary: ", "group: zone", PROMPT)
+terminal.type("Q.ZONE LIST\r", '1) "demo"', PROMPT)
 os.write(terminal.fd, b"exit\r")
 assert terminal.cli.wait() == 0
 print("checked")
