@@ -173,18 +173,27 @@ impl ZoneSettings {
             ((100..=self.window_ms).contains(&self.slice_ms), "slice_ms must be 100 to window_ms"),
             ((100..=600_000).contains(&self.poll_ms), "poll_ms must be 100 to 600000"),
             (self.abandon_ms <= limit::ABANDON_MS_MAX, "abandon_ms must be at most 86400000"),
-            (self.abandon_ms > 2 * self.poll_ms + 2_000, "abandon_ms must be more than 2 * poll_ms + 2000"),
+            (
+                u64::from(self.abandon_ms) > 2 * u64::from(self.poll_ms) + 2_000,
+                "abandon_ms must be more than 2 * poll_ms + 2000",
+            ),
             ((1..=limit::WAITERS_MAX).contains(&self.max_waiting), "max_waiting must be 1 to 1000000000"),
             ((1_000..=86_400_000).contains(&self.pass_ttl_ms), "pass_ttl_ms must be 1000 to 86400000"),
             (texts_fit(&self.title), "title is too long"),
             (texts_fit(&self.message), "message is too long"),
             (self.target_url.len() <= limit::TEXT_BYTES_MAX, "target_url is too long"),
+            (is_web_address(&self.target_url), "target_url must be empty, or begin with http:// or https://"),
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some((_, why)) => Err(Refusal::BadSetting(why)),
             None => Ok(()),
         }
     }
+}
+
+/// A page sends browsers there: no other scheme may come in through any door.
+fn is_web_address(url: &str) -> bool {
+    url.is_empty() || url.starts_with("http://") || url.starts_with("https://")
 }
 
 fn texts_fit(texts: &Texts) -> bool {
@@ -262,4 +271,27 @@ fn merge(texts: &mut Texts, changes: &Texts) {
         }
     }
     texts.sort();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ZoneSettings;
+
+    #[test]
+    fn settings_out_of_range_are_refused_by_name_whatever_their_size() {
+        let base = ZoneSettings::with_limit(10);
+        let cases = [
+            (ZoneSettings { poll_ms: u32::MAX, ..base.clone() }, "poll_ms"),
+            (ZoneSettings { abandon_ms: 8_000, ..base.clone() }, "abandon_ms"),
+            (ZoneSettings { slice_ms: 60_001, ..base.clone() }, "slice_ms"),
+            (ZoneSettings { window_ms: 60_001, ..base.clone() }, "window_ms"),
+            (ZoneSettings { limit: 0, ..base.clone() }, "limit"),
+            (ZoneSettings { target_url: "javascript:alert(1)".into(), ..base.clone() }, "target_url"),
+        ];
+        assert!(base.check().is_ok());
+        for (settings, name) in cases {
+            let refusal = settings.check().unwrap_err().to_string();
+            assert!(refusal.starts_with(name), "{name}: {refusal}");
+        }
+    }
 }
