@@ -144,6 +144,11 @@ impl UnverifiedToken {
         GroupId(u16::from_be_bytes([self.raw[2], self.raw[3]]))
     }
 
+    /// The ordinal of the zone and the place that it claims, good for nothing but a hint.
+    pub(crate) fn claims(&self) -> (u64, Seq) {
+        (get48(&self.raw[4..10]), Seq(get48(&self.raw[10..16])))
+    }
+
     /// Checks the MAC. `None` for a forged, altered or long-retired token.
     #[must_use]
     pub fn verify(&self, keys: &Keyring) -> Option<Token> {

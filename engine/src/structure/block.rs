@@ -144,6 +144,19 @@ impl Block {
     }
 
     /// Owner only.
+    /// Any thread: asks the cache for the lines that a poll of `slot` will touch, and does not wait for them.
+    /// A plain load would: it cannot retire before its line is there. Measured over the socket, 16 polls in a
+    /// pipeline among a million waiters: the wait for the live word was a seventh of the server's time.
+    pub(crate) fn prefetch(&self, slot: usize) {
+        #[cfg(target_arch = "x86_64")]
+        for line in [(&raw const self.live).cast::<i8>(), (&raw const self.polled.0[slot]).cast()] {
+            // SAFETY: a prefetch is a hint: it reads nothing and cannot fault, whatever the address.
+            unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line) }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = slot;
+    }
+
     pub(crate) fn live_words(&self) -> LiveWords {
         std::array::from_fn(|word| own(&self.live[word]))
     }

@@ -83,6 +83,14 @@ impl WaitersView {
     pub fn lookup<'g>(&'g self, seq: Seq, guard: &'g Guard) -> Lookup<'g> {
         self.shared.lookup(seq.0, guard)
     }
+
+    /// Has the memory that a poll of this waiter needs fetched, for a poll that comes a little later.
+    pub fn prefetch(&self, seq: Seq, guard: &Guard) {
+        let (block, slot) = split(seq.0);
+        if let Some(block) = self.shared.block(block, guard) {
+            block.prefetch(slot);
+        }
+    }
 }
 
 impl<'g> Handle<'g> {

@@ -102,6 +102,11 @@ impl ZoneView {
         self.eta.replace(eta);
     }
 
+    /// Has the memory of a place fetched.
+    pub(crate) fn prefetch(&self, seq: Seq, guard: &Guard) {
+        self.waiters.prefetch(seq, guard);
+    }
+
     /// Looks a place up; with [`Look::Poll`] its last-poll cell is set.
     pub(crate) fn see(&self, place: Place, look: Look, now: LogTime, guard: &Guard) -> Result<Seen, Refusal> {
         let seq = match place {
