@@ -37,7 +37,7 @@ impl Presence {
             let last = waiter.last_poll();
             last + presence_ms >= now && last < known_until && last > self.disturbed_at
         });
-        assert!(heard.is_none(), "I6: {heard:?} is present at {now}, yet nobody is said to be ahead");
+        assert!(heard.is_none(), "I2: {heard:?} is present at {now}, yet nobody is said to be ahead");
     }
 
     /// The turn is over: is anybody still there who should not be?

@@ -78,11 +78,15 @@ fn trouble(world: &mut World) {
     while world.now < until {
         world.step(until);
         // Operators go on meanwhile: what was proposed before their change is decided after it.
-        if world.rng.u8(0..40) == 0 {
+        if world.rng.u8(0..25) == 0 {
             let name = world.names[world.rng.usize(0..world.names.len())].clone();
-            let mode = [Mode::Paused, Mode::Auto][world.rng.usize(0..2)];
-            let patch = Box::new(ZonePatch { mode: Some(mode), ..ZonePatch::default() });
-            world.operate(Command::ZoneSet { name, patch });
+            let patch = match world.rng.u8(0..4) {
+                0 => ZonePatch { mode: Some(Mode::Paused), ..ZonePatch::default() },
+                1 => ZonePatch { slice_ms: Some(1_000), ..ZonePatch::default() },
+                2 => ZonePatch { limit: Some(world.rng.u32(1..10)), ..ZonePatch::default() },
+                _ => ZonePatch { mode: Some(Mode::Auto), ..ZonePatch::default() },
+            };
+            world.operate(Command::ZoneSet { name, patch: Box::new(patch) });
         }
     }
     let mut link = world.flaky.link();
