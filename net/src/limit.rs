@@ -11,7 +11,7 @@ pub const PIPELINE_DEPTH_MAX: usize = 1_024;
 /// Requests answered for one connection before the others get their turn.
 pub const REQUESTS_PER_VISIT_MAX: usize = 256;
 /// What a connection keeps for reuse when it falls idle; larger buffers are given back.
-pub const BUFFER_KEEP_BYTES: usize = 16 * 1024;
+pub const BUFFER_KEEP_BYTES: usize = 64 * 1024;
 /// Sets of buffers that a worker keeps for connections that need one.
 pub const BUFFER_POOL_MAX: usize = 256;
 
@@ -30,6 +30,8 @@ pub const REQUEST_BITS: u32 = 16;
 
 /// Readiness events taken from the kernel at once.
 pub const EVENTS_PER_TURN: usize = 1_024;
+/// Connections visited before their answers are written, should a turn have so many.
+pub const VISITS_PER_WRITE_MAX: usize = 64;
 /// Connections accepted at once, per listener.
 pub const ACCEPTS_PER_TURN: usize = 64;
 /// New sockets on their way to one worker.

@@ -90,6 +90,8 @@ impl Session {
 pub(crate) enum Fate {
     /// Nothing to do until something happens.
     Rests,
+    /// It was visited: what becomes of it is decided, and its answers are written, by [`Session::finish`].
+    Visited,
     /// It has more to do as soon as others were served.
     Again,
     /// It is over: take it out.

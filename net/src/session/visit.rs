@@ -1,7 +1,8 @@
-//! One visit of a connection: read once, answer what is whole, write once.
+//! One visit of a connection: read once, answer what is whole; and later in the same turn, write once.
 //!
 //! The common case copies nothing: bytes are read into the worker's scratch, parsed there, and the
-//! answers are written from its other scratch. Only what is left over is kept with the connection.
+//! answers change hands with a buffer of the pool. The writes of a turn come together at its end: a client
+//! that is woken by the first finds the others there, where it would be put to sleep and woken again for each.
 //! A visit reads at most [`limit::READ_BYTES`] and answers at most [`limit::REQUESTS_PER_VISIT_MAX`]
 //! requests; what remains waits until the others had their turn.
 
@@ -19,7 +20,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 
 impl Session {
-    /// Reads, answers and writes. `scratch` has [`limit::READ_BYTES`].
+    /// Reads and answers; [`Session::finish`] writes. `scratch` has [`limit::READ_BYTES`].
     pub(crate) fn visit(&mut self, scratch: &mut [u8], desk: &mut Desk, turn: Turn<'_>) -> Fate {
         debug_assert!(desk.out.is_empty(), "the last visit's output was written");
         if let Phase::Lingering(_) = self.phase {
@@ -31,7 +32,24 @@ impl Session {
             return Fate::Over;
         }
         self.urge(desk);
-        self.finish(desk, turn.now)
+        self.keep_said(desk, turn.now);
+        Fate::Visited
+    }
+
+    /// Keeps what was said until it is written.
+    fn keep_said(&mut self, desk: &mut Desk, now: MonoMs) {
+        if desk.out.is_empty() {
+            return;
+        }
+        let buffers = self.line.buffers(&mut desk.pool);
+        if buffers.unsent() > 0 {
+            buffers.output.append(&mut desk.out);
+            return;
+        }
+        buffers.output.clear();
+        buffers.sent = 0;
+        buffers.progressed = now;
+        std::mem::swap(&mut buffers.output, &mut desk.out);
     }
 
     /// An answer came from an owner. False where nobody waits for it.
@@ -41,14 +59,14 @@ impl Session {
 
     /// Writes what can be written, and decides what becomes of the connection.
     pub(crate) fn finish(&mut self, desk: &mut Desk, now: MonoMs) -> Fate {
+        self.keep_said(desk, now);
         self.collect(desk, now);
-        let idle = desk.out.is_empty() && self.line.buffers.is_none();
+        let idle = self.line.buffers.is_none();
         if desk.closing && idle && !self.unread && self.phase == Phase::Open {
             // Draining, and nothing was said that the client would still have to read.
             return Fate::Over;
         }
         if self.flush(desk, now).is_err() {
-            desk.out.clear();
             return Fate::Over;
         }
         self.line.tidy(&mut desk.pool);
@@ -171,10 +189,6 @@ impl Session {
     /// Encodes the answers whose turn among the replies has come.
     fn collect(&mut self, desk: &mut Desk, now: MonoMs) {
         let Some(buffers) = &mut self.line.buffers else { return };
-        if buffers.unsent() > 0 || !buffers.pending.is_empty() {
-            // What this visit wrote precedes everything that was waited for.
-            buffers.output.append(&mut desk.out);
-        }
         let mut output = std::mem::take(&mut buffers.output);
         while let Some(ready) = buffers.pending.next_ready() {
             match ready {
@@ -195,23 +209,9 @@ impl Session {
 
     /// Writes; what the socket does not take is kept.
     fn flush(&mut self, desk: &mut Desk, now: MonoMs) -> std::io::Result<()> {
-        let kept = self.line.buffers.as_ref().is_some_and(|buffers| buffers.unsent() > 0);
-        if !kept {
-            if desk.out.is_empty() {
-                return Ok(());
-            }
-            let written = self.write(&desk.out)?;
-            desk.counts.bytes_out += written as u64;
-            if written < desk.out.len() {
-                let buffers = self.line.buffers(&mut desk.pool);
-                buffers.output.extend_from_slice(desk.out.get(written..).unwrap_or_default());
-                buffers.progressed = now;
-            }
-            desk.out.clear();
+        let Some(mut buffers) = self.line.buffers.take_if(|buffers| buffers.unsent() > 0) else {
             return Ok(());
-        }
-        let Some(mut buffers) = self.line.buffers.take() else { return Ok(()) };
-        buffers.output.append(&mut desk.out);
+        };
         let written = self.write(buffers.output.get(buffers.sent..).unwrap_or_default());
         if let Ok(written @ 1..) = written {
             desk.counts.bytes_out += written as u64;

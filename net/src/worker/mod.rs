@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! turn:  wait ─▶ clock, epoch ─▶ mail ─▶ ready sockets ─▶ carried over ─▶ owners ─▶ late replies ─▶ deadlines
-//!                                         read, answer, write                       encode, write
+//!                                         read, answer                              encode, write
 //! ```
 //! One reading of the clock and one pinned epoch serve the whole turn. Every event is one of [`Event`],
 //! and the loop only dispatches. Nothing here waits but the poll.
@@ -176,6 +176,9 @@ impl Worker {
                 if !session.queued {
                     self.visit(key, turn);
                 }
+                if self.dirty.len() >= limit::VISITS_PER_WRITE_MAX {
+                    self.write_dirty(turn);
+                }
             }
         }
     }
@@ -206,6 +209,7 @@ impl Worker {
     fn apply(&mut self, key: SessionKey, fate: Fate) {
         match fate {
             Fate::Rests => {}
+            Fate::Visited => self.mark_dirty(key),
             Fate::Over => self.remove(key),
             Fate::Again => {
                 let Some(session) = self.sessions.get_mut(key) else { return };
@@ -213,6 +217,13 @@ impl Worker {
                     self.queue.push(key);
                 }
             }
+        }
+    }
+
+    fn mark_dirty(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if !std::mem::replace(&mut session.dirty, true) {
+            self.dirty.push(key);
         }
     }
 
@@ -241,8 +252,8 @@ impl Worker {
     /// Puts a late answer in its place; where the connection is gone it is dropped.
     fn deliver(&mut self, address: Address, settled: Settled) {
         let Some(session) = self.sessions.get_mut(address.session) else { return };
-        if session.settle(address.request, settled) && !std::mem::replace(&mut session.dirty, true) {
-            self.dirty.push(address.session);
+        if session.settle(address.request, settled) {
+            self.mark_dirty(address.session);
         }
     }
 
@@ -333,6 +344,7 @@ impl Worker {
                 self.visit(key, turn);
             }
         }
+        self.write_dirty(turn);
     }
 
     /// Done when nobody is left anywhere: connections of other workers may still need our owners.
