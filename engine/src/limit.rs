@@ -26,12 +26,16 @@ pub const FAN_OUT: u64 = 64;
 pub const FRONTIER_POINTS_MAX: usize = 64;
 /// Ticks of the owner: how often frontiers are published.
 pub const TICK_MS: u64 = 50;
-/// An appointed waiter is told to come this much before its turn: more than common round trips.
+/// An appointed waiter is told to come this much, and one permit's interval, before its turn: more than common
+/// round trips, and early enough to take the permit of one who does not come.
 pub const EARLY_MS: u64 = 400;
-/// A poll is parked when its turn is at most this far away, while appointments are kept; see `owner::hold`.
+/// A poll is parked when its turn is at most this far away, and one interval, while appointments are kept; see
+/// `owner::hold`.
 pub const HOLD_MS: u64 = 1_000;
-/// A free permit may go to a waiter whose own turn is at most this far away; see `owner::desk`.
+/// A free permit may go to a waiter whose own turn is at most this far away, and one interval; see `owner::desk`.
 pub const LOOKAHEAD_MS: u64 = 500;
+/// Intervals between permits count up to this: in slow zones polls are not held for longer.
+pub const INTERVAL_MS_MAX: u64 = 1_000;
 /// A parked poll is answered after this long, whatever happens.
 pub const PARK_MS_MAX: u64 = 7_000;
 /// A poll that is parked for a whole poll period may wait this much longer for a permit that is late.
@@ -55,7 +59,7 @@ const _: () = {
     // Whoever is sent away just before it would be parked comes back within a poll period and a round trip; nobody
     // who joined later may have taken a permit until the difference has passed.
     assert!(LOOKAHEAD_MS + EARLY_MS < HOLD_MS);
-    assert!(HOLD_MS + PARK_SLACK_MS <= PARK_MS_MAX);
+    assert!(HOLD_MS + INTERVAL_MS_MAX + PARK_SLACK_MS <= PARK_MS_MAX);
     assert!(EARLY_MS < PARK_SLACK_MS);
     assert!(ABANDON_MS_MAX < u32::MAX / 4);
     assert!(BLOCK_SLOTS.is_multiple_of(64));

@@ -2,16 +2,16 @@
 //!
 //! Soft: lost at a restart and made anew. It decides what is *proposed*; whether an admission happens
 //! is decided by apply. A permit may go to a parked waiter before its own turn, by at most
-//! [`LOOKAHEAD_MS`](crate::limit::LOOKAHEAD_MS): the waiter whose permit it is then still enters within a poll
+//! [`lookahead_ms`]: the waiter whose permit it is then still enters within a poll
 //! period (I2), and permits are not idle while somebody walks to the door (I7).
 
-use super::hold::Hold;
+use super::hold::{Hold, lookahead_ms};
 use super::parked::{Parked, Poll};
 use super::walk::{Found, Reach, Turns, Walk};
 use super::watch::{Silence, Watch};
 use crate::command::Command;
 use crate::id::{Seq, Ticket, ZoneId};
-use crate::limit::{BLOCK_SLOTS, LOOKAHEAD_MS, TICK_MS};
+use crate::limit::{BLOCK_SLOTS, TICK_MS};
 use crate::reply::{Eta, Stats};
 use crate::structure::{Waiters, pin};
 use crate::time::LogTime;
@@ -137,7 +137,8 @@ impl Desk {
     }
 
     /// The settings changed.
-    pub(crate) fn settings_changed(&mut self, now: LogTime) {
+    pub(crate) fn settings_changed(&mut self, zone: &ZoneState, now: LogTime) {
+        self.hold.settle(zone.settings.horizon_ms(), now);
         self.watch.deadlines_changed(now);
         self.queue_since = self.queue_since.map(|_| now);
         self.forecast_at = None;
@@ -289,7 +290,8 @@ impl Desk {
                 let releases = Releases::new(&zone.window, zone.caps(), now);
                 self.note_unclaimed(zone, now);
                 let horizon_ms = zone.settings.horizon_ms();
-                let reach = Reach { now, horizon_ms, hold_ms: self.hold.ms(horizon_ms, now) };
+                let ahead = self.hold.ahead(&zone.settings, zone.caps(), now);
+                let reach = Reach { now, horizon_ms, ahead };
                 let turns = Turns { releases, pace: self.pace, caps: zone.caps() };
                 match self.walk.go(&zone.waiters, &zone.window, turns, silence, reach) {
                     Found::Frontier(frontier) => frontier,
@@ -304,7 +306,7 @@ impl Desk {
     fn note_unclaimed(&mut self, zone: &ZoneState, now: LogTime) {
         let is_due = self.walk.first_due.is_some_and(|due| due.plus_ms(TICK_MS) <= now);
         let is_unclaimed = is_due && self.permits(zone, now) > 0 && self.next_turn(zone, now).is_none();
-        self.hold.observe(is_unclaimed, Pace::interval_ms(zone.caps()), now);
+        self.hold.observe(is_unclaimed, zone.caps(), now);
     }
 
     fn publish_eta(&mut self, zone: &ZoneState, now: LogTime) {
@@ -340,7 +342,7 @@ impl Desk {
 
 /// Whether a free permit may go to this place.
 fn is_near(seq: Seq, zone: &ZoneState, now: LogTime) -> bool {
-    let near = now.plus_ms(LOOKAHEAD_MS);
+    let near = now.plus_ms(lookahead_ms(zone.caps()));
     zone.settings.mode == Mode::Open || zone.view.due(seq, &pin()).is_some_and(|due| due <= near)
 }
 

@@ -52,7 +52,9 @@ impl Owner {
         let now = self.now;
         match outcome {
             Outcome::ZoneSet { zone, created } => {
-                self.desks.entry(zone.ordinal).or_default().settings_changed(now);
+                if let Some(state) = self.shard.zones.get(&zone.ordinal) {
+                    self.desks.entry(zone.ordinal).or_default().settings_changed(state, now);
+                }
                 self.touched.push(zone.ordinal);
                 Reply::ZoneSet { created }
             }

@@ -8,7 +8,7 @@ use super::watch::Silence;
 use crate::limit::BLOCK_SLOTS;
 use crate::structure::Waiters;
 use crate::time::LogTime;
-use crate::zone::frontier::{Frontier, FrontierBuilder};
+use crate::zone::frontier::{Ahead, Frontier, FrontierBuilder};
 use crate::zone::pace::Pace;
 use crate::zone::state::for_each_slot;
 use crate::zone::window::{Caps, Releases, Window};
@@ -54,8 +54,8 @@ pub(crate) struct Reach {
     pub(crate) now: LogTime,
     /// How far turns are published.
     pub(crate) horizon_ms: u64,
-    /// How far ahead of its turn a poll is parked.
-    pub(crate) hold_ms: u64,
+    /// How far ahead of their turn waiters come and are parked.
+    pub(crate) ahead: Ahead,
 }
 
 /// What a walk found.
@@ -82,8 +82,8 @@ impl Walk {
         silence: Silence,
         reach: Reach,
     ) -> Found {
-        let Reach { now, horizon_ms, hold_ms } = reach;
-        let mut builder = FrontierBuilder::new(horizon_ms, hold_ms);
+        let Reach { now, horizon_ms, ahead } = reach;
+        let mut builder = FrontierBuilder::new(horizon_ms, ahead);
         self.first_due = None;
         let horizon = now.plus_ms(horizon_ms);
         let (mut present, mut beyond) = (0usize, false);

@@ -20,20 +20,29 @@ pub struct Point {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Frontier {
     points: Vec<Point>,
-    hold_ms: u64,
+    ahead: Ahead,
+}
+
+/// How far ahead of its turn a waiter is told to come, and its poll parked, in ms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ahead {
+    /// An appointment is this much before the turn.
+    pub early_ms: u64,
+    /// A poll whose turn is at most this far away asks the owner, who parks it.
+    pub hold_ms: u64,
 }
 
 impl Frontier {
     /// Everybody is due at once (mode open).
     #[must_use]
     pub fn everybody() -> Frontier {
-        Frontier { points: vec![Point { through: Seq(u64::MAX), due: LogTime(0) }], hold_ms: 0 }
+        Frontier { points: vec![Point { through: Seq(u64::MAX), due: LogTime(0) }], ahead: Ahead::default() }
     }
 
-    /// A poll whose turn is at most this far away asks the owner, who parks it.
+    /// How far ahead of their turn waiters come and are parked.
     #[must_use]
-    pub fn hold_ms(&self) -> u64 {
-        self.hold_ms
+    pub fn ahead(&self) -> Ahead {
+        self.ahead
     }
 
     /// When the turn of this place comes. `None`: not within the period that the frontier covers.
@@ -49,20 +58,20 @@ impl Frontier {
 pub struct FrontierBuilder {
     points: Vec<Point>,
     width_ms: u64,
-    hold_ms: u64,
+    ahead: Ahead,
     opened: LogTime,
 }
 
 impl FrontierBuilder {
-    /// A builder for places due within `horizon_ms` of each other, whose polls are parked `hold_ms` ahead.
+    /// A builder for places due within `horizon_ms` of each other.
     #[must_use]
-    pub fn new(horizon_ms: u64, hold_ms: u64) -> FrontierBuilder {
+    pub fn new(horizon_ms: u64, ahead: Ahead) -> FrontierBuilder {
         // Two points are kept in reserve: the one at the tail, and rounding.
         let width_ms = horizon_ms.div_ceil(FRONTIER_POINTS_MAX as u64 - 2).max(1);
         FrontierBuilder {
             points: Vec::with_capacity(FRONTIER_POINTS_MAX),
             width_ms,
-            hold_ms,
+            ahead,
             opened: LogTime(0),
         }
     }
@@ -90,20 +99,20 @@ impl FrontierBuilder {
     /// The finished frontier.
     #[must_use]
     pub fn finish(self) -> Frontier {
-        Frontier { points: self.points, hold_ms: self.hold_ms }
+        Frontier { points: self.points, ahead: self.ahead }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Frontier, FrontierBuilder};
+    use super::{Ahead, Frontier, FrontierBuilder};
     use crate::id::Seq;
     use crate::limit::FRONTIER_POINTS_MAX;
     use crate::time::LogTime;
 
     #[test]
     fn a_place_is_due_by_the_first_point_that_covers_it() {
-        let mut builder = FrontierBuilder::new(3_000, 1_000);
+        let mut builder = FrontierBuilder::new(3_000, Ahead::default());
         builder.push(Seq(3), LogTime(1_000));
         builder.push(Seq(9), LogTime(2_000));
         let frontier = builder.finish();
@@ -116,7 +125,7 @@ mod tests {
 
     #[test]
     fn points_stay_bounded_and_never_promise_too_early() {
-        let mut builder = FrontierBuilder::new(3_000, 1_000);
+        let mut builder = FrontierBuilder::new(3_000, Ahead::default());
         (0..100_000u64).for_each(|seq| builder.push(Seq(seq), LogTime(seq * 3_000 / 100_000)));
         builder.push_tail(LogTime(3_000));
         let frontier = builder.finish();

@@ -153,13 +153,14 @@ impl ZoneSettings {
     /// How far ahead turns are published: who polls now and keeps the period comes again before they come.
     #[must_use]
     pub fn horizon_ms(&self) -> u64 {
-        u64::from(self.poll_ms) + limit::EARLY_MS
+        u64::from(self.poll_ms) + limit::EARLY_MS + limit::INTERVAL_MS_MAX
     }
 
     /// How long a poll may be parked.
     #[must_use]
     pub fn park_ms(&self) -> u64 {
-        (u64::from(self.poll_ms) + limit::PARK_SLACK_MS).min(limit::PARK_MS_MAX)
+        (u64::from(self.poll_ms).max(limit::HOLD_MS + limit::INTERVAL_MS_MAX) + limit::PARK_SLACK_MS)
+            .min(limit::PARK_MS_MAX)
     }
 
     /// Checks ranges and relations.

@@ -4,11 +4,11 @@
 //! stores to. Reading takes no lock, allocates nothing and sends nothing.
 
 use super::eta::EtaTable;
-use super::frontier::Frontier;
+use super::frontier::{Ahead, Frontier};
 use super::settings::{Mode, ZoneName, ZoneSettings};
 use crate::error::Refusal;
 use crate::id::{Seq, ZoneId};
-use crate::limit::{EARLY_MS, POLL_MS_MIN};
+use crate::limit::POLL_MS_MIN;
 use crate::reply::{Eta, Standing, Waiting};
 use crate::structure::{Guard, Handle, Lookup, Published, WaitersView};
 use crate::time::LogTime;
@@ -131,7 +131,9 @@ impl ZoneView {
     pub(crate) fn waiting(&self, seq: Seq, now: LogTime, guard: &Guard) -> Option<Waiting> {
         let Lookup::Live(handle) = self.waiters.lookup(seq, guard) else { return None };
         let poll_ms = self.settings(guard).poll_ms;
-        let poll_ms = self.due(seq, guard).map_or(poll_ms, |due| appointment(due, now, poll_ms));
+        let frontier = self.frontier.read(guard);
+        let poll_ms =
+            frontier.due(seq).map_or(poll_ms, |due| appointment(due, frontier.ahead(), now, poll_ms));
         Some(self.told(handle, poll_ms, now, guard))
     }
 
@@ -139,8 +141,8 @@ impl ZoneView {
         let settings = self.settings(guard);
         let frontier = self.frontier.read(guard);
         let poll_ms = match frontier.due(seq) {
-            Some(due) if due.since_ms(now) <= frontier.hold_ms() => return Seen::Turn,
-            Some(due) => appointment(due, now, settings.poll_ms),
+            Some(due) if due.since_ms(now) <= frontier.ahead().hold_ms => return Seen::Turn,
+            Some(due) => appointment(due, frontier.ahead(), now, settings.poll_ms),
             None if settings.mode == Mode::Open => return Seen::Turn,
             None => settings.poll_ms,
         };
@@ -159,7 +161,7 @@ impl ZoneView {
 }
 
 /// When a waiter due at `due` should come: a little early, and never later than an ordinary poll.
-fn appointment(due: LogTime, now: LogTime, poll_ms: u32) -> u32 {
-    let early = due.since_ms(now).saturating_sub(EARLY_MS).max(POLL_MS_MIN);
+fn appointment(due: LogTime, ahead: Ahead, now: LogTime, poll_ms: u32) -> u32 {
+    let early = due.since_ms(now).saturating_sub(ahead.early_ms).max(POLL_MS_MIN);
     u32::try_from(early).map_or(poll_ms, |early| early.min(poll_ms))
 }
