@@ -68,11 +68,11 @@ pub(super) struct Line {
 
 impl Figures {
     /// What the record shows.
-    pub(super) fn of(record: &Record, limits: &Limits) -> Figures {
+    pub(super) fn of(record: &Record, limits: &Limits, poll_ms: u32) -> Figures {
         let used = used(&record.admissions, &record.present_min, record.queue_from_ms, limits);
         let settled_ms = record.queue_from_ms.saturating_add(SETTLED_MS);
         let joined = |late: bool| {
-            let told = told_and_happened(record, |user, history| {
+            let told = told_and_happened(record, poll_ms, |user, history| {
                 ((user.joined_ms() >= settled_ms) == late).then(|| history.first()).flatten()
             });
             Errors::from(accuracy(told))
@@ -88,7 +88,7 @@ impl Figures {
             overtaken_ms_max: overtaken_ms_max(&record.users),
             position_growths: record.position_growths,
             wrong_evictions: record.wrong_evictions,
-            half_way: Errors::from(accuracy(told_and_happened(record, |user, history| {
+            half_way: Errors::from(accuracy(told_and_happened(record, poll_ms, |user, history| {
                 history.nearest(user.joined_ms().midpoint(user.admitted_ms))
             }))),
             at_join: joined(true),
@@ -163,6 +163,9 @@ impl Figures {
                 |f| percent(f.at_early_join.median),
             ),
             line("told at join before, P90", "", None, |f| percent(f.at_early_join.p90)),
+            line("waits compared, half-way", "", None, |f| f.half_way.count.to_string()),
+            line("waits compared, join after 10 min", "", None, |f| f.at_join.count.to_string()),
+            line("waits compared, join before", "", None, |f| f.at_early_join.count.to_string()),
         ]
     }
 }
@@ -173,15 +176,18 @@ impl From<Accuracy> for Errors {
     }
 }
 
-/// For each user who was let in after waiting: an estimate that `choose` takes, and how long it took.
+/// For each user who was let in after waiting: an estimate that `choose` takes, and how long it took. What was left
+/// of a wait must have been a poll period: a shorter one ends with the app's next poll, not with the queue's advance.
 fn told_and_happened(
     record: &Record,
+    poll_ms: u32,
     choose: impl Fn(&User, &super::told::History) -> Option<Told>,
 ) -> impl Iterator<Item = (u32, u32)> {
     record.users.iter().zip(&record.told).filter(|(user, _)| user.admitted_ms != NEVER).filter_map(
         move |(user, history)| {
             let told = choose(user, history)?;
-            Some((told.eta_ms, user.admitted_ms.saturating_sub(told.at_ms)))
+            let happened_ms = user.admitted_ms.saturating_sub(told.at_ms);
+            (happened_ms >= poll_ms).then_some((told.eta_ms, happened_ms))
         },
     )
 }

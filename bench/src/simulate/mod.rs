@@ -96,7 +96,7 @@ fn through_sluice(scenario: &Scenario) -> Result<Figures> {
 
 fn figures(scenario: &Scenario, room: &mut impl room::Room) -> Figures {
     let limits = Limits::new(scenario.limit(), &scenario.changes());
-    Figures::of(&crowd::run(scenario, scenario.users(), room), &limits)
+    Figures::of(&crowd::run(scenario, scenario.users(), room), &limits, scenario.poll_ms)
 }
 
 fn print_table(lines: &[figures::Line], ours: &Figures, original: Option<&Figures>) {
