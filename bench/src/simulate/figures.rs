@@ -120,13 +120,7 @@ impl Figures {
                 "overtaken by at most, ms",
                 &format!("<= {poll_ms}"),
                 Some(self.overtaken_ms_max <= poll_ms),
-                |f| {
-                    if f.overtaken_ms_max == NEVER {
-                        "ever".to_owned()
-                    } else {
-                        f.overtaken_ms_max.to_string()
-                    }
-                },
+                |f| overtaken(f.overtaken_ms_max),
             ),
             line("positions that grew", "0", Some(self.position_growths == 0), |f| {
                 f.position_growths.to_string()
@@ -168,6 +162,11 @@ impl Figures {
             line("waits compared, join before", "", None, |f| f.at_early_join.count.to_string()),
         ]
     }
+}
+
+/// Somebody who kept polling and never entered was overtaken for good.
+fn overtaken(ms: u32) -> String {
+    if ms == NEVER { "ever".to_owned() } else { ms.to_string() }
 }
 
 impl From<Accuracy> for Errors {
