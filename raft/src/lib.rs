@@ -1,8 +1,13 @@
-//! # sluice-raft: replication of shards
+//! # sluice-raft: replication of shards with openraft
 //!
-//! Empty today. A node orders its commands with `sluice_engine::sequencer::Local`; this crate will hold the
-//! second implementation of that port, on openraft: groups, log, snapshots, peers and membership.
-//!
+//! ```text
+//! types   what openraft is set up with            cluster  node ids, format version, slot map: the cluster's own metadata
+//! disk    files, as a trait                       log      one segmented log a node for all groups
+//! peer    frames, handshake, calls between nodes  group    one Raft group: state machine, snapshots, the owner's port
+//! node    all groups of a node, put together
+//! ```
 //! It may not know RESP, HTTP, sessions, or how a zone works inside.
 
 #![forbid(unsafe_code)]
+
+pub mod types;
