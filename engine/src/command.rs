@@ -2,9 +2,10 @@
 
 use crate::id::{KeyGen, RequestHash, Seq, UserHash, ZoneId};
 use crate::zone::settings::{ZoneName, ZonePatch};
+use serde::{Deserialize, Serialize};
 
 /// One logged change. A batch of them is one log entry.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Command {
     /// Create the zone, or change the settings that the patch names.
     ZoneSet {

@@ -1,6 +1,11 @@
 //! Why the engine refuses. Closed, and each case says whose move it is.
 
+use crate::zone::settings::{NEEDS_LIMIT, RULES};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+
+/// A key must be known before it may sign.
+pub(crate) const UNKNOWN_KEY: &str = "this key was never installed";
 
 /// A refusal, as the caller sees it. The first word of its text is the stable code of the wire protocols.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,3 +87,70 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+/// A refusal on its way between nodes: there a text is not a constant.
+#[derive(Serialize, Deserialize)]
+enum Told {
+    NoZone,
+    BadToken,
+    Gone,
+    Full,
+    Closed,
+    Busy(u32),
+    NoLeader(u32),
+    BadSetting(String),
+    BadName,
+    TooManyZones,
+}
+
+impl Serialize for Refusal {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Told::from(*self).serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Refusal {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Refusal, D::Error> {
+        Told::deserialize(from).map(Refusal::from)
+    }
+}
+
+impl From<Refusal> for Told {
+    fn from(refusal: Refusal) -> Told {
+        match refusal {
+            Refusal::NoZone => Told::NoZone,
+            Refusal::BadToken => Told::BadToken,
+            Refusal::Gone => Told::Gone,
+            Refusal::Full => Told::Full,
+            Refusal::Closed => Told::Closed,
+            Refusal::Busy { retry_ms } => Told::Busy(retry_ms),
+            Refusal::NoLeader { retry_ms } => Told::NoLeader(retry_ms),
+            Refusal::BadSetting(why) => Told::BadSetting(why.to_owned()),
+            Refusal::BadName => Told::BadName,
+            Refusal::TooManyZones => Told::TooManyZones,
+        }
+    }
+}
+
+impl From<Told> for Refusal {
+    fn from(told: Told) -> Refusal {
+        match told {
+            Told::NoZone => Refusal::NoZone,
+            Told::BadToken => Refusal::BadToken,
+            Told::Gone => Refusal::Gone,
+            Told::Full => Refusal::Full,
+            Told::Closed => Refusal::Closed,
+            Told::Busy(retry_ms) => Refusal::Busy { retry_ms },
+            Told::NoLeader(retry_ms) => Refusal::NoLeader { retry_ms },
+            Told::BadSetting(why) => Refusal::BadSetting(known(&why)),
+            Told::BadName => Refusal::BadName,
+            Told::TooManyZones => Refusal::TooManyZones,
+        }
+    }
+}
+
+/// The rule of that text; a newer node may know one that this node does not.
+fn known(why: &str) -> &'static str {
+    let rules = RULES.into_iter().chain([NEEDS_LIMIT, UNKNOWN_KEY]);
+    rules.into_iter().find(|rule| *rule == why).unwrap_or("a setting is out of range")
+}

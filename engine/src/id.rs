@@ -1,15 +1,16 @@
 //! Identifiers: every id is a type of its own, so that a zone is never mistaken for a place in its queue.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A Raft group, and the shard that is its state. Fixed at bootstrap.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct GroupId(pub u16);
 
 /// A zone for ever: the group, and the ordinal of the command that created it in that group's log.
 ///
 /// A zone that is deleted and created again has another id, so an old token cannot reach the new queue.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct ZoneId {
     /// The group whose shard holds the zone.
     pub group: GroupId,
@@ -18,25 +19,25 @@ pub struct ZoneId {
 }
 
 /// A waiter's place in the join order of its zone, from 0; fits 48 bits, never used twice.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Seq(pub u64);
 
 /// Generation of a token key; wraps after 255, by which time the old generation is long retired.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct KeyGen(pub u8);
 
 /// A user id as the engine keeps it: a keyed 128-bit hash, never the text.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UserHash(pub u128);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UserHash(#[serde(with = "plain")] pub u128);
 
 /// A client's request id, hashed with the same key as user ids.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RequestHash(pub u128);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RequestHash(#[serde(with = "plain")] pub u128);
 
 /// The caller's handle for a reply that comes later. The engine only carries it.
 ///
 /// The caller puts a generation in it, so that a late reply never reaches another client.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Ticket(pub u64);
 
 // Hashes stand for people: they never appear in a log line.
@@ -49,5 +50,18 @@ impl fmt::Debug for UserHash {
 impl fmt::Debug for RequestHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RequestHash(..)")
+    }
+}
+
+/// Hashes as 16 bytes: formats that write small numbers short would write these long.
+mod plain {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(hash: &u128, to: S) -> Result<S::Ok, S::Error> {
+        hash.to_le_bytes().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u128, D::Error> {
+        <[u8; 16]>::deserialize(from).map(u128::from_le_bytes)
     }
 }

@@ -50,6 +50,9 @@ pub const REQUESTS_MAX: usize = 1_000_000;
 /// Log time for which a request id is remembered.
 pub const REQUEST_TTL_MS: u64 = 120_000;
 
+/// Writes are to be tried again after this long where no leader is known: an election takes about as long.
+pub const NO_LEADER_RETRY_MS: u32 = 500;
+
 /// Commands in one batch.
 pub const BATCH_COMMANDS_MAX: usize = 4_096;
 /// Commands that may wait for the sequencer at one owner.

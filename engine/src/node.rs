@@ -32,6 +32,31 @@ impl Options {
     }
 }
 
+/// A shard's state that no owner holds: read from a snapshot, or replaced by one.
+pub struct Detached(pub(crate) Shard);
+
+impl Detached {
+    /// The state that a snapshot describes. Takes as long as the snapshot is large: not for an owner's thread.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] where it cannot be loaded.
+    pub fn restore(bytes: &[u8], group: GroupId) -> Result<Detached, SnapshotError> {
+        restore(bytes, group, Arc::new(Names::new())).map(Detached)
+    }
+
+    /// Index of the last entry in it.
+    #[must_use]
+    pub fn index(&self) -> u64 {
+        self.0.index
+    }
+}
+
+impl std::fmt::Debug for Detached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Detached").field("index", &self.0.index).finish_non_exhaustive()
+    }
+}
+
 /// Opens the shards. `restored` holds the snapshot of each group, by its number; missing ones start empty.
 /// `sequencer` gets the group and the index of the last batch that its shard has applied.
 ///

@@ -3,9 +3,10 @@
 use crate::error::Refusal;
 use crate::time::LogTime;
 use crate::token::Token;
+use serde::{Deserialize, Serialize};
 
 /// An estimated wait.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Eta {
     /// Milliseconds until admission.
     Ms(u64),
@@ -34,7 +35,7 @@ impl Eta {
 }
 
 /// What somebody who still waits is told.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Waiting {
     /// Live waiters ahead, plus one: 1 is next.
     pub position: u64,
@@ -42,10 +43,12 @@ pub struct Waiting {
     pub eta: Eta,
     /// When to ask again, in milliseconds.
     pub poll_ms: u32,
+    /// This node is cut off and says what it last knew.
+    pub stale: bool,
 }
 
 /// Where a token stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Standing {
     /// In the queue.
     Waiting(Waiting),
@@ -54,7 +57,7 @@ pub enum Standing {
 }
 
 /// Statistics of a zone at one moment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Stats {
     /// Live waiters.
     pub waiting: u64,
@@ -79,7 +82,7 @@ pub struct Stats {
 }
 
 /// The answer to a request that went through a shard's owner.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Reply {
     /// To a join or a poll: the token, and where it stands.
     Place {
@@ -99,6 +102,8 @@ pub enum Reply {
     ZoneDeleted(bool),
     /// To a key change.
     KeyChanged,
+    /// To a question for statistics.
+    Stats(Stats),
     /// No.
     Refused(Refusal),
 }

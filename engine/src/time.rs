@@ -3,12 +3,14 @@
 //! [`MonoMs`] is what a process measures; [`LogTime`] is what a group's log says. A shard's owner
 //! turns the first into the second with an offset that moves only when a log entry is applied.
 
+use serde::{Deserialize, Serialize};
+
 /// Milliseconds of log time: the stamp of a batch, or the moment a reader asks about.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct LogTime(pub u64);
 
 /// Milliseconds of this process's monotonic clock since it started.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct MonoMs(pub u64);
 
 impl LogTime {

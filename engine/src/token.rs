@@ -13,6 +13,7 @@ use crate::keyring::Keyring;
 use crate::time::LogTime;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 
 /// Characters of the longest token.
 pub const TEXT_BYTES_MAX: usize = 40;
@@ -23,7 +24,7 @@ const KIND_QUEUE: u8 = 1;
 const KIND_DIRECT: u8 = 2;
 
 /// What a token stands for in its zone.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Place {
     /// A place in the queue.
     Queue(Seq),
@@ -37,7 +38,7 @@ pub enum Place {
 }
 
 /// A token whose MAC was checked, or that was made here.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Token {
     /// Its zone.
     pub zone: ZoneId,

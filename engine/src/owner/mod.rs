@@ -25,7 +25,7 @@ use crate::error::Refusal;
 use crate::id::{GroupId, RequestHash, Ticket, UserHash, ZoneId};
 use crate::limit::{BATCH_COMMANDS_MAX, PARKED_MAX, PENDING_COMMANDS_MAX, TICK_MS};
 use crate::reply::{Reply, Standing, Stats};
-use crate::sequencer::Sequencer;
+use crate::sequencer::{Event, Sequencer};
 use crate::shard::Shard;
 use crate::snapshot::{SnapshotError, cut::ShardCut, hash};
 use crate::structure::pin;
@@ -303,7 +303,7 @@ impl Owner {
     fn apply_committed(&mut self) -> bool {
         let mut any = false;
         let mut outcomes = Vec::new();
-        while let Some(batch) = self.sequencer.committed() {
+        while let Some(Event::Committed(batch)) = self.sequencer.next() {
             any = true;
             let own = batch.proposal.is_some();
             self.now = self.now.max(batch.stamp);

@@ -12,7 +12,7 @@ pub(crate) mod view;
 
 use crate::command::Command;
 use crate::directory::Names;
-use crate::error::Refusal;
+use crate::error::{Refusal, UNKNOWN_KEY};
 use crate::id::{GroupId, KeyGen, RequestHash, Seq, UserHash, ZoneId};
 use crate::keyring::Keyring;
 use crate::limit::ZONES_PER_SHARD_MAX;
@@ -211,7 +211,7 @@ impl Shard {
                 self.set_keys(keys);
                 Outcome::KeyChanged
             }
-            None => Outcome::Refused(Refusal::BadSetting("this key was never installed")),
+            None => Outcome::Refused(Refusal::BadSetting(UNKNOWN_KEY)),
         }
     }
 

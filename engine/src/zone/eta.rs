@@ -5,12 +5,13 @@
 
 use crate::reply::Eta;
 use crate::time::LogTime;
+use serde::{Deserialize, Serialize};
 
 const STEP_BITS: u32 = 3;
 const STEPS: u64 = 1 << STEP_BITS;
 
 /// Estimated waits at one moment.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EtaTable {
     made_at: LogTime,
     /// Waits in ms at the ranks of [`rank_of`]; empty where nobody enters now.

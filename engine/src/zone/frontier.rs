@@ -6,9 +6,10 @@
 use crate::id::Seq;
 use crate::limit::FRONTIER_POINTS_MAX;
 use crate::time::LogTime;
+use serde::{Deserialize, Serialize};
 
 /// Everybody up to `through` who is not covered by an earlier point is due at `due`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Point {
     /// The last place covered.
     pub through: Seq,
@@ -17,14 +18,14 @@ pub struct Point {
 }
 
 /// A published frontier. Empty: nobody is due soon.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Frontier {
     points: Vec<Point>,
     ahead: Ahead,
 }
 
 /// How far ahead of its turn a waiter is told to come, and its poll parked, in ms.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Ahead {
     /// An appointment is this much before the turn.
     pub early_ms: u64,

@@ -2,11 +2,13 @@
 
 use crate::error::Refusal;
 use crate::limit;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
 /// A zone's name: 1 to 128 bytes of `A-Z a-z 0-9 . _ : -`. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ZoneName(Arc<str>);
 
 impl ZoneName {
@@ -36,6 +38,20 @@ impl ZoneName {
     }
 }
 
+impl From<ZoneName> for String {
+    fn from(name: ZoneName) -> String {
+        name.as_str().to_owned()
+    }
+}
+
+impl TryFrom<String> for ZoneName {
+    type Error = Refusal;
+
+    fn try_from(text: String) -> Result<ZoneName, Refusal> {
+        ZoneName::parse(text.as_bytes())
+    }
+}
+
 impl std::borrow::Borrow<str> for ZoneName {
     fn borrow(&self) -> &str {
         &self.0
@@ -55,7 +71,7 @@ impl fmt::Debug for ZoneName {
 }
 
 /// Who may enter.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Mode {
     /// By the limit.
     #[default]
@@ -119,6 +135,24 @@ pub struct ZoneSettings {
     pub target_url: String,
 }
 
+/// What settings must be, in the order in which [`ZoneSettings::check`] looks at them.
+pub(crate) const RULES: [&str; 12] = [
+    "limit must be 1 to 100000000",
+    "window_ms must be 1000 to 60000",
+    "slice_ms must be 100 to window_ms",
+    "poll_ms must be 100 to 600000",
+    "abandon_ms must be at most 86400000",
+    "abandon_ms must be more than 2 * poll_ms + 2000",
+    "max_waiting must be 1 to 1000000000",
+    "pass_ttl_ms must be 1000 to 86400000",
+    "title is too long",
+    "message is too long",
+    "target_url is too long",
+    "target_url must be empty, or begin with http:// or https://",
+];
+/// A zone cannot be made without.
+pub(crate) const NEEDS_LIMIT: &str = "a new zone needs a limit";
+
 impl ZoneSettings {
     /// The defaults, with the given limit.
     #[must_use]
@@ -169,23 +203,20 @@ impl ZoneSettings {
     /// [`Refusal::BadSetting`] naming the setting.
     pub fn check(&self) -> Result<(), Refusal> {
         let rules = [
-            ((1..=limit::ZONE_LIMIT_MAX).contains(&self.limit), "limit must be 1 to 100000000"),
-            ((1_000..=limit::WINDOW_MS_MAX).contains(&self.window_ms), "window_ms must be 1000 to 60000"),
-            ((100..=self.window_ms).contains(&self.slice_ms), "slice_ms must be 100 to window_ms"),
-            ((100..=600_000).contains(&self.poll_ms), "poll_ms must be 100 to 600000"),
-            (self.abandon_ms <= limit::ABANDON_MS_MAX, "abandon_ms must be at most 86400000"),
-            (
-                u64::from(self.abandon_ms) > 2 * u64::from(self.poll_ms) + 2_000,
-                "abandon_ms must be more than 2 * poll_ms + 2000",
-            ),
-            ((1..=limit::WAITERS_MAX).contains(&self.max_waiting), "max_waiting must be 1 to 1000000000"),
-            ((1_000..=86_400_000).contains(&self.pass_ttl_ms), "pass_ttl_ms must be 1000 to 86400000"),
-            (texts_fit(&self.title), "title is too long"),
-            (texts_fit(&self.message), "message is too long"),
-            (self.target_url.len() <= limit::TEXT_BYTES_MAX, "target_url is too long"),
-            (is_web_address(&self.target_url), "target_url must be empty, or begin with http:// or https://"),
+            (1..=limit::ZONE_LIMIT_MAX).contains(&self.limit),
+            (1_000..=limit::WINDOW_MS_MAX).contains(&self.window_ms),
+            (100..=self.window_ms).contains(&self.slice_ms),
+            (100..=600_000).contains(&self.poll_ms),
+            self.abandon_ms <= limit::ABANDON_MS_MAX,
+            u64::from(self.abandon_ms) > 2 * u64::from(self.poll_ms) + 2_000,
+            (1..=limit::WAITERS_MAX).contains(&self.max_waiting),
+            (1_000..=86_400_000).contains(&self.pass_ttl_ms),
+            texts_fit(&self.title),
+            texts_fit(&self.message),
+            self.target_url.len() <= limit::TEXT_BYTES_MAX,
+            is_web_address(&self.target_url),
         ];
-        match rules.iter().find(|(holds, _)| !holds) {
+        match rules.iter().zip(RULES).find(|(holds, _)| !**holds) {
             Some((_, why)) => Err(Refusal::BadSetting(why)),
             None => Ok(()),
         }
@@ -203,7 +234,7 @@ fn texts_fit(texts: &Texts) -> bool {
 }
 
 /// A change of settings: what is `None` stays.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct ZonePatch {
     /// See [`ZoneSettings::limit`].
     pub limit: Option<u32>,
@@ -240,7 +271,7 @@ impl ZonePatch {
         let mut next = match (base, self.limit) {
             (Some(base), _) => base.clone(),
             (None, Some(limit)) => ZoneSettings::with_limit(limit),
-            (None, None) => return Err(Refusal::BadSetting("a new zone needs a limit")),
+            (None, None) => return Err(Refusal::BadSetting(NEEDS_LIMIT)),
         };
         set(&mut next.limit, self.limit);
         set(&mut next.window_ms, self.window_ms);

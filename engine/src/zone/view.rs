@@ -151,7 +151,7 @@ impl ZoneView {
 
     fn told(&self, handle: Handle<'_>, poll_ms: u32, now: LogTime, guard: &Guard) -> Waiting {
         let rank = handle.rank();
-        Waiting { position: rank + 1, eta: self.eta(rank, now, guard), poll_ms }
+        Waiting { position: rank + 1, eta: self.eta(rank, now, guard), poll_ms, stale: false }
     }
 
     fn admitted(&self, stamp: LogTime, now: LogTime, guard: &Guard) -> Result<Standing, Refusal> {

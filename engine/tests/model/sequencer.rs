@@ -2,7 +2,7 @@
 
 use sluice_engine::command::Command;
 use sluice_engine::error::Refusal;
-use sluice_engine::sequencer::{Committed, ProposalId, Sequencer};
+use sluice_engine::sequencer::{self, Committed, ProposalId, Role, Sequencer};
 use sluice_engine::time::LogTime;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -86,22 +86,18 @@ impl Sequencer for Flaky {
         Ok(id)
     }
 
-    fn committed(&mut self) -> Option<Committed> {
+    fn next(&mut self) -> Option<sequencer::Event> {
         let mut link = self.link();
         if link.queue.front()?.0 > link.turn {
             return None;
         }
         let (_, batch) = link.queue.pop_front()?;
         link.events.push(Event::Committed(batch.clone()));
-        Some(batch)
+        Some(sequencer::Event::Committed(batch))
     }
 
-    fn caught_up(&mut self) -> bool {
-        self.link().queue.is_empty()
-    }
-
-    fn leading(&self) -> bool {
-        true
+    fn role(&self) -> Role {
+        Role::Leader
     }
 }
 
@@ -120,15 +116,11 @@ impl Sequencer for Replay {
         Err(Refusal::NoLeader { retry_ms: 100 })
     }
 
-    fn committed(&mut self) -> Option<Committed> {
-        self.0.lock().unwrap().pop_front()
+    fn next(&mut self) -> Option<sequencer::Event> {
+        self.0.lock().unwrap().pop_front().map(sequencer::Event::Committed)
     }
 
-    fn caught_up(&mut self) -> bool {
-        self.0.lock().unwrap().is_empty()
-    }
-
-    fn leading(&self) -> bool {
-        false
+    fn role(&self) -> Role {
+        Role::Follower
     }
 }

@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn existing_apps_find_the_shape_they_know() {
-        let waiting = Waiting { position: 1234, eta: Eta::Ms(73_100), poll_ms: 3_000 };
+        let waiting = Waiting { position: 1234, eta: Eta::Ms(73_100), poll_ms: 3_000, stale: false };
         check(
             write_traffic,
             Standing::Waiting(waiting),
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_resource_is_flat() {
-        let waiting = Waiting { position: 2, eta: Eta::Ms(1_500), poll_ms: 3_000 };
+        let waiting = Waiting { position: 2, eta: Eta::Ms(1_500), poll_ms: 3_000, stale: false };
         check(
             write_resource,
             Standing::Waiting(waiting),

@@ -58,6 +58,7 @@ impl Settled {
                 // No group of this node: nobody here would accept the token.
                 None => show(&Answer::Refused(Refusal::Gone)),
             },
+            Settled::Reply(Reply::Stats(stats)) => show(&Answer::Stats(stats)),
             Settled::Reply(Reply::Left(left)) => show(&Answer::Left(*left)),
             Settled::Reply(Reply::ZoneSet { created }) => show(&Answer::ZoneSet { created: *created }),
             Settled::Reply(Reply::ZoneDeleted(was)) => show(&Answer::ZoneDeleted(*was)),

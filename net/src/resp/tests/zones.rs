@@ -124,8 +124,9 @@ fn written(answer: &Answer<'_>, kind: RequestKind, proto: Proto) -> String {
 
 #[test]
 fn places_are_maps() {
-    let waiting = Standing::Waiting(Waiting { position: 1_234, eta: Eta::Ms(74_000), poll_ms: 3_000 });
-    let unknown = Standing::Waiting(Waiting { position: 1, eta: Eta::Unknown, poll_ms: 99 });
+    let waiting =
+        Standing::Waiting(Waiting { position: 1_234, eta: Eta::Ms(74_000), poll_ms: 3_000, stale: false });
+    let unknown = Standing::Waiting(Waiting { position: 1, eta: Eta::Unknown, poll_ms: 99, stale: false });
     let body = "$5\r\nstate\r\n$7\r\nwaiting\r\n$5\r\ntoken\r\n$3\r\ntok\r\n$8\r\nposition\r\n:1234\r\n$6\r\neta_ms\r\n\
                 :74000\r\n$7\r\npoll_ms\r\n:3000\r\n";
     let unsure = body.replace(":1234\r", ":1\r").replace(":74000\r", ":-1\r").replace(":3000\r", ":99\r");

@@ -1,0 +1,95 @@
+//! What the nodes of a group tell each other outside the log. All of it may get lost.
+
+use crate::command::Command;
+use crate::id::{RequestHash, UserHash, ZoneId};
+use crate::time::{LogTime, MonoMs};
+use crate::token::Token;
+use crate::zone::eta::EtaTable;
+use crate::zone::frontier::Frontier;
+use crate::zone::settings::ZoneName;
+use serde::{Deserialize, Serialize};
+
+use super::NodeId;
+
+/// A request that the shard's owner on the leading node decides.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Ask {
+    /// Take a place.
+    Join {
+        /// The zone.
+        zone: ZoneId,
+        /// Who joins, when an authenticated caller said so.
+        user: Option<UserHash>,
+        /// Makes a repeat of the same request harmless.
+        request: Option<RequestHash>,
+    },
+    /// Take a place in a zone that the asking node does not know yet.
+    JoinNamed {
+        /// The zone.
+        name: ZoneName,
+        /// As for a join.
+        user: Option<UserHash>,
+        /// As for a join.
+        request: Option<RequestHash>,
+    },
+    /// Another change.
+    Change(Box<Command>),
+    /// A poll whose turn may have come, or that the asking node knows too little to answer.
+    Turn(Token),
+    /// The statistics of a zone.
+    Stats(ZoneId),
+}
+
+/// Who was heard of at a node that does not lead, about once a second.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Presence {
+    /// The sender's clock as it sent this; comes back in [`Pulse::echoes`].
+    pub sent: MonoMs,
+    /// Everybody who polled there up to this many ms before the message was sent has been reported by now.
+    pub covers_age_ms: u64,
+    /// Who polled since the last report.
+    pub zones: Vec<ZonePolls>,
+}
+
+/// Polls of one zone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ZonePolls {
+    /// Ordinal of the zone.
+    pub ordinal: u64,
+    /// By block.
+    pub blocks: Vec<BlockPolls>,
+}
+
+/// Polls of one block of places.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BlockPolls {
+    /// Its first place divided by the block's length.
+    pub block: u64,
+    /// One bit a place.
+    pub slots: [u64; 8],
+}
+
+/// What the leader tells about its shard, each tick.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Pulse {
+    /// The leader's log time.
+    pub now: LogTime,
+    /// What it had applied.
+    pub applied: u64,
+    /// The latest [`Presence::sent`] of each node. Who finds itself here knows that this message was made after that
+    /// moment of its own clock.
+    pub echoes: Vec<(NodeId, MonoMs)>,
+    /// Zones of which something was published since the last pulse.
+    pub zones: Vec<ZonePulse>,
+}
+
+/// What was published of a zone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ZonePulse {
+    /// Ordinal of the zone.
+    pub ordinal: u64,
+    /// Who is due when.
+    pub frontier: Option<Frontier>,
+    /// What waits are estimated.
+    pub eta: Option<EtaTable>,
+}
