@@ -1,0 +1,84 @@
+//! Every bound of the peer protocol, with the relations between them.
+
+/// Bytes of a frame's header.
+pub const HEADER_BYTES: usize = 16;
+/// Bytes of a frame's body.
+pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a handshake's body: until it is over, nothing larger is read from a stranger.
+pub const HELLO_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of a cast; larger matter goes in several.
+pub const CAST_BYTES_MAX: usize = 256 * 1024;
+/// Characters of a peer's software version and of an address.
+pub const TEXT_CHARS_MAX: usize = 256;
+
+/// Calls of one lane to one peer that may be queued or unanswered.
+pub const LANE_CALLS_MAX: usize = 4_096;
+/// Bytes of them on the vote lane.
+pub const VOTE_LANE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of them on the append lane: every group's window fits, for as many groups as there may usefully be.
+pub const APPEND_LANE_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Bytes of them on the bulk lane.
+pub const BULK_LANE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of the vote lane that casts may fill; the rest is for votes and heartbeats.
+pub const CASTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// Appends of one group to one peer that may be unanswered.
+pub const APPEND_WINDOW_CALLS: usize = 32;
+/// Bytes of their entries.
+pub const APPEND_WINDOW_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of entries in one append; what lies beyond follows in the next. A single larger entry still goes alone.
+pub const APPEND_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What an entry takes beside its commands, at most: log id, lengths, kind.
+pub const ENTRY_OVERHEAD_BYTES: usize = 128;
+/// Bytes of a snapshot sent at once.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 512 * 1024;
+
+/// Requests of one connection being served at once; no more are read meanwhile.
+pub const SERVING_MAX: usize = 1_024;
+/// Bytes of them. One request is always let in, however large.
+pub const SERVING_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Connections that peers may have to this node.
+pub const CONNECTIONS_MAX: usize = 256;
+/// Listen backlog.
+pub const BACKLOG: i32 = 1_024;
+/// Bytes collected before they are written.
+pub const WRITE_BYTES: usize = 64 * 1024;
+/// A connection's read buffer beyond this is given back once it is empty.
+pub const READ_KEEP_BYTES: usize = 256 * 1024;
+/// Bytes asked of a socket at once.
+pub const READ_BYTES: usize = 64 * 1024;
+
+/// Time for a TCP connection to come about, ms.
+pub const CONNECT_MS: u64 = 1_000;
+/// Time for TLS and the handshake after that, ms.
+pub const HANDSHAKE_MS: u64 = 3_000;
+/// Sent bytes that stay unacknowledged this long end the connection, ms.
+pub const UNACKED_MS: u32 = 3_000;
+/// A peer that takes no answer for this long is disconnected, ms.
+pub const WRITE_STALL_MS: u64 = 5_000;
+/// A connection that has said nothing for this long after its last call's deadline is given up, ms.
+pub const STALL_GRACE_MS: u64 = 5_000;
+/// A connection without calls is closed after this, ms.
+pub const IDLE_MS: u64 = 60_000;
+/// Pause after the first failed connection, ms. It doubles up to [`RETRY_MS_MAX`].
+pub const RETRY_MS_MIN: u64 = 50;
+/// See [`RETRY_MS_MIN`].
+pub const RETRY_MS_MAX: u64 = 500;
+/// Pause before accepting again when no connection could be, ms.
+pub const ACCEPT_RETRY_MS: u64 = 100;
+/// An append's deadline where openraft asks for less: a stalled disk must not make the leader send everything twice, ms.
+pub const APPEND_MS: u64 = 2_000;
+/// The longest deadline of any call, ms.
+pub const CALL_MS_MAX: u64 = 10 * 60 * 1_000;
+
+const _: () = {
+    assert!(HELLO_BYTES_MAX > 4 * TEXT_CHARS_MAX);
+    assert!(BODY_BYTES_MAX <= u32::MAX as usize);
+    assert!(CAST_BYTES_MAX < CASTS_BYTES_MAX && CASTS_BYTES_MAX < VOTE_LANE_BYTES_MAX);
+    // An append that was cut to size fits a frame, whatever its last entry's overhead.
+    assert!(APPEND_BYTES_MAX * 2 <= BODY_BYTES_MAX);
+    assert!(APPEND_BYTES_MAX <= APPEND_WINDOW_BYTES && APPEND_WINDOW_BYTES <= APPEND_LANE_BYTES_MAX);
+    assert!(SNAPSHOT_CHUNK_BYTES < BODY_BYTES_MAX && BODY_BYTES_MAX <= BULK_LANE_BYTES_MAX);
+    assert!(APPEND_WINDOW_CALLS < LANE_CALLS_MAX && APPEND_WINDOW_CALLS <= SERVING_MAX);
+    assert!(RETRY_MS_MIN <= RETRY_MS_MAX && RETRY_MS_MAX < CONNECT_MS);
+};

@@ -1,0 +1,210 @@
+//! What nodes say to each other.
+
+use bytes::Bytes;
+use openraft::alias::{LogIdOf, SnapshotMetaOf, VoteOf};
+use openraft::async_runtime::AsyncRuntime;
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderResponse, VoteRequest,
+    VoteResponse,
+};
+use serde::{Deserialize, Serialize};
+use sluice_engine::id::GroupId;
+use std::fmt;
+
+use crate::types::{Member, NodeId, Types};
+
+/// Asks for a [`Response`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub enum Request<R: AsyncRuntime> {
+    /// A candidate asks for a vote.
+    Vote {
+        /// The group in which it stands.
+        group: GroupId,
+        /// openraft's request.
+        vote: VoteRequest<Types<R>>,
+    },
+    /// A node asks whether it would win, before it disturbs anybody.
+    PreVote {
+        /// The group in which it would stand.
+        group: GroupId,
+        /// openraft's request.
+        vote: VoteRequest<Types<R>>,
+    },
+    /// The leader sends entries, or a heartbeat without any.
+    Append {
+        /// The group they belong to.
+        group: GroupId,
+        /// openraft's request.
+        append: AppendEntriesRequest<Types<R>>,
+    },
+    /// The leader is about to send a snapshot; a transfer of the same group under way is given up for it.
+    SnapshotBegin {
+        /// The group whose state it is.
+        group: GroupId,
+        /// The leader's vote.
+        vote: VoteOf<Types<R>>,
+        /// What the snapshot covers.
+        meta: SnapshotMetaOf<Types<R>>,
+        /// Bytes that will follow.
+        bytes: u64,
+    },
+    /// The bytes of a snapshot from `offset` on.
+    SnapshotChunk {
+        /// The group whose state it is.
+        group: GroupId,
+        /// The transfer, as the receiver numbered it.
+        transfer: u64,
+        /// Bytes that went before.
+        offset: u64,
+        /// The bytes.
+        bytes: Bytes,
+    },
+    /// All bytes are there: check and install them.
+    SnapshotFinish {
+        /// The group whose state it is.
+        group: GroupId,
+        /// The transfer, as the receiver numbered it.
+        transfer: u64,
+    },
+    /// The leader hands its place on.
+    TransferLeader {
+        /// The group it leads.
+        group: GroupId,
+        /// The leader's vote.
+        from_leader: VoteOf<Types<R>>,
+        /// Who shall lead.
+        to: NodeId,
+        /// What the new leader must have.
+        last_log_id: Option<LogIdOf<Types<R>>>,
+    },
+    /// A client's commands, on their one hop to the leader.
+    Forward {
+        /// The group they are for.
+        group: GroupId,
+        /// The commands, opaque here.
+        bytes: Bytes,
+    },
+    /// An operator's request, on its way to the node that can answer it; opaque here.
+    Admin(Bytes),
+    /// To a waiting node: it belongs to a cluster now.
+    Adopt(Adoption),
+    /// From a node without a cluster: it waits to be added.
+    Waiting {
+        /// Where it is reached.
+        member: Member,
+        /// Tells two waiting nodes at one address, one after the other, apart.
+        nonce: u64,
+    },
+}
+
+/// What a waiting node becomes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Adoption {
+    /// The cluster.
+    pub cluster: u128,
+    /// The id it was given, for ever.
+    pub node: NodeId,
+    /// Groups of the cluster.
+    pub groups: u16,
+    /// The `nonce` of its own [`Request::Waiting`]: another process at the same address must refuse.
+    pub nonce: u64,
+}
+
+/// Answers a [`Request`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub enum Response<R: AsyncRuntime> {
+    /// To [`Request::Vote`] and [`Request::PreVote`].
+    Vote(VoteResponse<Types<R>>),
+    /// To [`Request::Append`].
+    Append(AppendEntriesResponse<Types<R>>),
+    /// To [`Request::SnapshotBegin`] and [`Request::SnapshotChunk`]: send on from here.
+    SnapshotWants {
+        /// The receiver's number of the transfer.
+        transfer: u64,
+        /// Bytes that it has.
+        offset: u64,
+    },
+    /// To [`Request::SnapshotFinish`], or earlier where a newer leader is known.
+    SnapshotDone(SnapshotResponse<Types<R>>),
+    /// To [`Request::TransferLeader`].
+    TransferLeader(TransferLeaderResponse<Types<R>>),
+    /// To [`Request::Forward`].
+    Forward(Bytes),
+    /// To [`Request::Admin`].
+    Admin(Bytes),
+    /// To [`Request::Adopt`]: the node has written it down.
+    Adopted,
+    /// To [`Request::Waiting`]: it is on the list.
+    Noted,
+    /// The request was not carried out.
+    Refused(Refusal),
+}
+
+/// Why a request was not carried out.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The group does not run on this node, or not yet.
+    NoGroup,
+    /// The group has stopped for good on this node.
+    Stopped,
+    /// Too much is under way.
+    Busy {
+        /// When to try again, ms.
+        retry_ms: u32,
+    },
+    /// The deadline passed first. Whether it was carried out is unknown.
+    Expired,
+    /// No such transfer of a snapshot, or not any more.
+    NoTransfer,
+    /// Not for this caller: a node without a cluster may only announce itself, and may only be adopted.
+    NotAllowed,
+    /// The answer does not fit a frame.
+    TooLarge,
+    /// Something else, for a person to read.
+    Other(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::NoGroup => f.write_str("the group does not run there"),
+            Refusal::Stopped => f.write_str("the group has stopped there"),
+            Refusal::Busy { retry_ms } => write!(f, "busy, try again in {retry_ms} ms"),
+            Refusal::Expired => f.write_str("the deadline passed there"),
+            Refusal::NoTransfer => f.write_str("no such snapshot transfer there"),
+            Refusal::NotAllowed => f.write_str("not allowed to this caller"),
+            Refusal::TooLarge => f.write_str("the answer is too large"),
+            Refusal::Other(reason) => f.write_str(reason),
+        }
+    }
+}
+
+/// Soft state of a group: may be lost, may come late, is never answered.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Cast {
+    /// To the leader: the tokens seen.
+    Presence {
+        /// The group of their zones.
+        group: GroupId,
+        /// Opaque here, at most [`super::limit::CAST_BYTES_MAX`].
+        bytes: Bytes,
+    },
+    /// From the leader: frontiers and permits.
+    Pulse {
+        /// The group of their zones.
+        group: GroupId,
+        /// Opaque here, at most [`super::limit::CAST_BYTES_MAX`].
+        bytes: Bytes,
+    },
+}
+
+impl Cast {
+    /// Bytes of its content.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Cast::Presence { bytes, .. } | Cast::Pulse { bytes, .. } => bytes.len(),
+        }
+    }
+}
