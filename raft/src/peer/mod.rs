@@ -1,6 +1,11 @@
 //! How the nodes of a cluster talk.
 //!
-//! Reading order: [`message`], [`transport`], [`handshake`], [`frame`], [`network`]; [`limit`] has every bound.
+//! ```text
+//! openraft ──▶ network ──▶ Transport ══════ three lanes a peer ══════▶ Service ──▶ groups of the other node
+//!              appends      tcp: frames, handshake, mTLS, bounds
+//!              snapshots    (tests: a network that loses, delays, repeats and reorders)
+//! ```
+//! Reading order: [`message`], [`transport`], [`handshake`], [`frame`], [`network`], [`tcp`]; [`limit`] has every bound.
 //!
 //! Nothing here is trusted before the handshake, and afterwards only to come from a node of the cluster: every length is
 //! checked, every queue is bounded, and whatever cannot be read ends the connection.
@@ -10,9 +15,11 @@ pub mod handshake;
 pub mod limit;
 pub mod message;
 pub mod network;
+pub mod tcp;
 pub mod transport;
 
 pub use handshake::{Denial, Identity, Local};
 pub use message::{Adoption, Cast, Refusal, Request, Response};
 pub use network::{Networks, SnapshotSource};
+pub use tcp::{Tcp, listen, serve};
 pub use transport::{CallError, Called, Lane, Service, Transport};

@@ -1,0 +1,407 @@
+//! One lane to one peer: a bounded queue, and the connection that empties it.
+//!
+//! Invariants: a call holds its share of the lane's bytes from the moment it is queued until it is answered or its connection
+//! ends, whether or not anybody still waits for it; a call is answered at most once; each connection's waiting calls end with it.
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use openraft::async_runtime::AsyncRuntime;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::super::frame::{self, FrameError, Kind};
+use super::super::handshake::{self, Answer, Hello, Local};
+use super::super::limit::{
+    APPEND_LANE_BYTES_MAX, BODY_BYTES_MAX, BULK_LANE_BYTES_MAX, HANDSHAKE_MS, HELLO_BYTES_MAX, IDLE_MS,
+    LANE_CALLS_MAX, RETRY_MS_MAX, RETRY_MS_MIN, STALL_GRACE_MS, VOTE_LANE_BYTES_MAX,
+};
+use super::super::message::{Request, Response};
+use super::super::transport::{CallError, Called, Lane};
+use super::socket;
+use super::stream::{End, FrameReader, FrameWriter, Socket};
+use crate::types::NodeId;
+
+/// Where a link leads.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Target {
+    pub(super) node: NodeId,
+    pub(super) address: String,
+    pub(super) lane: Lane,
+}
+
+impl Target {
+    fn bytes_max(&self) -> usize {
+        match self.lane {
+            Lane::Vote => VOTE_LANE_BYTES_MAX,
+            Lane::Append => APPEND_LANE_BYTES_MAX,
+            Lane::Bulk => BULK_LANE_BYTES_MAX,
+        }
+    }
+}
+
+/// A call's share of the lane; given back when it is dropped.
+struct Share {
+    held: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Share {
+    fn take(held: &Arc<AtomicUsize>, bytes: usize, bytes_max: usize) -> Result<Share, CallError> {
+        let fits = |now: usize| now.checked_add(bytes).filter(|after| *after <= bytes_max);
+        // The counter alone is shared: nothing else is published by it.
+        held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).map_err(|_| CallError::Busy)?;
+        Ok(Share { held: Arc::clone(held), bytes })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Somebody waits for the answer; dropped unanswered, it says that the connection was lost.
+struct Waiting<R: AsyncRuntime> {
+    answer: oneshot::Sender<Called<R>>,
+    _share: Share,
+}
+
+/// Something to be written.
+struct Order<R: AsyncRuntime> {
+    id: u64,
+    frame: Bytes,
+    deadline: Instant,
+    /// None for a cast, whose share ends when it is written.
+    waiting: Result<Waiting<R>, Share>,
+}
+
+impl<R: AsyncRuntime> Order<R> {
+    /// Nobody would read the answer any more.
+    fn is_stale(&self) -> bool {
+        self.waiting.as_ref().is_ok_and(|waiting| waiting.answer.is_closed())
+    }
+}
+
+/// One lane to one peer.
+pub(super) struct Link<R: AsyncRuntime> {
+    queue: mpsc::Sender<Order<R>>,
+    held: Arc<AtomicUsize>,
+    bytes_max: usize,
+    next_id: AtomicU64,
+    pause: Arc<Mutex<Option<Pause>>>,
+}
+
+/// After a connection failed: until when calls fail at once, and how.
+struct Pause {
+    until: Instant,
+    error: CallError,
+}
+
+impl<R: AsyncRuntime> Link<R> {
+    pub(super) fn open(target: Target, local: Arc<Local>) -> Arc<Link<R>> {
+        let (queue, orders) = mpsc::channel(LANE_CALLS_MAX);
+        let (held, pause) = (Arc::default(), Arc::default());
+        let bytes_max = target.bytes_max();
+        let driver = Driver { target, local, orders, pause: Arc::clone(&pause), failures: 0 };
+        tokio::spawn(driver.run());
+        Arc::new(Link { queue, held, bytes_max, next_id: AtomicU64::new(1), pause })
+    }
+
+    /// It was idle and is closed for good; another takes its place.
+    pub(super) fn has_ended(&self) -> bool {
+        self.queue.is_closed()
+    }
+
+    pub(super) fn call(&self, request: &Request<R>, within: Duration) -> BoxFuture<'static, Called<R>> {
+        match self.send(request, within) {
+            Ok(answer) => async move {
+                match timeout(within, answer).await {
+                    Ok(Ok(called)) => called,
+                    Ok(Err(_)) => Err(CallError::Lost),
+                    Err(_) => Err(CallError::Timeout),
+                }
+            }
+            .boxed(),
+            Err(error) => std::future::ready(Err(error)).boxed(),
+        }
+    }
+
+    fn send(
+        &self,
+        request: &Request<R>,
+        within: Duration,
+    ) -> Result<oneshot::Receiver<Called<R>>, CallError> {
+        self.check_pause()?;
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let within_ms = within.as_millis() as u64;
+        let frame = frame::encode(Kind::Request, &(id, within_ms, request)).map_err(CallError::Frame)?;
+        let share = Share::take(&self.held, frame.len(), self.bytes_max)?;
+        let (answer, answered) = oneshot::channel();
+        let waiting = Ok(Waiting { answer, _share: share });
+        self.enqueue(Order { id, frame, deadline: Instant::now() + within, waiting })?;
+        Ok(answered)
+    }
+
+    /// Queues a frame that nobody answers, as long as calls and casts together hold less than `bytes_max`.
+    pub(super) fn cast(&self, frame: Bytes, bytes_max: usize) -> Result<(), CallError> {
+        self.check_pause()?;
+        let share = Share::take(&self.held, frame.len(), bytes_max)?;
+        self.enqueue(Order { id: 0, frame, deadline: Instant::now(), waiting: Err(share) })
+    }
+
+    fn enqueue(&self, order: Order<R>) -> Result<(), CallError> {
+        self.queue.try_send(order).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => CallError::Busy,
+            mpsc::error::TrySendError::Closed(_) => CallError::Lost,
+        })
+    }
+
+    fn check_pause(&self) -> Result<(), CallError> {
+        match &*lock(&self.pause) {
+            Some(pause) if Instant::now() < pause.until => Err(pause.error.clone()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|broken| broken.into_inner())
+}
+
+/// Makes connections and empties the queue through them.
+struct Driver<R: AsyncRuntime> {
+    target: Target,
+    local: Arc<Local>,
+    orders: mpsc::Receiver<Order<R>>,
+    pause: Arc<Mutex<Option<Pause>>>,
+    /// Connections that failed since the last that worked.
+    failures: u32,
+}
+
+impl<R: AsyncRuntime> Driver<R> {
+    /// Until the link is dropped, or nothing was sent for a while.
+    async fn run(mut self) {
+        while let Ok(Some(first)) = timeout(Duration::from_millis(IDLE_MS), self.orders.recv()).await {
+            match self.connect().await {
+                Ok(connection) => {
+                    self.failures = 0;
+                    let end = connection.run(first, &mut self.orders).await;
+                    self.report(&end);
+                    if matches!(end, End::Idle) {
+                        return;
+                    }
+                }
+                Err(error) => self.fail(first, error),
+            }
+        }
+    }
+
+    fn report(&self, end: &End) {
+        let Target { node, address, lane } = &self.target;
+        match end {
+            End::Idle => tracing::debug!(node, address, ?lane, "idle connection closed"),
+            End::Frame(error) => tracing::error!(node, address, ?lane, %error, "connection refused"),
+            end => tracing::info!(node, address, ?lane, "connection ended: {end}"),
+        }
+    }
+
+    /// Fails what is queued, and for a while what is called.
+    fn fail(&mut self, first: Order<R>, error: CallError) {
+        let Target { node, address, lane } = &self.target;
+        let pause_ms = (RETRY_MS_MIN << self.failures.min(u8::BITS)).min(RETRY_MS_MAX);
+        if self.failures == 0 || matches!(error, CallError::Denied(_)) {
+            tracing::warn!(node, address, ?lane, %error, "no connection");
+        }
+        self.failures = self.failures.saturating_add(1);
+        let until = Instant::now() + Duration::from_millis(pause_ms);
+        *lock(&self.pause) = Some(Pause { until, error: error.clone() });
+        let mut next = Some(first);
+        while let Some(order) = next {
+            if let Ok(waiting) = order.waiting {
+                // The caller may have given up: nobody to tell then.
+                let _ = waiting.answer.send(Err(error.clone()));
+            }
+            next = self.orders.try_recv().ok();
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection<R>, CallError> {
+        let unreachable = |error: std::io::Error| CallError::Unreachable(error.to_string());
+        let stream = socket::connect(&self.target.address).await.map_err(unreachable)?;
+        let opening = self.open(stream);
+        match timeout(Duration::from_millis(HANDSHAKE_MS), opening).await {
+            Ok(opened) => opened,
+            Err(_) => Err(CallError::Unreachable("no answer to the handshake".to_owned())),
+        }
+    }
+
+    async fn open(&self, stream: tokio::net::TcpStream) -> Result<Connection<R>, CallError> {
+        let socket: Box<dyn Socket> = Box::new(stream);
+        let (read, write) = tokio::io::split(socket);
+        let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
+        let hello = Hello::new(self.local.get(), self.target.node, self.target.lane);
+        let ended = |end: End| CallError::Unreachable(format!("handshake: {end}"));
+        writer.add(frame::encode(Kind::Hello, &hello).map_err(CallError::Frame)?).await.map_err(ended)?;
+        writer.flush().await.map_err(ended)?;
+        let answer = reader.next(HELLO_BYTES_MAX).await.map_err(ended)?;
+        if answer.kind != Kind::Welcome {
+            return Err(CallError::Frame(FrameError::Body));
+        }
+        let answer: Answer = frame::decode(&answer.body).map_err(CallError::Frame)?;
+        let welcome = answer.map_err(CallError::Denied)?;
+        handshake::check(&hello, &welcome).map_err(CallError::Denied)?;
+        let Target { node, address, lane } = &self.target;
+        tracing::info!(node, address, ?lane, version = welcome.version, "connected");
+        Ok(Connection { reader, writer, book: Book::default() })
+    }
+}
+
+type Half<T> = FrameReader<tokio::io::ReadHalf<T>>;
+
+/// An open connection: both directions run at once, or two nodes that write much to each other would wait for ever.
+struct Connection<R: AsyncRuntime> {
+    reader: Half<Box<dyn Socket>>,
+    writer: FrameWriter<tokio::io::WriteHalf<Box<dyn Socket>>>,
+    book: Book<R>,
+}
+
+/// The calls that wait for an answer on this connection.
+struct Book<R: AsyncRuntime>(Mutex<Calls<R>>);
+
+struct Calls<R: AsyncRuntime> {
+    waiting: HashMap<u64, Waiting<R>>,
+    /// When the last of them will have been given up.
+    deadline: Instant,
+}
+
+impl<R: AsyncRuntime> Default for Book<R> {
+    fn default() -> Self {
+        Book(Mutex::new(Calls { waiting: HashMap::new(), deadline: Instant::now() }))
+    }
+}
+
+impl<R: AsyncRuntime> Book<R> {
+    fn enter(&self, id: u64, waiting: Waiting<R>, deadline: Instant) {
+        let mut calls = lock(&self.0);
+        calls.deadline = calls.deadline.max(deadline);
+        calls.waiting.insert(id, waiting);
+    }
+
+    fn is_full(&self) -> bool {
+        lock(&self.0).waiting.len() >= LANE_CALLS_MAX
+    }
+
+    fn answer(&self, id: u64, response: Response<R>) {
+        let waiting = lock(&self.0).waiting.remove(&id);
+        if let Some(waiting) = waiting {
+            // The caller may have given up: nobody to tell then.
+            let _ = waiting.answer.send(Ok(response));
+        }
+    }
+
+    /// When silence from the peer means that it is stuck; None while nothing is asked of it.
+    fn patience(&self) -> Option<Instant> {
+        let calls = lock(&self.0);
+        let until = calls.deadline + Duration::from_millis(STALL_GRACE_MS);
+        (!calls.waiting.is_empty()).then_some(until)
+    }
+}
+
+impl<R: AsyncRuntime> Connection<R> {
+    async fn run(self, first: Order<R>, orders: &mut mpsc::Receiver<Order<R>>) -> End {
+        let Connection { mut reader, mut writer, book } = self;
+        tokio::select! {
+            end = read_answers(&mut reader, &book) => end,
+            end = write_orders(&mut writer, &book, first, orders) => end,
+        }
+    }
+}
+
+async fn read_answers<R: AsyncRuntime, T: AsyncRead + Unpin>(
+    reader: &mut FrameReader<T>,
+    book: &Book<R>,
+) -> End {
+    loop {
+        let body = match reader.next(BODY_BYTES_MAX).await {
+            Ok(frame) if frame.kind == Kind::Response => frame.body,
+            Ok(_) => return End::Frame(FrameError::Body),
+            Err(end) => return end,
+        };
+        match frame::decode(&body) {
+            Ok((id, response)) => book.answer(id, response),
+            Err(error) => return End::Frame(error),
+        }
+    }
+}
+
+/// Writes whatever is queued, together, and ends a connection that nobody needs or whose peer is stuck.
+async fn write_orders<R: AsyncRuntime, T: AsyncWrite + Unpin>(
+    writer: &mut FrameWriter<T>,
+    book: &Book<R>,
+    first: Order<R>,
+    orders: &mut mpsc::Receiver<Order<R>>,
+) -> End {
+    let mut next = Some(first);
+    loop {
+        while let Some(order) = next.take() {
+            if let Err(end) = write_order(writer, book, order).await {
+                return end;
+            }
+            if !writer.is_full() {
+                next = orders.try_recv().ok();
+            }
+        }
+        if let Err(end) = writer.flush().await {
+            return end;
+        }
+        match wait_for_order(book, orders).await {
+            Ok(order) => next = Some(order),
+            Err(end) => return end,
+        }
+    }
+}
+
+async fn write_order<R: AsyncRuntime, T: AsyncWrite + Unpin>(
+    writer: &mut FrameWriter<T>,
+    book: &Book<R>,
+    order: Order<R>,
+) -> Result<(), End> {
+    if order.is_stale() {
+        return Ok(());
+    }
+    if let Ok(waiting) = order.waiting {
+        if book.is_full() {
+            // Dropping it tells the caller; the peer answers none of thousands.
+            return Ok(());
+        }
+        book.enter(order.id, waiting, order.deadline);
+    }
+    writer.add(order.frame).await
+}
+
+async fn wait_for_order<R: AsyncRuntime>(
+    book: &Book<R>,
+    orders: &mut mpsc::Receiver<Order<R>>,
+) -> Result<Order<R>, End> {
+    let idle_until = Instant::now() + Duration::from_millis(IDLE_MS);
+    loop {
+        let (until, end) = match book.patience() {
+            Some(until) => (until, End::Stalled),
+            None => (idle_until, End::Idle),
+        };
+        tokio::select! {
+            order = orders.recv() => return order.ok_or(End::Idle),
+            () = sleep_until(until) => {}
+        }
+        // Answers that came meanwhile change what to wait for.
+        if book.patience().is_none_or(|now| now <= Instant::now()) && Instant::now() >= until {
+            return Err(end);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The called side: accepts connections, checks who calls, and has requests answered.
+//!
+//! Invariants: nothing is read for a request while [`SERVING_MAX`] requests or [`SERVING_BYTES_MAX`] bytes of them are being
+//! served on its connection, so a caller that is faster than this node waits in its own memory; every request gets exactly one
+//! answer, or its connection ends.
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use openraft::async_runtime::AsyncRuntime;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::super::frame::{self, Frame, FrameError, Kind};
+use super::super::handshake::{Answer, Denial, Hello, Local, Standing, judge};
+use super::super::limit::{
+    ACCEPT_RETRY_MS, BODY_BYTES_MAX, CALL_MS_MAX, CONNECTIONS_MAX, HANDSHAKE_MS, HELLO_BYTES_MAX,
+    SERVING_BYTES_MAX, SERVING_MAX,
+};
+use super::super::message::{Refusal, Request, Response};
+use super::super::transport::Service;
+use super::socket;
+use super::stream::{End, FrameReader, FrameWriter, Socket};
+
+/// Serves peers until it is dropped, which ends every connection.
+pub async fn serve<R: AsyncRuntime>(listener: TcpListener, local: Arc<Local>, service: Arc<dyn Service<R>>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, from)) if connections.len() < CONNECTIONS_MAX => {
+                    let (local, service) = (Arc::clone(&local), Arc::clone(&service));
+                    connections.spawn(converse(stream, from, local, service));
+                }
+                Ok((_, from)) => tracing::warn!(%from, "connection refused: {}", Denial::Full),
+                Err(error) => {
+                    // Out of descriptors, most likely: others will be closed.
+                    tracing::warn!(%error, "no connection can be accepted");
+                    tokio::time::sleep(Duration::from_millis(ACCEPT_RETRY_MS)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn converse<R: AsyncRuntime>(
+    stream: TcpStream,
+    from: SocketAddr,
+    local: Arc<Local>,
+    service: Arc<dyn Service<R>>,
+) {
+    let opening = timeout(Duration::from_millis(HANDSHAKE_MS), open(stream, &local)).await;
+    let connection = match opening {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(reason)) => return tracing::warn!(%from, "connection refused: {reason}"),
+        Err(_) => return tracing::warn!(%from, "connection refused: no handshake in time"),
+    };
+    let node = connection.standing.node();
+    match connection.run(service).await {
+        End::Frame(error) => tracing::error!(%from, node, %error, "connection refused"),
+        end => tracing::debug!(%from, node, "connection ended: {end}"),
+    }
+}
+
+struct Connection {
+    reader: FrameReader<ReadHalf<Box<dyn Socket>>>,
+    writer: FrameWriter<WriteHalf<Box<dyn Socket>>>,
+    standing: Standing,
+}
+
+/// The handshake. The error is one line for the log.
+async fn open(stream: TcpStream, local: &Local) -> Result<Connection, String> {
+    socket::tune(&stream).map_err(|error| error.to_string())?;
+    let socket: Box<dyn Socket> = Box::new(stream);
+    let (read, write) = tokio::io::split(socket);
+    let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
+    let hello = reader.next(HELLO_BYTES_MAX).await.map_err(|end| end.to_string())?;
+    if hello.kind != Kind::Hello {
+        return Err("no handshake".to_owned());
+    }
+    let judged = match postcard::from_bytes::<Hello>(&hello.body) {
+        Ok(hello) => judge(local.get(), &hello).map_err(|denial| (denial, Some(hello))),
+        Err(_) => Err((Denial::Malformed, None)),
+    };
+    let answer: Answer =
+        judged.as_ref().map(|(welcome, _)| welcome.clone()).map_err(|(denial, _)| denial.clone());
+    let frame = frame::encode(Kind::Welcome, &answer).map_err(|error| error.to_string())?;
+    writer.add(frame).await.map_err(|end| end.to_string())?;
+    writer.flush().await.map_err(|end| end.to_string())?;
+    match judged {
+        Ok((_, standing)) => Ok(Connection { reader, writer, standing }),
+        Err((denial, Some(hello))) => Err(format!(
+            "told node {} of cluster {:032x}, version {}, which looks for node {}: {denial}",
+            hello.from.node, hello.from.cluster, hello.version, hello.to
+        )),
+        Err((denial, None)) => Err(denial.to_string()),
+    }
+}
+
+/// A request being served: its number, its size, its answer.
+type Served<R> = (u64, usize, Response<R>);
+
+/// The requests being served.
+struct Desk<R: AsyncRuntime> {
+    service: Arc<dyn Service<R>>,
+    standing: Standing,
+    serving: FuturesUnordered<BoxFuture<'static, Served<R>>>,
+    serving_bytes: usize,
+}
+
+impl<R: AsyncRuntime> Desk<R> {
+    fn has_room(&self) -> bool {
+        self.serving.len() < SERVING_MAX && self.serving_bytes < SERVING_BYTES_MAX
+    }
+
+    fn take(&mut self, frame: Frame) -> Result<(), FrameError> {
+        match frame.kind {
+            Kind::Request => self.start(&frame.body),
+            Kind::Cast => {
+                let cast = frame::decode(&frame.body)?;
+                if let Standing::Peer(node) = self.standing {
+                    self.service.cast(node, cast);
+                }
+                Ok(())
+            }
+            Kind::Hello | Kind::Welcome | Kind::Response => Err(FrameError::Body),
+        }
+    }
+
+    fn start(&mut self, body: &Bytes) -> Result<(), FrameError> {
+        let (id, within_ms, request): (u64, u64, Request<R>) = frame::decode(body)?;
+        let bytes = body.len();
+        self.serving_bytes += bytes;
+        if !self.standing.may(&request) {
+            let refused = Response::Refused(Refusal::NotAllowed);
+            self.serving.push(std::future::ready((id, bytes, refused)).boxed());
+            return Ok(());
+        }
+        let within = Duration::from_millis(within_ms.min(CALL_MS_MAX));
+        let call = Arc::clone(&self.service).call(self.standing.node(), request);
+        self.serving.push(Box::pin(async move {
+            let answer = timeout(within, call).await;
+            (id, bytes, answer.unwrap_or(Response::Refused(Refusal::Expired)))
+        }));
+        Ok(())
+    }
+
+    fn finish(&mut self, served: Served<R>) -> Result<Bytes, FrameError> {
+        let (id, bytes, response) = served;
+        self.serving_bytes -= bytes;
+        match frame::encode(Kind::Response, &(id, response)) {
+            Err(FrameError::Oversize { .. }) => {
+                frame::encode(Kind::Response, &(id, Response::<R>::Refused(Refusal::TooLarge)))
+            }
+            encoded => encoded,
+        }
+    }
+}
+
+impl Connection {
+    async fn run<R: AsyncRuntime>(self, service: Arc<dyn Service<R>>) -> End {
+        let Connection { mut reader, mut writer, standing } = self;
+        let mut desk = Desk { service, standing, serving: FuturesUnordered::new(), serving_bytes: 0 };
+        loop {
+            if let Err(end) = turn(&mut reader, &mut writer, &mut desk).await {
+                return end;
+            }
+        }
+    }
+}
+
+/// Takes one request, or writes the answers that are ready.
+async fn turn<R: AsyncRuntime, I: AsyncRead + Unpin, O: AsyncWrite + Unpin>(
+    reader: &mut FrameReader<I>,
+    writer: &mut FrameWriter<O>,
+    desk: &mut Desk<R>,
+) -> Result<(), End> {
+    let room = desk.has_room();
+    let served = tokio::select! {
+        frame = reader.next(BODY_BYTES_MAX), if room => return desk.take(frame?).map_err(End::Frame),
+        Some(served) = desk.serving.next() => served,
+    };
+    let mut next = Some(served);
+    while let Some(served) = next.take() {
+        writer.add(desk.finish(served).map_err(End::Frame)?).await?;
+        if !writer.is_full() {
+            next = desk.serving.next().now_or_never().flatten();
+        }
+    }
+    writer.flush().await
+}
