@@ -7,12 +7,13 @@
 use crate::error::Refusal;
 use crate::id::{GroupId, RequestHash, UserHash, ZoneId};
 use crate::keyring::Keyring;
+use crate::limit::NO_LEADER_RETRY_MS;
 use crate::reply::Standing;
 use crate::shard::view::ShardView;
 use crate::slot;
 use crate::structure::{Guard, pin};
 use crate::time::{LogTime, MonoMs};
-use crate::token::{Token, TokenText, UnverifiedToken};
+use crate::token::{Place, Token, TokenText, UnverifiedToken};
 use crate::zone::settings::{ZoneName, ZoneSettings};
 use crate::zone::view::{Look, Seen, ZoneView};
 use dashmap::DashMap;
@@ -34,6 +35,13 @@ pub enum Polled {
     Standing(Standing),
     /// The turn may have come: ask the owner of this token's group.
     Turn(Token),
+}
+
+/// An authentic token, and where it belongs. No view: its zone is newer than anything applied here.
+struct Found<'g> {
+    token: Token,
+    shard: &'g ShardView,
+    view: Option<&'g ZoneView>,
 }
 
 impl Directory {
@@ -79,13 +87,23 @@ impl Directory {
         pin()
     }
 
-    /// A poll: answers it, and notes that the waiter is present.
+    /// A poll: answers it, and notes that the waiter is present. A node that is behind leaves the answer to the
+    /// group's owner, who asks the leader; one that is cut off says what it last knew.
     ///
     /// # Errors
     /// [`Refusal::NoZone`], [`Refusal::BadToken`], [`Refusal::Gone`].
     pub fn poll(&self, guard: &Guard, zone: &[u8], token: &[u8], now: MonoMs) -> Result<Polled, Refusal> {
-        let (token, view, now) = self.resolve(guard, zone, token, now)?;
-        match view.see(token.place, Look::Poll, now, guard)? {
+        let Found { token, shard, view } = self.resolve(guard, zone, token)?;
+        let Some(view) = view else { return Ok(Polled::Turn(token)) };
+        let log_now = shard.now(now);
+        if !shard.is_fresh(now) {
+            if !shard.is_cut() {
+                return Ok(Polled::Turn(token));
+            }
+            view.see(token.place, Look::Poll, log_now, guard)?;
+            return view.last_known(token.place, log_now, guard).map(Polled::Standing);
+        }
+        match view.see(token.place, Look::Poll, log_now, guard)? {
             Seen::Standing(standing) => Ok(Polled::Standing(standing)),
             Seen::Turn => Ok(Polled::Turn(token)),
         }
@@ -102,17 +120,24 @@ impl Directory {
         }
     }
 
-    /// Where a token stands, without counting as a poll: nobody is admitted by it.
+    /// Where a token stands, without counting as a poll: nobody is admitted by it. Marked where this node is behind.
     ///
     /// # Errors
-    /// As [`Directory::poll`].
+    /// As [`Directory::poll`], and [`Refusal::NoLeader`] where this node does not know the place yet.
     pub fn peek(&self, guard: &Guard, zone: &[u8], token: &[u8], now: MonoMs) -> Result<Standing, Refusal> {
-        let (token, view, now) = self.resolve(guard, zone, token, now)?;
-        match view.see(token.place, Look::Peek, now, guard)? {
+        let Found { token, shard, view } = self.resolve(guard, zone, token)?;
+        let Some(view) = view else {
+            return Err(Refusal::NoLeader { retry_ms: NO_LEADER_RETRY_MS });
+        };
+        let log_now = shard.now(now);
+        if !shard.is_fresh(now) {
+            return view.last_known(token.place, log_now, guard);
+        }
+        match view.see(token.place, Look::Peek, log_now, guard)? {
             Seen::Standing(standing) => Ok(standing),
             Seen::Turn => {
-                let crate::token::Place::Queue(seq) = token.place else { return Err(Refusal::Gone) };
-                view.waiting(seq, now, guard).map(Standing::Waiting).ok_or(Refusal::Gone)
+                let Place::Queue(seq) = token.place else { return Err(Refusal::Gone) };
+                view.waiting(seq, log_now, guard).map(Standing::Waiting).ok_or(Refusal::Gone)
             }
         }
     }
@@ -123,7 +148,13 @@ impl Directory {
     /// [`Refusal::NoZone`], [`Refusal::BadToken`], [`Refusal::Gone`] where the zone was made anew.
     pub fn verify(&self, zone: &[u8], token: &[u8]) -> Result<Token, Refusal> {
         let guard = pin();
-        self.resolve(&guard, zone, token, MonoMs(0)).map(|(token, ..)| token)
+        self.resolve(&guard, zone, token).map(|found| found.token)
+    }
+
+    /// Whether this node decides for the group: a name that it does not know is then no zone's.
+    #[must_use]
+    pub fn leads(&self, group: GroupId) -> bool {
+        self.views.get(usize::from(group.0)).is_some_and(|view| view.leads())
     }
 
     /// The text of a token. Where its key was retired meanwhile, the active key signs.
@@ -158,25 +189,22 @@ impl Directory {
         self.views.iter().map(|view| view.memory_bytes()).sum()
     }
 
-    fn resolve<'g>(
-        &'g self,
-        guard: &'g Guard,
-        zone: &[u8],
-        text: &[u8],
-        now: MonoMs,
-    ) -> Result<(Token, &'g ZoneView, LogTime), Refusal> {
+    fn resolve<'g>(&'g self, guard: &'g Guard, zone: &[u8], text: &[u8]) -> Result<Found<'g>, Refusal> {
         let refuse = || if self.zone(zone).is_some() { Refusal::BadToken } else { Refusal::NoZone };
         let unverified = UnverifiedToken::decode(text).ok_or_else(refuse)?;
         let shard = self.views.get(usize::from(unverified.group().0)).ok_or_else(refuse)?;
         let token = unverified.verify(shard.keys(guard)).ok_or_else(refuse)?;
         let Some(view) = shard.zones.get(token.zone.ordinal, guard) else {
+            if !shard.leads() && !shard.knows(token.zone.ordinal) {
+                return Ok(Found { token, shard, view: None });
+            }
             // Its zone was deleted; if there is one of that name now, it is another.
             return Err(if self.zone(zone).is_some() { Refusal::Gone } else { Refusal::NoZone });
         };
         if view.name().as_str().as_bytes() != zone {
             return Err(refuse());
         }
-        Ok((token, view, shard.now(now)))
+        Ok(Found { token, shard, view: Some(view) })
     }
 
     fn with_zone<T>(&self, name: &[u8], read: impl FnOnce(&ZoneView) -> T) -> Option<T> {

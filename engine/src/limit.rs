@@ -71,3 +71,39 @@ const _: () = {
     assert!(BLOCK_SLOTS * FAN_OUT <= u16::MAX as u64);
     assert!(BLOCK_SLOTS * FAN_OUT * FAN_OUT <= u32::MAX as u64);
 };
+
+/// Requests that one owner may have on their way to the leader.
+pub const FORWARDED_MAX: usize = 65_536;
+/// A write that was passed on is given up after this long.
+pub const FORWARD_WRITE_MS: u64 = 5_000;
+/// A poll that was passed on may be parked there.
+pub const FORWARD_POLL_MS: u64 = PARK_MS_MAX + 1_000;
+/// A reply waits at most so long for this node to apply what the leader had.
+pub const HELD_MS_MAX: u64 = 1_000;
+/// A proposal that is neither committed nor refused after this long is answered with NOLEADER.
+pub const PROPOSAL_MS_MAX: u64 = 3_000;
+/// While a proposal is undecided for longer, no admission is proposed: what users see stays close to its stamp.
+pub const PROPOSAL_LATE_MS: u64 = 250;
+
+/// Nodes exchange soft state this often.
+pub const PULSE_MS: u64 = 50;
+/// A node answers polls by itself while its state is at most this old.
+pub const FRESH_MS: u64 = 250;
+/// A leader's state counts as the newest this long after it heard of a majority: less than any election takes.
+pub const LEASE_MS: u64 = 500;
+/// A follower begins a pass over its waiters this often.
+pub const REPORT_MS: u64 = 500;
+/// Blocks that a follower looks at in one step of a pass; 131,072 places take about 0.2 ms.
+pub const REPORT_BLOCKS: usize = 256;
+/// A report reaches back by this much more than it must: threads read the clock a little apart.
+pub const REPORT_OVERLAP_MS: u64 = 100;
+/// After a change of leader, polls of so long ago are reported again.
+pub const REPORT_AGAIN_MS: u64 = 30_000;
+/// Slices of a snapshot that one turn makes, at most.
+pub const SLICES_A_TURN: usize = 4;
+
+const _: () = {
+    assert!(PULSE_MS * 2 < FRESH_MS);
+    assert!(HELD_MS_MAX < FORWARD_WRITE_MS);
+    assert!(PROPOSAL_LATE_MS < PROPOSAL_MS_MAX && PROPOSAL_MS_MAX < FORWARD_WRITE_MS);
+};

@@ -22,13 +22,15 @@ pub struct Options {
     pub secret: [u8; 16],
     /// Log time at which shards that start empty begin, in ms; 48 bits.
     pub epoch: LogTime,
+    /// How long, in ms, a node that answers polls and is out of reach holds back the dropping of silent waiters.
+    pub evict_hold_ms: u64,
 }
 
 impl Options {
     /// Six groups, no memory bound, log time from 1.
     #[must_use]
     pub fn new(secret: [u8; 16]) -> Options {
-        Options { groups: 6, memory_max: u64::MAX, secret, epoch: LogTime(1) }
+        Options { groups: 6, memory_max: u64::MAX, secret, epoch: LogTime(1), evict_hold_ms: 300_000 }
     }
 }
 
@@ -83,7 +85,7 @@ pub fn open(
     let directory = Arc::new(Directory::new(views, names));
     let owners = shards.into_iter().map(|shard| {
         let sequencer = sequencer(shard.group, shard.index);
-        Owner::new(shard, Arc::clone(&directory), options.memory_max, sequencer, now)
+        Owner::new(shard, Arc::clone(&directory), &options, sequencer, now)
     });
     let owners = owners.collect();
     Ok((directory, owners))

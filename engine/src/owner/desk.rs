@@ -5,6 +5,7 @@
 //! [`lookahead_ms`]: the waiter whose permit it is then still enters within a poll
 //! period (I2), and permits are not idle while somebody walks to the door (I7).
 
+use super::Hearing;
 use super::hold::{Hold, lookahead_ms};
 use super::parked::{Parked, Poll};
 use super::walk::{Found, Reach, Turns, Walk};
@@ -57,6 +58,8 @@ pub(crate) struct Desk {
     joined_since_walk: bool,
     queue_since: Option<LogTime>,
     forecast_at: Option<LogTime>,
+    /// Waits were estimated since the other nodes were told.
+    has_eta_news: bool,
     fade_at: LogTime,
     /// When the next tick is due; `None` while nothing is to be done.
     pub(crate) tick_at: Option<LogTime>,
@@ -136,6 +139,17 @@ impl Desk {
         self.survival.departed(age_ms(&zone.waiters, block, now), count);
     }
 
+    /// Takes any of the parked polls, to be answered for good.
+    pub(crate) fn take_parked(&mut self) -> Option<Poll> {
+        let first = self.parked.first()?;
+        self.parked.take(first)
+    }
+
+    /// Whether waits were estimated since the last call.
+    pub(crate) fn take_eta_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_eta_news)
+    }
+
     /// The settings changed.
     pub(crate) fn settings_changed(&mut self, zone: &ZoneState, now: LogTime) {
         self.hold.settle(zone.settings.horizon_ms(), now);
@@ -149,14 +163,14 @@ impl Desk {
     pub(crate) fn turns(
         &mut self,
         zone: &ZoneState,
-        floor: LogTime,
+        hearing: Hearing,
         now: LogTime,
         mut each: impl FnMut(Turn),
     ) {
         let mut permits = self.permits(zone, now);
         while permits > 0
             && let Some(seq) = self.parked.first()
-            && self.may_enter(seq, zone, floor, now)
+            && self.may_enter(seq, zone, hearing, now)
         {
             let Some(Poll { ticket, token, until }) = self.parked.take(seq) else { return };
             permits -= 1;
@@ -168,10 +182,10 @@ impl Desk {
 
     /// Whether a permit is this waiter's own, or will be soon. Nobody enters by an old frontier: those who came
     /// back since it was made may have taken the permits that it saw left over.
-    fn may_enter(&mut self, seq: Seq, zone: &ZoneState, floor: LogTime, now: LogTime) -> bool {
+    fn may_enter(&mut self, seq: Seq, zone: &ZoneState, hearing: Hearing, now: LogTime) -> bool {
         let is_old = self.walked_at.plus_ms(self.walk.may_age_ms()) < now;
         if is_old && zone.settings.mode != Mode::Open && is_near(seq, zone, now) {
-            self.publish_frontier(zone, silence(zone, floor), now);
+            self.publish_frontier(zone, silence(zone, hearing), now);
         }
         is_near(seq, zone, now)
     }
@@ -209,11 +223,11 @@ impl Desk {
         &mut self,
         id: ZoneId,
         zone: &ZoneState,
-        floor: LogTime,
+        hearing: Hearing,
         now: LogTime,
         out: &mut Vec<Command>,
     ) {
-        let silence = silence(zone, floor);
+        let silence = silence(zone, hearing);
         self.look(id, zone, silence, now, out);
         self.publish_frontier(zone, silence, now);
         if self.forecast_at.is_none_or(|at| now.since_ms(at) >= FORECAST_MS) {
@@ -311,6 +325,7 @@ impl Desk {
 
     fn publish_eta(&mut self, zone: &ZoneState, now: LogTime) {
         self.forecast_at = Some(now);
+        self.has_eta_news = true;
         self.queue_since = match zone.waiters.live_total() {
             0 => None,
             _ => self.queue_since.or(Some(now)),
@@ -362,8 +377,13 @@ fn eta_of_joiner(zone: &ZoneState, now: LogTime) -> Eta {
 }
 
 /// The silences that matter in a zone.
-fn silence(zone: &ZoneState, floor: LogTime) -> Silence {
-    Silence { presence_ms: zone.settings.presence_ms(), abandon_ms: zone.settings.abandon_ms, floor }
+fn silence(zone: &ZoneState, hearing: Hearing) -> Silence {
+    Silence {
+        presence_ms: zone.settings.presence_ms(),
+        abandon_ms: zone.settings.abandon_ms,
+        floor: hearing.floor,
+        unheard_ms: u32::try_from(hearing.unheard_ms).unwrap_or(u32::MAX),
+    }
 }
 
 /// Milliseconds since the middle of a block joined.

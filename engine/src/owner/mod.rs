@@ -7,7 +7,10 @@
 //!
 //!  desk    the owner's side of a zone       walk     who is due: the frontier
 //!  parked  polls held for a permit          watch    who is present, who is silent
-//!  hold    how early polls are parked
+//!  hold    how early polls are parked       outcome  what askers are told
+//!
+//!  role    leading or not, snapshots        remote   requests passed to the leader, and from other nodes
+//!  report  who was heard of where           pulse    soft state between nodes, and how fresh it is
 //! ```
 //! [`Owner::turn`] is called once a turn of the worker's loop and does all of it in order. What is proposed
 //! here is only asked for; what happens is what [`Shard::apply`](crate::shard) makes of the log.
@@ -16,6 +19,10 @@ mod desk;
 mod hold;
 mod outcome;
 mod parked;
+mod pulse;
+mod remote;
+mod report;
+mod role;
 mod walk;
 mod watch;
 
@@ -23,10 +30,13 @@ use crate::command::Command;
 use crate::directory::Directory;
 use crate::error::Refusal;
 use crate::id::{GroupId, RequestHash, Ticket, UserHash, ZoneId};
-use crate::limit::{BATCH_COMMANDS_MAX, PARKED_MAX, PENDING_COMMANDS_MAX, TICK_MS};
+use crate::limit::{
+    BATCH_COMMANDS_MAX, PARKED_MAX, PENDING_COMMANDS_MAX, PROPOSAL_LATE_MS, PROPOSAL_MS_MAX, TICK_MS,
+};
+use crate::node::Options;
 use crate::reply::{Reply, Standing, Stats};
-use crate::sequencer::{Event, Sequencer};
-use crate::shard::Shard;
+use crate::sequencer::{Committed, Event, NodeId, ProposalId, Role, Sequencer};
+use crate::shard::{Outcome, Shard};
 use crate::snapshot::{SnapshotError, cut::ShardCut, hash};
 use crate::structure::pin;
 use crate::time::{LogTime, MonoMs};
@@ -35,6 +45,9 @@ use crate::zone::view::{Look, Seen};
 use desk::{Desk, seq_of};
 use outcome::Origin;
 use parked::Poll;
+use pulse::Proof;
+use remote::{Forwarded, NO_LEADER};
+use report::{Heard, Reporter};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -44,6 +57,8 @@ const TICKS_A_TURN: usize = 32;
 const LATE_MS: u64 = 1_000;
 /// Old requests are swept at most this often; joins forget them as well.
 const REQUESTS_SWEEP_MS: u64 = 100;
+/// Memory is counted anew this often where no desk counts it.
+const COUNT_MS: u64 = 1_000;
 /// What the caller is advised to wait when too much is pending.
 const BUSY_RETRY_MS: u32 = 100;
 
@@ -70,57 +85,110 @@ pub struct Owner {
     shard: Shard,
     directory: Arc<Directory>,
     memory_max: u64,
+    evict_hold_ms: u64,
     sequencer: Box<dyn Sequencer>,
+    role: Role,
+    /// Leads, and no other node answers polls: there is nobody to tell anything.
+    is_alone: bool,
     desks: BTreeMap<u64, Desk>,
     /// Moments at which a desk wants attention; one entry a desk.
     timers: BTreeSet<(LogTime, u64)>,
     pending: Vec<Command>,
     origins: Vec<Origin>,
-    proposed: VecDeque<Vec<Origin>>,
+    /// In the order of their numbers.
+    proposed: VecDeque<Proposal>,
+    forwarded: Forwarded,
+    /// What other nodes have told, while this one leads.
+    heard: BTreeMap<NodeId, Heard>,
+    /// Zones of which something was published since the last pulse.
+    news: BTreeSet<u64>,
+    reporter: Reporter,
+    proofs: Vec<Proof>,
+    pulse_at: MonoMs,
+    /// A snapshot is being handed out.
+    is_cutting: bool,
+    counted_at: LogTime,
     /// Zones whose parked polls want a look at the end of the turn.
     touched: Vec<u64>,
     replies: Vec<(Ticket, Reply)>,
+    /// Between batches empty; kept for its capacity.
+    outcomes: Vec<Outcome>,
     parked: usize,
     now: LogTime,
+    mono: MonoMs,
     offset_ms: u64,
     floor: LogTime,
+    led_since: LogTime,
     /// When old requests were last swept.
     swept_at: LogTime,
     bytes: u64,
+}
+
+/// A batch on its way, and who waits for it.
+struct Proposal {
+    id: ProposalId,
+    at: MonoMs,
+    origins: Vec<Origin>,
+}
+
+/// What is known of silences.
+#[derive(Clone, Copy, Debug)]
+struct Hearing {
+    /// Nobody is held silent for what happened before.
+    floor: LogTime,
+    /// Polls of the last so many ms may have come to nodes that have not told of them yet.
+    unheard_ms: u64,
 }
 
 impl Owner {
     pub(crate) fn new(
         shard: Shard,
         directory: Arc<Directory>,
-        memory_max: u64,
+        options: &Options,
         sequencer: Box<dyn Sequencer>,
         mono: MonoMs,
     ) -> Owner {
         let now = shard.stamp;
-        let desks = shard.zones.iter().map(|(ordinal, zone)| (*ordinal, Desk::restored(zone, now))).collect();
+        let role = sequencer.role();
         let mut owner = Owner {
             offset_ms: now.0.wrapping_sub(mono.0),
             shard,
             directory,
-            memory_max,
+            memory_max: options.memory_max,
+            evict_hold_ms: options.evict_hold_ms,
+            role,
+            is_alone: false,
             sequencer,
-            desks,
+            desks: BTreeMap::new(),
             timers: BTreeSet::new(),
             pending: Vec::new(),
             origins: Vec::new(),
             proposed: VecDeque::new(),
+            forwarded: Forwarded::default(),
+            heard: BTreeMap::new(),
+            news: BTreeSet::new(),
+            reporter: Reporter::default(),
+            proofs: Vec::new(),
+            pulse_at: mono,
+            is_cutting: false,
+            counted_at: LogTime(0),
             touched: Vec::new(),
             replies: Vec::new(),
+            outcomes: Vec::new(),
             parked: 0,
             now,
+            mono,
             floor: now,
+            led_since: now,
             swept_at: LogTime(0),
             bytes: 0,
         };
         owner.shard.view.set_offset_ms(owner.offset_ms);
-        let ordinals: Vec<u64> = owner.desks.keys().copied().collect();
-        ordinals.into_iter().for_each(|ordinal| owner.schedule(ordinal, None));
+        owner.shard.view.set_part(role == Role::Leader, role == Role::Cut);
+        if role == Role::Leader {
+            owner.open_desks();
+        }
+        owner.notice_others();
         owner
     }
 
@@ -190,6 +258,9 @@ impl Owner {
     /// now; `None` where it was not parked (then its reply is on the way, or was given).
     pub fn unpark(&mut self, zone: ZoneId, ticket: Ticket, now: MonoMs) -> Option<Reply> {
         let now = self.log_time(now);
+        if self.role != Role::Leader {
+            return self.take_back(ticket, now);
+        }
         let poll = self.desks.get_mut(&zone.ordinal)?.parked.take_ticket(ticket)?;
         self.parked -= 1;
         Some(self.not_yet(poll.token, now))
@@ -205,25 +276,58 @@ impl Owner {
         Ok(desk.stats(state, self.log_time(now)))
     }
 
-    /// One turn: ticks what is due, proposes what is pending, applies what was committed.
+    /// One turn: ticks what is due, proposes what is pending, takes what the sequencer has.
     pub fn turn(&mut self, now: MonoMs) {
+        self.mono = now;
         self.now = self.log_time(now);
+        self.take_events();
+        match self.role {
+            Role::Leader => self.lead(),
+            Role::Follower | Role::Cut => {
+                if self.now.since_ms(self.counted_at) >= COUNT_MS {
+                    self.count_bytes();
+                }
+            }
+        }
+        self.expire_proposals();
+        self.settle_forwarded();
+        self.hand_out_slices();
+        self.notice_others();
+        self.exchange();
+        self.send_answers();
+        self.shard.view.set_known(self.shard.ordinal);
+        self.shard.view.set_memory_bytes(self.bytes + self.shard.requests.bytes());
+    }
+
+    fn lead(&mut self) {
         self.run_timers();
         self.sweep_requests();
         self.hand_out_turns();
         // Outcomes may make new turns, whose admissions are proposed at once rather than a turn later.
-        while self.propose() | self.apply_committed() {
+        while self.propose() | self.take_events() {
             self.hand_out_turns();
         }
-        self.shard.view.set_memory_bytes(self.bytes + self.shard.requests.bytes());
+    }
+
+    /// Nodes come and go.
+    fn notice_others(&mut self) {
+        let is_alone = self.role == Role::Leader && self.sequencer.others().is_empty();
+        if is_alone {
+            self.shard.view.set_fresh_until(MonoMs(u64::MAX));
+        }
+        self.is_alone = is_alone;
     }
 
     /// When [`Owner::turn`] wants to be called even if nothing arrives.
     #[must_use]
     pub fn next_wake(&self) -> Option<MonoMs> {
         let timer = self.timers.first().map(|(at, _)| *at);
-        let first = timer.into_iter().chain(self.requests_due()).min();
-        first.map(|at| MonoMs(at.0.wrapping_sub(self.offset_ms)))
+        let requests = if self.role == Role::Leader { self.requests_due() } else { None };
+        let logged = timer.into_iter().chain(requests).chain(self.forwarded.next_due()).min();
+        let logged = logged.map(|at| MonoMs(at.0.wrapping_sub(self.offset_ms)));
+        let pulse = (!self.is_alone).then_some(self.pulse_at);
+        let overdue = self.proposed.front().map(|proposal| MonoMs(proposal.at.0 + PROPOSAL_MS_MAX));
+        [logged, pulse, overdue, self.slices_due()].into_iter().flatten().min()
     }
 
     /// Appends the replies made since the last call.
@@ -283,36 +387,81 @@ impl Owner {
         Ok(())
     }
 
-    /// Proposes everything pending; true where something was.
+    /// Proposes what is pending, as far as there is room; true where something was.
     fn propose(&mut self) -> bool {
-        let any = !self.pending.is_empty();
-        while !self.pending.is_empty() {
+        let mut any = false;
+        while !self.pending.is_empty() && self.sequencer.has_room() {
+            any = true;
             let rest = self.pending.split_off(self.pending.len().min(BATCH_COMMANDS_MAX));
             let commands = std::mem::replace(&mut self.pending, rest);
             let rest = self.origins.split_off(commands.len());
             let origins = std::mem::replace(&mut self.origins, rest);
             match self.sequencer.propose(commands, self.now) {
-                Ok(_) => self.proposed.push_back(origins),
+                Ok(id) => self.proposed.push_back(Proposal { id, at: self.mono, origins }),
                 Err(refusal) => origins.into_iter().for_each(|origin| self.refuse(origin, refusal)),
             }
         }
         any
     }
 
-    /// Applies everything committed; true where something was.
-    fn apply_committed(&mut self) -> bool {
+    /// Takes everything that the sequencer has; true where something was.
+    fn take_events(&mut self) -> bool {
         let mut any = false;
-        let mut outcomes = Vec::new();
-        while let Some(Event::Committed(batch)) = self.sequencer.next() {
+        while let Some(event) = self.sequencer.next() {
             any = true;
-            let own = batch.proposal.is_some();
-            self.now = self.now.max(batch.stamp);
-            self.shard.apply(batch, &mut outcomes);
-            let origins = if own { self.proposed.pop_front() } else { None };
-            let origins = origins.into_iter().flatten().map(Some).chain(std::iter::repeat(None));
-            outcomes.drain(..).zip(origins).for_each(|(outcome, origin)| self.settle(outcome, origin));
+            match event {
+                Event::Committed(batch) => self.apply(batch),
+                Event::Refused(id, refusal) => self.refuse_proposal(id, refusal),
+                Event::Role(role) => self.change_role(role),
+                Event::Asked(ticket, ask) => self.asked(ticket, ask),
+                Event::Answered(ticket, reply, applied) => self.answered(ticket, reply, applied),
+                Event::Presence(from, presence) => self.take_presence(from, presence),
+                Event::Pulse(pulse) => self.take_pulse(pulse),
+                Event::Cut => self.begin_cut(),
+                Event::Install(detached) => self.install(detached),
+            }
         }
         any
+    }
+
+    fn apply(&mut self, batch: Committed) {
+        let own = batch.proposal.and_then(|id| self.take_proposal(id));
+        let before = self.shard.stamp;
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        self.shard.apply(batch, &mut outcomes);
+        if self.role != Role::Leader && self.shard.stamp > before {
+            self.rebase(self.shard.stamp);
+        }
+        self.now = self.now.max(self.shard.stamp);
+        let origins = own.into_iter().flatten().map(Some).chain(std::iter::repeat(None));
+        outcomes.drain(..).zip(origins).for_each(|(outcome, origin)| self.settle(outcome, origin));
+        self.outcomes = outcomes;
+    }
+
+    fn take_proposal(&mut self, id: ProposalId) -> Option<Vec<Origin>> {
+        let at = self.proposed.binary_search_by_key(&id, |proposal| proposal.id).ok()?;
+        self.proposed.remove(at).map(|proposal| proposal.origins)
+    }
+
+    fn refuse_proposal(&mut self, id: ProposalId, refusal: Refusal) {
+        let origins = self.take_proposal(id).unwrap_or_default();
+        origins.into_iter().for_each(|origin| self.refuse(origin, refusal));
+    }
+
+    /// Nobody waits for ever on a batch that a lost majority holds up. It may still be committed: who repeats a
+    /// request under its request id is safe.
+    fn expire_proposals(&mut self) {
+        while let Some(proposal) = self.proposed.front()
+            && self.mono.0.saturating_sub(proposal.at.0) >= PROPOSAL_MS_MAX
+        {
+            self.refuse_proposal(proposal.id, NO_LEADER);
+        }
+    }
+
+    /// Whether what was proposed is late: admissions proposed now would be seen long after their stamps.
+    fn is_late(&self) -> bool {
+        let oldest = self.proposed.front();
+        oldest.is_some_and(|proposal| self.mono.0.saturating_sub(proposal.at.0) > PROPOSAL_LATE_MS)
     }
 
     fn run_timers(&mut self) {
@@ -349,6 +498,7 @@ impl Owner {
     /// Gives a desk the attention that it is due.
     fn tick(&mut self, ordinal: u64) {
         self.unschedule(ordinal);
+        let hearing = self.hearing();
         let (Some(zone), Some(desk)) = (self.shard.zones.get(&ordinal), self.desks.get_mut(&ordinal)) else {
             return;
         };
@@ -358,17 +508,21 @@ impl Owner {
         }
         if desk.tick_at.is_some_and(|at| at <= self.now) {
             let before = self.pending.len();
-            desk.tick(zone.view.id(), zone, self.floor, self.now, &mut self.pending);
+            desk.tick(zone.view.id(), zone, hearing, self.now, &mut self.pending);
             self.origins.extend(std::iter::repeat_n(Origin::Own, self.pending.len() - before));
             let bytes = zone.bytes();
             self.bytes = self.bytes - desk.bytes + bytes;
             desk.bytes = bytes;
+            if !self.is_alone {
+                self.news.insert(ordinal);
+            }
         }
         self.touched.push(ordinal);
     }
 
     /// Proposes the turns of zones that were touched, and schedules what comes next for them.
     fn hand_out_turns(&mut self) {
+        let (hearing, is_late) = (self.hearing(), self.is_late());
         let mut touched = std::mem::take(&mut self.touched);
         touched.sort_unstable();
         touched.dedup();
@@ -379,11 +533,13 @@ impl Owner {
             };
             let id = zone.view.id();
             let (pending, origins, parked) = (&mut self.pending, &mut self.origins, &mut self.parked);
-            desk.turns(zone, self.floor, self.now, |turn| {
-                *parked -= 1;
-                pending.push(Command::Admit { zone: id, seq: turn.seq });
-                origins.push(Origin::Turn(turn));
-            });
+            if !is_late {
+                desk.turns(zone, hearing, self.now, |turn| {
+                    *parked -= 1;
+                    pending.push(Command::Admit { zone: id, seq: turn.seq });
+                    origins.push(Origin::Turn(turn));
+                });
+            }
             let wake = desk.wake_at(zone, self.now);
             self.schedule(ordinal, wake);
         }

@@ -6,6 +6,7 @@ use super::{Owner, not_yet};
 use crate::error::Refusal;
 use crate::id::{Ticket, ZoneId};
 use crate::reply::{Reply, Standing};
+use crate::sequencer::Role;
 use crate::shard::Outcome;
 use crate::structure::pin;
 use crate::token::{Place, Token};
@@ -52,10 +53,10 @@ impl Owner {
         let now = self.now;
         match outcome {
             Outcome::ZoneSet { zone, created } => {
-                if let Some(state) = self.shard.zones.get(&zone.ordinal) {
+                if let (Role::Leader, Some(state)) = (self.role, self.shard.zones.get(&zone.ordinal)) {
                     self.desks.entry(zone.ordinal).or_default().settings_changed(state, now);
+                    self.touched.push(zone.ordinal);
                 }
-                self.touched.push(zone.ordinal);
                 Reply::ZoneSet { created }
             }
             Outcome::ZoneDeleted(zone) => {
@@ -94,11 +95,11 @@ impl Owner {
 
     fn joined(&mut self, zone: ZoneId, place: Place) -> Reply {
         let token = Token { zone, key: self.shard.keys.active(), place };
-        let (Some(state), Some(desk)) =
-            (self.shard.zones.get(&zone.ordinal), self.desks.get_mut(&zone.ordinal))
-        else {
+        let Some(state) = self.shard.zones.get(&zone.ordinal) else {
             return Reply::Refused(Refusal::NoZone);
         };
+        // Who leads no longer has no desks.
+        let Some(desk) = self.desks.get_mut(&zone.ordinal) else { return self.standing(token) };
         if let Place::Queue(seq) = place
             && state.is_live(seq)
             && desk.joined(seq, state, self.now)

@@ -20,6 +20,9 @@ const CENSUS_MS: u64 = 1_000;
 /// A block whose evictions were proposed is looked at again after this long, should they get lost.
 const RECHECK_MS: u64 = 1_000;
 
+/// A block whose silence some node may disprove is looked at again after this long.
+const UNHEARD_RECHECK_MS: u64 = 250;
+
 /// What one look at a block found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Look {
@@ -38,6 +41,9 @@ pub(crate) struct Silence {
     pub(crate) abandon_ms: u32,
     /// Nobody is held silent for what happened before: our own pauses are not theirs.
     pub(crate) floor: LogTime,
+    /// Nobody is past a deadline that lies less than this before now: a poll may have come to a node that has not
+    /// told of it yet.
+    pub(crate) unheard_ms: u32,
 }
 
 /// Looks at every waiter of a block.
@@ -46,10 +52,11 @@ pub(crate) fn look(waiters: &Waiters, block: u64, silence: Silence, now: LogTime
     let mut look = Look::default();
     for_each_slot(waiters.live_words(block), |slot| {
         let age_ms = now.age_ms_of(waiters.polled_ms(block, slot as usize)).min(floor_ms);
-        if age_ms > silence.abandon_ms {
+        let proven_ms = age_ms.saturating_sub(silence.unheard_ms);
+        if proven_ms > silence.abandon_ms {
             look.silent[slot as usize / 64] |= 1 << (slot % 64);
         } else {
-            look.oldest_ms = look.oldest_ms.max(age_ms);
+            look.oldest_ms = look.oldest_ms.max(proven_ms);
             look.present += u32::from(age_ms <= silence.presence_ms);
         }
     });
@@ -143,6 +150,8 @@ impl Watch {
         mut evict: impl FnMut(u64, [u64; 8]),
         mut exposed: impl FnMut(Exposure),
     ) {
+        // While nodes report, proof comes no faster than their reports do.
+        let least_ms = if silence.unheard_ms == 0 { 0 } else { UNHEARD_RECHECK_MS };
         for block in self.take_due(now).into_iter().chain(self.next_census(now)) {
             let live = u64::from(waiters.block_count_live(block));
             if let Some(seen) = self.blocks.get(&block) {
@@ -159,7 +168,7 @@ impl Watch {
             }
             // The next deadline of the block may come sooner than the answer to what was proposed.
             let next_ms = u64::from(silence.abandon_ms - look.oldest_ms) + 1;
-            let ahead_ms = if silent { next_ms.min(RECHECK_MS) } else { next_ms };
+            let ahead_ms = if silent { next_ms.min(RECHECK_MS) } else { next_ms.max(least_ms) };
             self.insert(block, Seen { present: look.present, at: now, due: now.plus_ms(ahead_ms) });
         }
     }
@@ -205,7 +214,8 @@ mod tests {
     use crate::structure::Waiters;
     use crate::time::LogTime;
 
-    const SILENCE: Silence = Silence { presence_ms: 7_000, abandon_ms: 60_000, floor: LogTime(0) };
+    const SILENCE: Silence =
+        Silence { presence_ms: 7_000, abandon_ms: 60_000, floor: LogTime(0), unheard_ms: 0 };
 
     /// Runs ticks up to `until` and returns who was dropped, and when.
     fn dropped(

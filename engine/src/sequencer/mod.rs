@@ -100,6 +100,11 @@ pub trait Sequencer: Send {
     /// The part that this node has at the start.
     fn role(&self) -> Role;
 
+    /// This node.
+    fn me(&self) -> NodeId {
+        0
+    }
+
     /// The other nodes that answer polls of this group.
     fn others(&self) -> &[NodeId] {
         &[]

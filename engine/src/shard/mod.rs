@@ -85,9 +85,9 @@ impl Shard {
     /// Applies the next batch of the log; appends one outcome a command.
     pub(crate) fn apply(&mut self, batch: Committed, outcomes: &mut Vec<Outcome>) {
         assert_eq!(batch.index, self.index + 1, "a batch was skipped or applied twice");
-        assert!(batch.stamp >= self.stamp, "log time ran backward");
         self.index = batch.index;
-        self.stamp = batch.stamp;
+        // Entries without commands carry no stamp of their own, and a new leader's clock may be behind the old one's.
+        self.stamp = self.stamp.max(batch.stamp);
         for command in batch.commands {
             self.ordinal += 1;
             outcomes.push(self.apply_one(command));
@@ -192,6 +192,32 @@ impl Shard {
         self.shared_names.insert(name.clone(), Arc::clone(&state.view));
         self.names.insert(name, id.ordinal);
         self.zones.insert(id.ordinal, state);
+    }
+
+    /// The zone of that name.
+    pub(crate) fn zone_id(&self, name: &ZoneName) -> Option<ZoneId> {
+        self.names.get(name).map(|ordinal| ZoneId { group: self.group, ordinal: *ordinal })
+    }
+
+    /// Takes over another state of the same group; returns the one that was here. Readers see old or new zones, and
+    /// no moment without them.
+    pub(crate) fn replace(&mut self, mut new: Shard) -> Shard {
+        // The view and the directory of names belong to the node, not to the state.
+        new.view = Arc::clone(&self.view);
+        new.shared_names = Arc::clone(&self.shared_names);
+        let old = std::mem::replace(self, new);
+        for zone in self.zones.values() {
+            self.view.zones.insert(zone.view.id().ordinal, Arc::clone(&zone.view));
+            self.shared_names.insert(zone.view.name().clone(), Arc::clone(&zone.view));
+        }
+        old.zones.keys().filter(|ordinal| !self.zones.contains_key(ordinal)).for_each(|ordinal| {
+            self.view.zones.remove(*ordinal);
+        });
+        old.names.keys().filter(|name| !self.names.contains_key(*name)).for_each(|name| {
+            self.shared_names.remove(name);
+        });
+        self.view.keys.replace(self.keys.clone());
+        old
     }
 
     fn zone_delete(&mut self, name: &ZoneName) -> Option<ZoneId> {

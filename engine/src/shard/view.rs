@@ -1,11 +1,15 @@
 //! What any thread may read of a shard.
 
+use crate::error::Refusal;
 use crate::keyring::Keyring;
-use crate::structure::{Guard, Published, ZoneTable};
+use crate::limit::NO_LEADER_RETRY_MS;
+use crate::reply::Standing;
+use crate::structure::{Guard, Published, ZoneTable, pin};
 use crate::time::{LogTime, MonoMs};
+use crate::token::Token;
 use crate::zone::view::ZoneView;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The readable half of a shard: written by its owner only.
 pub(crate) struct ShardView {
@@ -15,6 +19,14 @@ pub(crate) struct ShardView {
     offset_ms: AtomicU64,
     /// Bytes of the shard's state; by the owner, once a turn.
     memory_bytes: AtomicU64,
+    /// Until when, on this process's clock, the state is new enough to answer from.
+    fresh_until_ms: AtomicU64,
+    /// This node leads the group.
+    leads: AtomicBool,
+    /// No leader can be asked.
+    cut: AtomicBool,
+    /// Commands applied: no zone of this group that was ever seen here has a higher ordinal.
+    known: AtomicU64,
 }
 
 impl ShardView {
@@ -24,6 +36,10 @@ impl ShardView {
             zones: ZoneTable::new(),
             offset_ms: AtomicU64::new(0),
             memory_bytes: AtomicU64::new(0),
+            fresh_until_ms: AtomicU64::new(0),
+            leads: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+            known: AtomicU64::new(0),
         }
     }
 
@@ -49,5 +65,57 @@ impl ShardView {
 
     pub(crate) fn set_memory_bytes(&self, bytes: u64) {
         self.memory_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether this node may answer from its own state.
+    pub(crate) fn is_fresh(&self, mono: MonoMs) -> bool {
+        mono.0 <= self.fresh_until_ms.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_fresh_until(&self, mono: MonoMs) {
+        self.fresh_until_ms.store(mono.0, Ordering::Relaxed);
+    }
+
+    /// One writer: the owner.
+    pub(crate) fn raise_fresh_until(&self, mono: MonoMs) {
+        self.set_fresh_until(MonoMs(mono.0.max(self.fresh_until_ms.load(Ordering::Relaxed))));
+    }
+
+    /// Whether no leader can be asked.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+
+    /// Whether this node leads: then what is not here is nowhere.
+    pub(crate) fn leads(&self) -> bool {
+        self.leads.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_part(&self, leads: bool, cut: bool) {
+        self.leads.store(leads, Ordering::Relaxed);
+        self.cut.store(cut, Ordering::Relaxed);
+    }
+
+    /// Whether a zone of this ordinal would have been seen here by now.
+    pub(crate) fn knows(&self, ordinal: u64) -> bool {
+        ordinal <= self.known.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_known(&self, ordinal: u64) {
+        // Release: whoever sees the count sees the zones that it counts.
+        self.known.store(ordinal, Ordering::Release);
+    }
+
+    /// What this node last knew of a token, marked as such, without counting as a poll.
+    ///
+    /// # Errors
+    /// [`Refusal::Gone`] where that is final, [`Refusal::NoLeader`] where nothing is known.
+    pub(crate) fn last_known(&self, token: Token, now: LogTime) -> Result<Standing, Refusal> {
+        let guard = pin();
+        match self.zones.get(token.zone.ordinal, &guard) {
+            Some(zone) => zone.last_known(token.place, now, &guard),
+            None if self.knows(token.zone.ordinal) => Err(Refusal::Gone),
+            None => Err(Refusal::NoLeader { retry_ms: NO_LEADER_RETRY_MS }),
+        }
     }
 }

@@ -90,6 +90,16 @@ impl ZoneView {
         self.frontier.read(guard).due(seq)
     }
 
+    /// Who is due when.
+    pub(crate) fn frontier<'g>(&'g self, guard: &'g Guard) -> &'g Frontier {
+        self.frontier.read(guard)
+    }
+
+    /// What waits are estimated.
+    pub(crate) fn eta_table<'g>(&'g self, guard: &'g Guard) -> &'g EtaTable {
+        self.eta.read(guard)
+    }
+
     pub(crate) fn publish_settings(&self, settings: Arc<ZoneSettings>) {
         self.settings.replace(settings);
     }
@@ -135,6 +145,28 @@ impl ZoneView {
         let poll_ms =
             frontier.due(seq).map_or(poll_ms, |due| appointment(due, frontier.ahead(), now, poll_ms));
         Some(self.told(handle, poll_ms, now, guard))
+    }
+
+    /// Where a place stood when this node last knew, without counting as a poll. Who joined later waits behind
+    /// everybody known here and everybody numbered before it.
+    pub(crate) fn last_known(&self, place: Place, now: LogTime, guard: &Guard) -> Result<Standing, Refusal> {
+        let known = self.see(place, Look::Peek, now, guard)?;
+        let (Seen::Turn, Place::Queue(seq)) = (known, place) else {
+            return Ok(match known {
+                Seen::Standing(Standing::Waiting(waiting)) => {
+                    Standing::Waiting(Waiting { stale: true, ..waiting })
+                }
+                Seen::Standing(admitted) => admitted,
+                Seen::Turn => return Err(Refusal::Gone),
+            });
+        };
+        let beyond = || {
+            let position = self.waiters.waiting() + seq.0.saturating_sub(self.waiters.tail()) + 1;
+            let eta = self.eta(position - 1, now, guard);
+            Waiting { position, eta, poll_ms: self.settings(guard).poll_ms, stale: true }
+        };
+        let waiting = self.waiting(seq, now, guard).unwrap_or_else(beyond);
+        Ok(Standing::Waiting(Waiting { stale: true, ..waiting }))
     }
 
     fn turn_or_wait(&self, seq: Seq, handle: Handle<'_>, now: LogTime, guard: &Guard) -> Seen {

@@ -52,7 +52,6 @@ impl Settled {
         show: impl FnOnce(&Answer<'_>) -> R,
     ) -> R {
         match self {
-            Settled::Stats(stats) => show(&Answer::Stats(stats)),
             Settled::Reply(Reply::Place { token, standing }) => match directory.text(token) {
                 Some(text) => show(&Answer::Place { zone, token: text.as_bytes(), standing: *standing }),
                 // No group of this node: nobody here would accept the token.

@@ -10,27 +10,14 @@ use crate::protocol::Protocol;
 use crate::session::settled::Settled;
 use crossbeam_queue::ArrayQueue;
 use mio::net::TcpStream;
-use sluice_engine::command::Command;
-use sluice_engine::id::{RequestHash, Ticket, UserHash, ZoneId};
+use sluice_engine::id::{GroupId, Ticket, ZoneId};
 use sluice_engine::mailbox::Bell;
-use sluice_engine::token::Token;
-
-/// Work for the owner of a group.
-pub(crate) enum Work {
-    /// Take a place.
-    Join { zone: ZoneId, user: Option<UserHash>, request: Option<RequestHash> },
-    /// Another change.
-    Change(Box<Command>),
-    /// A poll whose turn may have come.
-    Turn(Token),
-    /// The statistics of a zone.
-    Stats(ZoneId),
-}
+use sluice_engine::sequencer::Ask;
 
 /// One message between workers.
 pub(crate) enum Mail {
     /// To the owner: do this, answer under the ticket.
-    Ask(Ticket, sluice_engine::id::GroupId, Work),
+    Ask(Ticket, GroupId, Ask),
     /// To the owner: answer this parked poll now.
     Unpark(Ticket, ZoneId),
     /// To the asker.

@@ -7,7 +7,7 @@
 //! ```
 //! Group g belongs to worker g mod C, for good.
 
-use super::mailbox::{Mail, Work};
+use super::mailbox::Mail;
 use crate::limit;
 use crate::protocol::Protocol;
 use crate::request::Request;
@@ -23,6 +23,7 @@ use sluice_engine::error::Refusal;
 use sluice_engine::id::{GroupId, Ticket, ZoneId};
 use sluice_engine::owner::Owner;
 use sluice_engine::reply::Reply;
+use sluice_engine::sequencer::Ask;
 use sluice_engine::time::MonoMs;
 use sluice_engine::token::{Place, Token};
 use sluice_engine::zone::settings::ZoneName;
@@ -92,18 +93,28 @@ impl Shards {
         match request {
             Request::Poll { zone, token } => match directory.poll(turn.guard, zone, token, turn.now)? {
                 Polled::Standing(standing) => Ok(Outcome::Told(Told::Standing(standing))),
-                Polled::Turn(token) => Ok(self.ask(token.zone.group, Work::Turn(token), ticket, turn.now)),
+                Polled::Turn(token) => Ok(self.ask(token.zone.group, Ask::Turn(token), ticket, turn.now)),
             },
             Request::Peek { zone, token } => {
                 let standing = directory.peek(turn.guard, zone, token, turn.now)?;
                 Ok(Outcome::Told(Told::Standing(standing)))
             }
             Request::Join { zone, user, request } => {
-                let id = directory.zone(zone).ok_or(Refusal::NoZone)?;
-                let name = std::str::from_utf8(zone).map_err(|_| Refusal::NoZone)?;
-                let user = user.map(|user| directory.user_hash(name, user));
-                let request = request.map(|request| directory.request_hash(name, request));
-                Ok(self.ask(id.group, Work::Join { zone: id, user, request }, ticket, turn.now))
+                let known = directory.zone(zone);
+                let group = known.map_or_else(|| directory.group_of(zone), |id| id.group);
+                let text = std::str::from_utf8(zone).map_err(|_| Refusal::NoZone)?;
+                let user = user.map(|user| directory.user_hash(text, user));
+                let request = request.map(|request| directory.request_hash(text, request));
+                let ask = match known {
+                    Some(zone) => Ask::Join { zone, user, request },
+                    None if directory.leads(group) => return Err(Refusal::NoZone),
+                    // The leader may know a zone that has not come here yet.
+                    None => {
+                        let name = ZoneName::parse(zone).map_err(|_| Refusal::NoZone)?;
+                        Ask::JoinNamed { name, user, request }
+                    }
+                };
+                Ok(self.ask(group, ask, ticket, turn.now))
             }
             Request::Leave { zone, token } => {
                 let token = directory.verify(zone, token)?;
@@ -124,7 +135,7 @@ impl Shards {
             Request::ZoneList => Ok(Outcome::Told(Told::Zones(directory.names()))),
             Request::Stats { zone } => {
                 let id = directory.zone(zone).ok_or(Refusal::NoZone)?;
-                Ok(self.ask(id.group, Work::Stats(id), ticket, turn.now))
+                Ok(self.ask(id.group, Ask::Stats(id), ticket, turn.now))
             }
         }
     }
@@ -133,7 +144,7 @@ impl Shards {
         match token.place {
             Place::Queue(seq) => {
                 let command = Box::new(Command::Leave { zone: token.zone, seq });
-                self.ask(token.zone.group, Work::Change(command), ticket, now)
+                self.ask(token.zone.group, Ask::Change(command), ticket, now)
             }
             // Admitted at once: there never was a place to give up.
             Place::Direct { .. } => Outcome::Told(Told::Settled(Settled::Reply(Reply::Left(false)))),
@@ -142,14 +153,14 @@ impl Shards {
 
     fn change(&mut self, name: &[u8], command: Command, ticket: Ticket, now: MonoMs) -> Outcome {
         let group = self.shared.directory.group_of(name);
-        self.ask(group, Work::Change(Box::new(command)), ticket, now)
+        self.ask(group, Ask::Change(Box::new(command)), ticket, now)
     }
 
-    fn ask(&mut self, group: GroupId, work: Work, ticket: Ticket, now: MonoMs) -> Outcome {
-        let parked = if let Work::Turn(token) = &work { Some(token.zone) } else { None };
+    fn ask(&mut self, group: GroupId, work: Ask, ticket: Ticket, now: MonoMs) -> Outcome {
+        let parked = if let Ask::Turn(token) = &work { Some(token.zone) } else { None };
         if let Some(owner) = self.owners.get_mut(usize::from(group.0)).and_then(Option::as_mut) {
-            return match ask_owner(owner, work, ticket, now) {
-                Some(settled) => Outcome::Told(Told::Settled(settled)),
+            return match owner.request(work, ticket, now) {
+                Some(reply) => Outcome::Told(Told::Settled(Settled::Reply(reply))),
                 None => Outcome::Later { parked },
             };
         }
@@ -181,7 +192,7 @@ impl Shards {
             Mail::Ask(ticket, group, work) => {
                 let owner = self.owners.get_mut(usize::from(group.0)).and_then(Option::as_mut);
                 let settled = match owner {
-                    Some(owner) => ask_owner(owner, work, ticket, now),
+                    Some(owner) => owner.request(work, ticket, now).map(Settled::Reply),
                     None => Some(Settled::refused(Refusal::Busy { retry_ms: limit::BUSY_RETRY_MS })),
                 };
                 if let Some(settled) = settled {
@@ -264,20 +275,4 @@ impl Shards {
     fn worker_of(&self, group: GroupId) -> usize {
         usize::from(group.0) % self.shared.mailboxes.len()
     }
-}
-
-/// `None`: the answer comes under the ticket.
-fn ask_owner(owner: &mut Owner, work: Work, ticket: Ticket, now: MonoMs) -> Option<Settled> {
-    let submitted = match work {
-        Work::Join { zone, user, request } => owner.join(zone, user, request, ticket),
-        Work::Change(command) => owner.submit(*command, ticket),
-        Work::Turn(token) => return owner.ask(token, ticket, now).map(Settled::Reply),
-        Work::Stats(zone) => {
-            return Some(match owner.stats(zone, now) {
-                Ok(stats) => Settled::Stats(stats),
-                Err(refusal) => Settled::refused(refusal),
-            });
-        }
-    };
-    submitted.err().map(Settled::refused)
 }

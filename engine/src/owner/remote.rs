@@ -1,0 +1,211 @@
+//! Requests between nodes: passed on to the leader by those who do not lead, decided by the one who does.
+//!
+//! ```text
+//!  client ─▶ request ─┬─ leads ───────▶ decide ─▶ reply
+//!                     ├─ follows ─────▶ forward ─▶ leader's owner: decide ─▶ Answered ─▶ reply
+//!                     └─ is cut off ──▶ polls: what is known here, marked; the rest: NOLEADER
+//! ```
+//! A forwarded request goes one hop. Its reply waits until this node has applied what the leader had, so that the
+//! same client finds here what it was told there.
+
+use super::Owner;
+use crate::command::Command;
+use crate::error::Refusal;
+use crate::id::Ticket;
+use crate::limit::{FORWARD_POLL_MS, FORWARD_WRITE_MS, FORWARDED_MAX, HELD_MS_MAX, NO_LEADER_RETRY_MS};
+use crate::reply::Reply;
+use crate::sequencer::{Ask, REMOTE, Role};
+use crate::time::{LogTime, MonoMs};
+use crate::token::Token;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// What is told where no leader can be asked.
+pub(super) const NO_LEADER: Refusal = Refusal::NoLeader { retry_ms: NO_LEADER_RETRY_MS };
+
+/// A request on its way to the leader.
+#[derive(Clone, Copy, Debug)]
+struct Passed {
+    /// Of a poll: what this node can answer by itself.
+    token: Option<Token>,
+    until: LogTime,
+}
+
+/// Requests that were passed on, and replies that wait for this node to catch up.
+#[derive(Debug, Default)]
+pub(super) struct Forwarded {
+    by_ticket: HashMap<Ticket, Passed>,
+    deadlines: BTreeSet<(LogTime, Ticket)>,
+    /// By the index that they wait for.
+    held: BTreeMap<(u64, Ticket), (Reply, LogTime)>,
+}
+
+impl Forwarded {
+    fn insert(&mut self, ticket: Ticket, passed: Passed) {
+        self.deadlines.insert((passed.until, ticket));
+        self.by_ticket.insert(ticket, passed);
+    }
+
+    fn take(&mut self, ticket: Ticket) -> Option<Passed> {
+        let passed = self.by_ticket.remove(&ticket)?;
+        self.deadlines.remove(&(passed.until, ticket));
+        Some(passed)
+    }
+
+    fn take_expired(&mut self, now: LogTime) -> Option<(Ticket, Passed)> {
+        let (until, ticket) = self.deadlines.first().copied()?;
+        if until > now {
+            return None;
+        }
+        self.take(ticket).map(|passed| (ticket, passed))
+    }
+
+    /// The next reply that has waited for long enough.
+    fn take_held(&mut self, applied: u64, now: LogTime) -> Option<(Ticket, Reply)> {
+        let entry = self.held.first_entry()?;
+        if entry.key().0 > applied && entry.get().1 > now {
+            return None;
+        }
+        let ((_, ticket), (reply, _)) = entry.remove_entry();
+        Some((ticket, reply))
+    }
+
+    /// When something here is due.
+    pub(super) fn next_due(&self) -> Option<LogTime> {
+        let held = self.held.values().next().map(|(_, until)| *until);
+        self.deadlines.first().map(|(until, _)| *until).into_iter().chain(held).min()
+    }
+}
+
+impl Owner {
+    /// A client's request. `None`: the reply comes under `ticket`, after a later [`Owner::turn`].
+    pub fn request(&mut self, ask: Ask, ticket: Ticket, now: MonoMs) -> Option<Reply> {
+        match self.role {
+            Role::Leader => self.decide(ask, ticket, now),
+            Role::Follower => self.pass_on(ask, ticket, now),
+            Role::Cut => Some(self.answer_alone(token_of(&ask), self.log_time(now))),
+        }
+    }
+
+    /// Takes a poll back that is parked here or at the leader, as [`Owner::unpark`] says.
+    pub(super) fn take_back(&mut self, ticket: Ticket, now: LogTime) -> Option<Reply> {
+        let passed = self.forwarded.take(ticket)?;
+        Some(self.answer_alone(passed.token, now))
+    }
+
+    /// Another node's client asks. Only what a client may ask for is done for it.
+    pub(super) fn asked(&mut self, ticket: Ticket, ask: Ask) {
+        let is_proper = !matches!(&ask, Ask::Change(command) if !is_clients(command));
+        let reply = match (self.role, is_proper) {
+            (Role::Leader, true) => self.decide(ask, ticket, self.mono),
+            (Role::Leader, false) => Some(Reply::Refused(Refusal::Gone)),
+            _ => Some(Reply::Refused(NO_LEADER)),
+        };
+        if let Some(reply) = reply {
+            self.replies.push((ticket, reply));
+        }
+    }
+
+    /// The leader's reply to what was passed on.
+    pub(super) fn answered(&mut self, ticket: Ticket, reply: Reply, applied: u64) {
+        let Some(passed) = self.forwarded.take(ticket) else { return };
+        let is_lost = matches!(reply, Reply::Refused(Refusal::NoLeader { .. } | Refusal::Busy { .. }));
+        match passed.token {
+            Some(token) if is_lost => {
+                let reply = self.answer_alone(Some(token), self.now);
+                self.replies.push((ticket, reply));
+            }
+            _ if applied <= self.shard.index => self.replies.push((ticket, reply)),
+            _ => {
+                let until = self.now.plus_ms(HELD_MS_MAX);
+                self.forwarded.held.insert((applied, ticket), (reply, until));
+            }
+        }
+    }
+
+    /// Gives the replies whose time has come.
+    pub(super) fn settle_forwarded(&mut self) {
+        while let Some((ticket, reply)) = self.forwarded.take_held(self.shard.index, self.now) {
+            self.replies.push((ticket, reply));
+        }
+        while let Some((ticket, passed)) = self.forwarded.take_expired(self.now) {
+            let reply = self.answer_alone(passed.token, self.now);
+            self.replies.push((ticket, reply));
+        }
+    }
+
+    /// Sends the replies for other nodes there; those for this node's clients stay.
+    pub(super) fn send_answers(&mut self) {
+        if self.is_alone {
+            return;
+        }
+        let applied = self.shard.index;
+        let sequencer = &mut self.sequencer;
+        self.replies.retain(|(ticket, reply)| {
+            let is_remote = ticket.0 & REMOTE != 0;
+            if is_remote {
+                sequencer.answer(*ticket, *reply, applied);
+            }
+            !is_remote
+        });
+    }
+
+    fn decide(&mut self, ask: Ask, ticket: Ticket, now: MonoMs) -> Option<Reply> {
+        let submitted = match ask {
+            Ask::Join { zone, user, request } => self.join(zone, user, request, ticket),
+            Ask::JoinNamed { name, user, request } => match self.shard.zone_id(&name) {
+                Some(zone) => self.join(zone, user, request, ticket),
+                None => Err(Refusal::NoZone),
+            },
+            Ask::Change(command) => self.submit(*command, ticket),
+            Ask::Turn(token) => return self.ask(token, ticket, now),
+            Ask::Stats(zone) => return Some(self.stats(zone, now).map_or_else(Reply::Refused, Reply::Stats)),
+        };
+        submitted.err().map(Reply::Refused)
+    }
+
+    fn pass_on(&mut self, ask: Ask, ticket: Ticket, now: MonoMs) -> Option<Reply> {
+        let now = self.log_time(now);
+        let token = token_of(&ask);
+        if let Some(token) = token {
+            // Heard of here, whatever becomes of the way to the leader.
+            self.hear(token, now);
+        }
+        if self.forwarded.by_ticket.len() >= FORWARDED_MAX {
+            return Some(match token {
+                Some(token) => self.answer_alone(Some(token), now),
+                None => Reply::Refused(Refusal::Busy { retry_ms: super::BUSY_RETRY_MS }),
+            });
+        }
+        let wait_ms = if token.is_some() { FORWARD_POLL_MS } else { FORWARD_WRITE_MS };
+        match self.sequencer.forward(ticket, ask) {
+            Ok(()) => {
+                self.forwarded.insert(ticket, Passed { token, until: now.plus_ms(wait_ms) });
+                None
+            }
+            Err(_) if token.is_some() => Some(self.answer_alone(token, now)),
+            Err(refusal) => Some(Reply::Refused(refusal)),
+        }
+    }
+
+    /// What this node can say by itself: to a poll what it last knew, to everything else that there is no leader.
+    fn answer_alone(&self, token: Option<Token>, now: LogTime) -> Reply {
+        match token.map(|token| (token, self.shard.view.last_known(token, now))) {
+            Some((token, Ok(standing))) => Reply::Place { token, standing },
+            Some((_, Err(refusal))) => Reply::Refused(refusal),
+            None => Reply::Refused(NO_LEADER),
+        }
+    }
+}
+
+/// The token of a poll.
+fn token_of(ask: &Ask) -> Option<Token> {
+    match ask {
+        Ask::Turn(token) => Some(*token),
+        _ => None,
+    }
+}
+
+/// Whether a client may ask for this; all else is an owner's.
+fn is_clients(command: &Command) -> bool {
+    matches!(command, Command::ZoneSet { .. } | Command::ZoneDelete { .. } | Command::Leave { .. })
+}

@@ -1,0 +1,128 @@
+//! Who was heard of: a node that does not lead tells the leader, the leader keeps count of what it was told.
+//!
+//! Last polls are stored where the poll arrives. A follower walks its zones in *passes*; each pass reports everybody who
+//! polled since the last pass that the leader confirmed began. Nobody is dropped for a silence that some node that
+//! answers polls might disprove: deadlines count only up to the moment that every one of them has reported.
+
+use crate::limit::{BLOCK_SLOTS, REPORT_BLOCKS, REPORT_MS, REPORT_OVERLAP_MS};
+use crate::sequencer::{BlockPolls, ZonePolls};
+use crate::time::{LogTime, MonoMs};
+use crate::zone::state::{ZoneState, for_each_slot};
+use std::collections::BTreeMap;
+
+/// A pass whose end was sent and is not yet confirmed.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    began: LogTime,
+    at: MonoMs,
+}
+
+/// The follower's walk.
+#[derive(Debug, Default)]
+pub(super) struct Reporter {
+    /// When the pass under way began; `None` between passes.
+    began: Option<LogTime>,
+    /// Where it goes on: zone and block.
+    cursor: (u64, u64),
+    /// Polls after this are reported: the start of the last pass that the leader has confirmed.
+    since: LogTime,
+    /// The last whole pass that was sent.
+    sent: Option<Sent>,
+    /// Start of the last whole pass.
+    covers: LogTime,
+}
+
+impl Reporter {
+    /// A leader that may know nothing of what earlier ones were told, or a state that polls did not make.
+    pub(super) fn restart(&mut self, since: LogTime) {
+        *self = Reporter { since: since.min(self.since), ..Reporter::default() };
+    }
+
+    /// One step of the walk: what is to be reported now, and up to when everything has been.
+    pub(super) fn step(
+        &mut self,
+        zones: &BTreeMap<u64, ZoneState>,
+        now: LogTime,
+        mono: MonoMs,
+    ) -> (Vec<ZonePolls>, LogTime) {
+        if self.began.is_none() && now.since_ms(self.covers) >= REPORT_MS {
+            self.began = Some(now);
+            self.cursor = (0, 0);
+        }
+        let mut found = Vec::new();
+        if let Some(began) = self.began
+            && self.walk(zones, now, &mut found)
+        {
+            self.began = None;
+            self.covers = began;
+            self.sent = Some(Sent { began, at: mono });
+        }
+        (found, self.covers)
+    }
+
+    /// The leader has seen what was sent at this moment, and so everything before.
+    pub(super) fn confirmed(&mut self, echo: MonoMs) {
+        if let Some(sent) = self.sent.take_if(|sent| sent.at <= echo) {
+            self.since = sent.began;
+        }
+    }
+
+    /// Walks on; true where the pass is whole.
+    fn walk(&mut self, zones: &BTreeMap<u64, ZoneState>, now: LogTime, found: &mut Vec<ZonePolls>) -> bool {
+        let span_ms = now.since_ms(self.since).saturating_add(REPORT_OVERLAP_MS);
+        let mut budget = REPORT_BLOCKS;
+        for (ordinal, zone) in zones.range(self.cursor.0..) {
+            let mut from = if *ordinal == self.cursor.0 { self.cursor.1 } else { 0 };
+            let mut blocks = Vec::new();
+            while let Some(block) = zone.waiters.next_live_block(from) {
+                if budget == 0 {
+                    self.cursor = (*ordinal, block);
+                    push(found, *ordinal, blocks);
+                    return false;
+                }
+                budget -= 1;
+                blocks.extend(polls_of(zone, block, now, span_ms));
+                from = block + 1;
+            }
+            push(found, *ordinal, blocks);
+        }
+        true
+    }
+}
+
+fn push(found: &mut Vec<ZonePolls>, ordinal: u64, blocks: Vec<BlockPolls>) {
+    if !blocks.is_empty() {
+        found.push(ZonePolls { ordinal, blocks });
+    }
+}
+
+/// Who of a block polled within the last `span_ms`.
+fn polls_of(zone: &ZoneState, block: u64, now: LogTime, span_ms: u64) -> Option<BlockPolls> {
+    let mut slots = [0; 8];
+    for_each_slot(zone.waiters.live_words(block), |slot| {
+        let age_ms = u64::from(now.age_ms_of(zone.waiters.polled_ms(block, slot as usize)));
+        if age_ms <= span_ms {
+            slots[slot as usize / 64] |= 1 << (slot % 64);
+        }
+    });
+    (slots != [0; 8]).then_some(BlockPolls { block, slots })
+}
+
+/// Places of one block's bits.
+pub(super) fn places(polls: &BlockPolls) -> impl Iterator<Item = u64> + '_ {
+    let first = polls.block.saturating_mul(BLOCK_SLOTS);
+    (0..BLOCK_SLOTS)
+        .filter(|slot| polls.slots[(slot / 64) as usize] >> (slot % 64) & 1 == 1)
+        .map(move |slot| first + slot)
+}
+
+/// What the leader knows of another node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    /// The latest message's moment on the sender's clock.
+    pub(super) sent: Option<MonoMs>,
+    /// Everybody who polled there before this has been reported.
+    pub(super) covers: LogTime,
+    /// When anything came from it.
+    pub(super) at: LogTime,
+}

@@ -1,0 +1,143 @@
+//! What changes when this node begins or ceases to lead the group, and the state that comes from elsewhere.
+
+use super::Owner;
+use super::desk::Desk;
+use super::outcome::Origin;
+use super::remote::NO_LEADER;
+use crate::limit::SLICES_A_TURN;
+use crate::node::Detached;
+use crate::sequencer::Role;
+use crate::snapshot::cut::ShardCut;
+use crate::time::{LogTime, MonoMs};
+
+impl Owner {
+    /// This node's part changed.
+    pub(super) fn change_role(&mut self, role: Role) {
+        let led = std::mem::replace(&mut self.role, role) == Role::Leader;
+        self.shard.view.set_part(role == Role::Leader, role == Role::Cut);
+        match (led, role == Role::Leader) {
+            (false, true) => self.begin_to_lead(),
+            (true, false) => self.cease_to_lead(),
+            _ => {}
+        }
+        if role == Role::Follower {
+            self.report_again();
+        }
+        self.pulse_at = self.mono;
+    }
+
+    /// Desks are made anew from the state. Nobody's silence from before counts: who spoke to other nodes meanwhile is
+    /// not known here.
+    fn begin_to_lead(&mut self) {
+        self.floor = self.now;
+        self.led_since = self.now;
+        self.heard.clear();
+        self.open_desks();
+    }
+
+    pub(super) fn open_desks(&mut self) {
+        let now = self.now;
+        let zones = self.shard.zones.iter();
+        self.desks = zones.map(|(ordinal, zone)| (*ordinal, Desk::restored(zone, now))).collect();
+        self.timers.clear();
+        self.bytes = 0;
+        let ordinals: Vec<u64> = self.desks.keys().copied().collect();
+        ordinals.into_iter().for_each(|ordinal| self.schedule(ordinal, None));
+    }
+
+    /// What is proposed is decided elsewhere from now on; the sequencer says of each proposal what became of it.
+    fn cease_to_lead(&mut self) {
+        self.pending.clear();
+        let origins = std::mem::take(&mut self.origins);
+        origins.into_iter().for_each(|origin| self.refuse(origin, NO_LEADER));
+        let ordinals: Vec<u64> = self.desks.keys().copied().collect();
+        for ordinal in ordinals {
+            while let Some(poll) = self.desks.get_mut(&ordinal).and_then(Desk::take_parked) {
+                self.answer_unparked(poll, self.now);
+            }
+        }
+        self.forget_turns();
+        self.desks.clear();
+        self.timers.clear();
+        self.touched.clear();
+        self.news.clear();
+        self.count_bytes();
+    }
+
+    /// Answers the polls whose admission is on its way: the desks that count these are about to go. Who was let in
+    /// learns it at the next poll.
+    fn forget_turns(&mut self) {
+        let mut turns = Vec::new();
+        for origin in self.proposed.iter_mut().flat_map(|proposal| &mut proposal.origins) {
+            if let Origin::Turn(turn) = *origin {
+                turns.push(turn);
+                *origin = Origin::Own;
+            }
+        }
+        for turn in turns {
+            let reply = self.not_yet(turn.token, self.now);
+            self.replies.push((turn.ticket, reply));
+        }
+    }
+
+    /// Memory of the zones, where no desk counts it.
+    pub(super) fn count_bytes(&mut self) {
+        self.bytes = self.shard.zones.values().map(|zone| zone.bytes()).sum();
+        self.counted_at = self.now;
+    }
+
+    /// The log says when it is: a follower's clock is the leader's, late by the way here.
+    pub(super) fn rebase(&mut self, now: LogTime) {
+        self.offset_ms = now.0.wrapping_sub(self.mono.0);
+        self.shard.view.set_offset_ms(self.offset_ms);
+        self.now = self.log_time(self.mono);
+    }
+
+    /// Begins a snapshot for the sequencer.
+    pub(super) fn begin_cut(&mut self) {
+        // One at a time: the sequencer asks for the next when it has got the whole of this one.
+        if self.shard.cut.is_none() {
+            self.shard.cut = Some(ShardCut::begin(&mut self.shard));
+        }
+        self.is_cutting = true;
+    }
+
+    /// Hands out slices of the snapshot, as far as they are taken and this turn's time allows.
+    pub(super) fn hand_out_slices(&mut self) {
+        for _ in 0..SLICES_A_TURN {
+            if !self.is_cutting || !self.sequencer.wants_slice() {
+                return;
+            }
+            self.hand_out_slice();
+        }
+    }
+
+    fn hand_out_slice(&mut self) {
+        let slice = self.snapshot_slice();
+        self.is_cutting = slice.is_some();
+        self.sequencer.slice(slice);
+    }
+
+    /// When the next slices can be made.
+    pub(super) fn slices_due(&self) -> Option<MonoMs> {
+        (self.is_cutting && self.sequencer.wants_slice()).then_some(self.mono)
+    }
+
+    /// Goes on from another state: what this node missed came as a snapshot.
+    pub(super) fn install(&mut self, detached: Box<Detached>) {
+        // A snapshot of the old state ends as one, whole; it is only not the latest.
+        while self.is_cutting {
+            self.hand_out_slice();
+        }
+        let Detached(new) = *detached;
+        let old = self.shard.replace(new);
+        self.sequencer.dispose(Box::new(Detached(old)));
+        self.rebase(self.shard.stamp);
+        self.reporter.restart(self.now);
+        self.count_bytes();
+        if self.role == Role::Leader {
+            self.forget_turns();
+            self.open_desks();
+        }
+    }
+}
