@@ -1,7 +1,7 @@
 //! Where a token stands, as JSON: in the words of `/traffic` and in those of `/v1`.
 
 use super::json::Object;
-use sluice_engine::reply::Standing;
+use sluice_engine::reply::{Standing, Waiting};
 
 /// As existing apps read it: `canEnter`, and `waiting` while they may not.
 pub(crate) fn write_traffic(body: &mut Vec<u8>, zone: &[u8], token: &[u8], standing: Standing) {
@@ -17,6 +17,7 @@ pub(crate) fn write_traffic(body: &mut Vec<u8>, zone: &[u8], token: &[u8], stand
                 inner.number("position", whole(waiting.position));
                 inner.number("estimatedSeconds", waiting.eta.wire_seconds());
                 inner.number("pollingPeriod", i64::from(waiting.poll_ms));
+                mark_stale(inner, waiting);
             });
         }
     }
@@ -35,9 +36,17 @@ pub(crate) fn write_resource(body: &mut Vec<u8>, zone: &[u8], token: &[u8], stan
         Standing::Waiting(waiting) => {
             object.text("state", b"waiting").number("position", whole(waiting.position));
             object.number("etaMs", waiting.eta.wire_ms()).number("pollMs", i64::from(waiting.poll_ms));
+            mark_stale(&mut object, waiting);
         }
     }
     object.close();
+}
+
+/// Only where it is so: what is usual goes without saying.
+fn mark_stale(object: &mut Object<'_>, waiting: Waiting) {
+    if waiting.stale {
+        object.truth("stale", true);
+    }
 }
 
 pub(crate) fn whole(value: u64) -> i64 {
@@ -72,6 +81,11 @@ mod tests {
         );
         check(
             write_traffic,
+            Standing::Waiting(Waiting { stale: true, ..waiting }),
+            r#"{"canEnter":false,"token":"t0k","zoneId":"TEST_ZONE","waiting":{"position":1234,"estimatedSeconds":74,"pollingPeriod":3000,"stale":true}}"#,
+        );
+        check(
+            write_traffic,
             Standing::Admitted(LogTime(9)),
             r#"{"canEnter":true,"token":"t0k","zoneId":"TEST_ZONE","admittedAt":9}"#,
         );
@@ -84,6 +98,11 @@ mod tests {
             write_resource,
             Standing::Waiting(waiting),
             r#"{"zone":"TEST_ZONE","token":"t0k","state":"waiting","position":2,"etaMs":1500,"pollMs":3000}"#,
+        );
+        check(
+            write_resource,
+            Standing::Waiting(Waiting { stale: true, ..waiting }),
+            r#"{"zone":"TEST_ZONE","token":"t0k","state":"waiting","position":2,"etaMs":1500,"pollMs":3000,"stale":true}"#,
         );
         check(
             write_resource,
