@@ -32,6 +32,8 @@ mod clients;
 #[cfg(feature = "server")]
 pub mod clock;
 #[cfg(feature = "server")]
+pub mod cluster;
+#[cfg(feature = "server")]
 pub mod config;
 #[cfg(all(fuzzing, feature = "server"))]
 pub mod fuzzing;

@@ -19,12 +19,13 @@ pub const BUFFER_POOL_MAX: usize = 256;
 pub const WORKERS_MAX: usize = 64;
 /// Connections of one worker; bounded by the bits of a ticket.
 pub const SESSIONS_PER_WORKER_MAX: usize = 1 << SLOT_BITS;
-/// Bits of a ticket, from the top: worker, slot, generation of the slot, number of the request.
+/// Bits of a ticket, from the second on: worker, slot, generation of the slot, number of the request. The first bit
+/// marks tickets of other nodes.
 pub const WORKER_BITS: u32 = 6;
 /// See [`WORKER_BITS`].
 pub const SLOT_BITS: u32 = 22;
 /// See [`WORKER_BITS`].
-pub const GENERATION_BITS: u32 = 20;
+pub const GENERATION_BITS: u32 = 19;
 /// See [`WORKER_BITS`].
 pub const REQUEST_BITS: u32 = 16;
 
@@ -34,6 +35,8 @@ pub const EVENTS_PER_TURN: usize = 1_024;
 pub const VISITS_PER_WRITE_MAX: usize = 64;
 /// Connections accepted at once, per listener.
 pub const ACCEPTS_PER_TURN: usize = 64;
+/// Operations on the cluster that the connections of one worker may have under way.
+pub const OPERATIONS_MAX: usize = 64;
 /// New sockets on their way to one worker.
 pub const SOCKETS_IN_TRANSIT_MAX: usize = 1_024;
 /// Requests that one worker may have under way at the others, all together.
@@ -72,7 +75,8 @@ pub const BUSY_RETRY_MS: u32 = 100;
 pub const SLOW_LOG_MAX: usize = 128;
 
 const _: () = {
-    assert!(WORKER_BITS + SLOT_BITS + GENERATION_BITS + REQUEST_BITS == 64);
+    assert!(WORKER_BITS + SLOT_BITS + GENERATION_BITS + REQUEST_BITS == 63);
+    assert!(sluice_engine::sequencer::REMOTE == 1 << 63);
     assert!(WORKERS_MAX <= 1 << WORKER_BITS);
     // A request number must not come round while its namesake is in flight.
     assert!(PIPELINE_DEPTH_MAX < 1 << (REQUEST_BITS - 1));

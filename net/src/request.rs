@@ -8,6 +8,7 @@
 //! A request borrows from the connection's input, an answer from whoever answers: neither is stored.
 //! What has to outlive the request, so that a later reply finds its shape, is its [`RequestKind`].
 
+use crate::cluster::{Decision, Operation};
 use sluice_engine::error::Refusal;
 use sluice_engine::reply::{Standing, Stats};
 use sluice_engine::zone::settings::{ZoneName, ZonePatch, ZoneSettings};
@@ -69,6 +70,8 @@ pub enum Request<'a> {
         /// The zone's name, unchecked.
         zone: &'a [u8],
     },
+    /// A change of the cluster. Answered by [`Answer::Decided`].
+    Administer(Box<Operation>),
 }
 
 impl Request<'_> {
@@ -90,6 +93,7 @@ impl Request<'_> {
             Request::ZoneList => RequestKind::ZoneList,
             Request::ZoneDel { .. } => RequestKind::ZoneDel,
             Request::Stats { .. } => RequestKind::Stats,
+            Request::Administer(_) => RequestKind::Administer,
         }
     }
 }
@@ -115,6 +119,8 @@ pub enum RequestKind {
     ZoneDel,
     /// [`Request::Stats`].
     Stats,
+    /// [`Request::Administer`].
+    Administer,
 }
 
 /// The answer to one request.
@@ -149,6 +155,8 @@ pub enum Answer<'a> {
     Zones(&'a [ZoneName]),
     /// A zone's statistics.
     Stats(&'a Stats),
+    /// What became of a change of the cluster.
+    Decided(&'a Decision),
     /// No.
     Refused(Refusal),
 }

@@ -1,10 +1,11 @@
 //! Starting and ending: the threads, and what they are given and give back.
 
+use crate::cluster::{Addresses, Alone, Cluster};
 use crate::config::NetConfig;
 use crate::shared::{Ending, Shared, with_local};
 use crate::stats::Stats;
 use crate::worker::accept::Acceptor;
-use crate::worker::listen::{listen, warn_of_short_backlog};
+use crate::worker::listen::{bind, listen, warn_of_short_backlog};
 use crate::worker::mailbox::Mailbox;
 use crate::worker::{Parts, WAKER, Worker};
 use mio::Poll;
@@ -12,6 +13,7 @@ use mio::net::TcpListener;
 use sluice_engine::directory::Directory;
 use sluice_engine::id::GroupId;
 use sluice_engine::owner::Owner;
+use socket2::Socket;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -69,6 +71,38 @@ pub struct LocalAddrs {
     pub http: SocketAddr,
 }
 
+/// The two ports, taken but closed: whoever connects is refused until a server is started on them.
+#[derive(Debug)]
+pub struct Ports {
+    resp: Socket,
+    http: Socket,
+    addrs: LocalAddrs,
+}
+
+impl Ports {
+    /// Takes the ports that the configuration names.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`] where one cannot be had.
+    pub fn take(config: &NetConfig) -> Result<Ports, StartError> {
+        let take = |protocol, at| bind(at).map_err(|source| StartError::Listen { protocol, at, source });
+        let (resp, http) = (take("RESP", config.resp)?, take("HTTP", config.http)?);
+        let addrs = LocalAddrs { resp: local(&resp)?, http: local(&http)? };
+        Ok(Ports { resp, http, addrs })
+    }
+
+    /// Where they are; ports that were 0 are filled in.
+    #[must_use]
+    pub fn local_addrs(&self) -> LocalAddrs {
+        self.addrs
+    }
+}
+
+fn local(socket: &Socket) -> Result<SocketAddr, StartError> {
+    let address = socket.local_addr().map_err(StartError::System)?.as_socket();
+    address.ok_or_else(|| StartError::System(io::ErrorKind::Unsupported.into()))
+}
+
 type Owned = Vec<(GroupId, Owner)>;
 
 /// A running server. Dropping it closes every connection at once; [`Server::drain`] is the polite way.
@@ -81,7 +115,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds both ports, then starts the workers. `owners` are those of all groups, in order.
+    /// Takes both ports and starts a server that is not replicated.
     ///
     /// # Errors
     /// [`StartError`]; nothing runs then.
@@ -91,18 +125,37 @@ impl Server {
         owners: Vec<Owner>,
     ) -> Result<Server, StartError> {
         config.check().map_err(StartError::Setting)?;
+        let ports = Ports::take(&config)?;
+        let LocalAddrs { resp, http } = ports.addrs;
+        let addresses = Addresses { resp: resp.to_string(), http: http.to_string(), ..Addresses::default() };
+        let cluster = Alone::new(owners.len() as u16, addresses);
+        Server::start_on(ports, config, directory, owners, Arc::new(cluster))
+    }
+
+    /// Opens the ports and starts the workers. `owners` are those of all groups, in order.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub fn start_on(
+        ports: Ports,
+        config: NetConfig,
+        directory: Arc<Directory>,
+        owners: Vec<Owner>,
+        cluster: Arc<dyn Cluster>,
+    ) -> Result<Server, StartError> {
+        config.check().map_err(StartError::Setting)?;
         if owners.len() != directory.groups() {
             return Err(StartError::Owners { groups: directory.groups(), owners: owners.len() });
         }
-        let resp = bind("RESP", config.resp, config.backlog)?;
-        let http = bind("HTTP", config.http, config.backlog)?;
-        warn_of_short_backlog(config.backlog);
-        let addrs = LocalAddrs {
-            resp: resp.local_addr().map_err(StartError::System)?,
-            http: http.local_addr().map_err(StartError::System)?,
+        let addrs = ports.addrs;
+        let open = |protocol, at, socket| {
+            listen(socket, config.backlog).map_err(|source| StartError::Listen { protocol, at, source })
         };
+        let listeners = (open("RESP", addrs.resp, ports.resp)?, open("HTTP", addrs.http, ports.http)?);
+        warn_of_short_backlog(config.backlog);
         let config = with_local(config, addrs.resp, addrs.http);
-        let server = launch(config, directory, owners, (resp, http)).map_err(StartError::System)?;
+        let engine = (directory, owners);
+        let server = launch(config, engine, cluster, listeners).map_err(StartError::System)?;
         tracing::info!(resp = %addrs.resp, http = %addrs.http, workers = server.threads.len(), "serving");
         Ok(server)
     }
@@ -116,6 +169,17 @@ impl Server {
     /// Says through `/readyz` whether traffic should be sent here. It is at the start.
     pub fn set_ready(&self, ready: bool) {
         self.shared.ready.store(ready, Ordering::Release);
+    }
+
+    /// Wakes the worker that owns the shard of `group`, which then looks what its sequencer has for it.
+    pub fn waker(&self, group: GroupId) -> impl Fn() + Send + Sync + use<> {
+        let shared = Arc::clone(&self.shared);
+        let worker = usize::from(group.0) % shared.mailboxes.len();
+        move || {
+            if let Some(mailbox) = shared.mailboxes.get(worker) {
+                mailbox.notify();
+            }
+        }
     }
 
     /// Connections now, both protocols.
@@ -169,14 +233,10 @@ impl Drop for Server {
     }
 }
 
-fn bind(protocol: &'static str, at: SocketAddr, backlog: u32) -> Result<TcpListener, StartError> {
-    listen(at, backlog).map_err(|source| StartError::Listen { protocol, at, source })
-}
-
 fn launch(
     config: NetConfig,
-    directory: Arc<Directory>,
-    owners: Vec<Owner>,
+    (directory, owners): (Arc<Directory>, Vec<Owner>),
+    cluster: Arc<dyn Cluster>,
     listeners: (TcpListener, TcpListener),
 ) -> io::Result<Server> {
     let workers = config.workers;
@@ -192,7 +252,7 @@ fn launch(
         owned[group % workers].push((GroupId(group as u16), owner));
     }
     let addrs = LocalAddrs { resp: config.resp, http: config.http };
-    let shared = Arc::new(Shared::new(config, directory, mailboxes));
+    let shared = Arc::new(Shared::new(config, directory, cluster, mailboxes));
     let (sender, ended) = channel();
     let mut listeners = Some(listeners);
     let mut server = Server { shared: Arc::clone(&shared), threads: Vec::new(), ended, addrs };

@@ -1,6 +1,7 @@
 //! What all workers of a server share, and what commands may ask about it.
 
 use crate::clients::Register;
+use crate::cluster::Cluster;
 use crate::config::NetConfig;
 use crate::resp::server::{ClientRow, Facts, Role, ServerInfo, SlowRow};
 use crate::stats::Stats;
@@ -27,6 +28,7 @@ pub(crate) enum Ending {
 pub(crate) struct Shared {
     pub(crate) config: NetConfig,
     pub(crate) directory: Arc<Directory>,
+    pub(crate) cluster: Arc<dyn Cluster>,
     pub(crate) stats: Stats,
     pub(crate) register: Register,
     /// By worker.
@@ -42,7 +44,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: NetConfig, directory: Arc<Directory>, mailboxes: Vec<Mailbox>) -> Shared {
+    pub(crate) fn new(
+        config: NetConfig,
+        directory: Arc<Directory>,
+        cluster: Arc<dyn Cluster>,
+        mailboxes: Vec<Mailbox>,
+    ) -> Shared {
         let random = || u128::from(RandomState::new().build_hasher().finish());
         Shared {
             stats: Stats::new(mailboxes.len()),
@@ -54,6 +61,7 @@ impl Shared {
             run_id: random() << 64 | random(),
             config,
             directory,
+            cluster,
             mailboxes,
         }
     }
@@ -125,6 +133,10 @@ impl ServerInfo for Shared {
             groups: self.directory.groups() as u64,
             ..Facts::default()
         }
+    }
+
+    fn cluster(&self) -> &dyn Cluster {
+        &*self.cluster
     }
 
     fn visit_config(&self, visit: &mut dyn FnMut(&str, &str)) {

@@ -7,7 +7,7 @@
 //! | 405, 411, 415 | `METHOD`, `LENGTH`, `MEDIA` |
 //! | 409, 410, 429 | `CLOSED`, `GONE`, `FULL` |
 //! | 408, 413, 414, 417, 431, 501, 505 | `FRAMING`, and the connection closes |
-//! | 503 | `BUSY`, `NOLEADER`, `OOM`, `DRAINING` |
+//! | 503 | `BUSY`, `NOLEADER`, `OOM`, `DRAINING`, `LOADING` |
 
 use super::fault::Fault;
 use super::json::Object;

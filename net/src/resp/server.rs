@@ -1,6 +1,7 @@
 //! What commands ask of the server around them. Implemented by the workers; tests have a small one of their own.
 
 use super::encode::Proto;
+use crate::cluster::Cluster;
 use std::net::SocketAddr;
 
 /// What Redis this server is compatible with. Clients decide by it which commands they may use.
@@ -166,6 +167,9 @@ pub trait ServerInfo {
 
     /// Figures for `INFO`.
     fn facts(&self) -> Facts;
+
+    /// The cluster that this node belongs to.
+    fn cluster(&self) -> &dyn Cluster;
 
     /// Calls `visit` with every parameter that `CONFIG GET` may show, and its value.
     fn visit_config(&self, visit: &mut dyn FnMut(&str, &str));

@@ -52,6 +52,7 @@ impl Settled {
         show: impl FnOnce(&Answer<'_>) -> R,
     ) -> R {
         match self {
+            Settled::Decided(decision) => show(&Answer::Decided(decision)),
             Settled::Reply(Reply::Place { token, standing }) => match directory.text(token) {
                 Some(text) => show(&Answer::Place { zone, token: text.as_bytes(), standing: *standing }),
                 // No group of this node: nobody here would accept the token.
@@ -78,6 +79,6 @@ pub(crate) fn subject<'a>(request: &Request<'a>) -> (&'a [u8], &'a [u8]) {
         | Request::ZoneGet { zone }
         | Request::ZoneDel { zone }
         | Request::Stats { zone } => (zone, b""),
-        Request::ZoneList => (b"", b""),
+        Request::ZoneList | Request::Administer(_) => (b"", b""),
     }
 }

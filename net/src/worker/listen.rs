@@ -5,16 +5,24 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 
-/// Binds and listens.
+/// Takes an address. Until [`listen`], whoever connects there is refused.
 ///
 /// # Errors
 /// What the system says; an address in use is [`io::ErrorKind::AddrInUse`].
-pub(crate) fn listen(at: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+pub(crate) fn bind(at: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     // A restart must not wait for the old connections' last packets to expire.
     socket.set_reuse_address(true)?;
     socket.bind(&at.into())?;
+    Ok(socket)
+}
+
+/// Has the kernel take connections.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn listen(socket: Socket, backlog: u32) -> io::Result<TcpListener> {
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(TcpListener::from_std(socket.into()))
 }

@@ -3,8 +3,10 @@
 //! Nothing here can fill up unexpectedly. A worker spends one of its *credits* for a request to
 //! another worker and gets it back with the answer, so an inbox is as large as the sum of what may
 //! be under way: a request and a withdrawal for each credit of the others, an answer for each of
-//! its own. Without a credit the client is told to try again.
+//! its own. Without a credit the client is told to try again. Operations on the cluster are counted the same way,
+//! in a queue of their own: their outcomes come from threads that are no workers.
 
+use crate::cluster::Decision;
 use crate::limit;
 use crate::protocol::Protocol;
 use crate::session::settled::Settled;
@@ -28,6 +30,7 @@ pub(crate) enum Mail {
 pub(crate) struct Mailbox {
     mail: ArrayQueue<Mail>,
     sockets: ArrayQueue<(TcpStream, Protocol)>,
+    decided: ArrayQueue<(Ticket, Box<Decision>)>,
     bell: Bell,
     waker: mio::Waker,
 }
@@ -45,6 +48,7 @@ impl Mailbox {
         Mailbox {
             mail: ArrayQueue::new(capacity.max(1)),
             sockets: ArrayQueue::new(limit::SOCKETS_IN_TRANSIT_MAX),
+            decided: ArrayQueue::new(limit::OPERATIONS_MAX),
             bell: Bell::default(),
             waker,
         }
@@ -54,6 +58,12 @@ impl Mailbox {
     pub(crate) fn send(&self, mail: Mail) {
         let full = self.mail.push(mail).is_err();
         assert!(!full, "an inbox has room for every credit");
+    }
+
+    /// Puts the outcome of an operation in. The worker counted the operation when it began.
+    pub(crate) fn decide(&self, ticket: Ticket, decision: Decision) {
+        let full = self.decided.push((ticket, Box::new(decision))).is_err();
+        assert!(!full, "an inbox has room for every operation");
     }
 
     /// Hands a new connection over; gives it back where too many are on their way.
@@ -81,6 +91,11 @@ impl Mailbox {
     /// The next message.
     pub(crate) fn next_mail(&self) -> Option<Mail> {
         self.mail.pop()
+    }
+
+    /// The next outcome of an operation.
+    pub(crate) fn next_decision(&self) -> Option<(Ticket, Box<Decision>)> {
+        self.decided.pop()
     }
 
     /// The next new connection.

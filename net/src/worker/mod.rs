@@ -195,6 +195,10 @@ impl Worker {
                 self.deliver(address, settled);
             }
         }
+        while let Some((ticket, decision)) = mailbox.next_decision() {
+            self.desk.shards.end_operation();
+            self.deliver(Address::of(ticket), Settled::Decided(decision));
+        }
         if shared.kills.get(self.desk.me).is_some_and(|kill| kill.swap(false, Ordering::AcqRel)) {
             self.remove_killed();
         }

@@ -8,6 +8,7 @@
 //! Group g belongs to worker g mod C, for good.
 
 use super::mailbox::Mail;
+use crate::cluster::{Decide, Operation};
 use crate::limit;
 use crate::protocol::Protocol;
 use crate::request::Request;
@@ -46,6 +47,8 @@ pub(crate) struct Shards {
     owners: Vec<Option<Owner>>,
     /// Requests that may still be sent to other workers.
     credits: usize,
+    /// Operations on the cluster whose outcome has not come yet.
+    operations: usize,
     /// Workers that were sent something since the last `notify`.
     woken: Vec<bool>,
     /// Parked polls to answer after the owners' turn.
@@ -68,6 +71,7 @@ impl Shards {
             me,
             owners: by_group,
             credits: super::mailbox::credits(workers),
+            operations: 0,
             woken: vec![false; workers],
             withdrawn: Vec::new(),
             replies: Vec::new(),
@@ -137,7 +141,30 @@ impl Shards {
                 let id = directory.zone(zone).ok_or(Refusal::NoZone)?;
                 Ok(self.ask(id.group, Ask::Stats(id), ticket, turn.now))
             }
+            Request::Administer(operation) => self.administer((**operation).clone(), ticket),
         }
+    }
+
+    /// Its outcome comes from another thread, by the mailbox.
+    fn administer(&mut self, operation: Operation, ticket: Ticket) -> Result<Outcome, Refusal> {
+        if self.operations == limit::OPERATIONS_MAX {
+            return Err(Refusal::Busy { retry_ms: limit::BUSY_RETRY_MS });
+        }
+        self.operations += 1;
+        let (shared, me) = (Arc::clone(&self.shared), self.me);
+        let decide = Decide::new(move |decision| {
+            if let Some(mailbox) = shared.mailboxes.get(me) {
+                mailbox.decide(ticket, decision);
+                mailbox.notify();
+            }
+        });
+        self.shared.cluster.administer(operation, decide);
+        Ok(Outcome::Later { parked: None })
+    }
+
+    /// The outcome of an operation came.
+    pub(crate) fn end_operation(&mut self) {
+        self.operations -= 1;
     }
 
     fn leave(&mut self, token: &Token, ticket: Ticket, now: MonoMs) -> Outcome {

@@ -1,8 +1,8 @@
 //! Where a late reply belongs: worker, slot, generation of the slot, number of the request.
 //!
 //! ```text
-//! bit 63      58 57            36 35           16 15            0
-//!     worker     slot             generation      request
+//! bit 63 62      57 56            35 34           16 15            0
+//!     0  worker     slot             generation      request
 //! ```
 //! The generation changes whenever a slot is reused, so a reply never reaches another connection.
 
@@ -30,7 +30,7 @@ const WORKER_SHIFT: u32 = SLOT_SHIFT + limit::SLOT_BITS;
 impl Address {
     /// Packs it.
     pub(crate) fn ticket(self) -> Ticket {
-        debug_assert!(self.session.generation < 1 << limit::GENERATION_BITS, "a generation has 20 bits");
+        debug_assert!(self.session.generation < 1 << limit::GENERATION_BITS, "a generation has 19 bits");
         Ticket(
             (self.worker as u64) << WORKER_SHIFT
                 | u64::from(self.session.slot) << SLOT_SHIFT
@@ -60,13 +60,14 @@ mod tests {
     #[test]
     fn every_field_comes_back() {
         let session = SessionKey { slot: (1 << 22) - 1, generation: 5 };
-        let largest = SessionKey { slot: 7, generation: (1 << 20) - 1 };
+        let largest = SessionKey { slot: 7, generation: (1 << 19) - 1 };
         for address in [
             Address { worker: 63, session, request: u16::MAX },
             Address { worker: 0, session: largest, request: 0 },
             Address { worker: 1, session: SessionKey { slot: 0, generation: 0 }, request: 1 },
         ] {
             assert_eq!(Address::of(address.ticket()), address);
+            assert_eq!(address.ticket().0 & sluice_engine::sequencer::REMOTE, 0, "not one of another node");
         }
     }
 }

@@ -10,17 +10,24 @@ pub(crate) fn alive(visit: &mut Visit<'_, '_>) -> Handled {
     visit.respond(200, Media::Text, b"ok\n")
 }
 
-/// `?for=writes` asks for more than polls; a node that orders its own commands can do both or neither.
+/// Ready to answer polls, which needs no leader; `?for=writes` asks for leaders too.
 pub(crate) fn ready(visit: &mut Visit<'_, '_>) -> Handled {
     if !matches!(visit.call.query, "" | "for=writes" | "for=polls") {
         return visit.problem(&Problem::new(400, "MALFORMED", "for is writes or polls"));
     }
     let shared = &visit.desk.shared;
-    if shared.ready.load(Ordering::Acquire) && shared.ending() == Ending::No {
-        return visit.respond(200, Media::Text, b"ready\n");
+    if !shared.cluster.is_ready() {
+        return visit.problem(&unready("LOADING", "the log is being applied again"));
     }
-    visit.problem(&Problem {
-        retry_ms: Some(1_000),
-        ..Problem::new(503, "DRAINING", "not ready, or draining")
-    })
+    if !shared.ready.load(Ordering::Acquire) || shared.ending() != Ending::No {
+        return visit.problem(&unready("DRAINING", "the server is about to stop"));
+    }
+    if visit.call.query == "for=writes" && !shared.cluster.can_write() {
+        return visit.problem(&unready("NOLEADER", "no quorum, polls are answered"));
+    }
+    visit.respond(200, Media::Text, b"ready\n")
+}
+
+fn unready(code: &'static str, detail: &'static str) -> Problem {
+    Problem { retry_ms: Some(1_000), ..Problem::new(503, code, detail) }
 }

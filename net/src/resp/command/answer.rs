@@ -1,5 +1,6 @@
 //! How the engine's answers look in RESP.
 
+use crate::cluster::Decision;
 use crate::request::{Answer, RequestKind};
 use crate::resp::encode::{Proto, Writer};
 use sluice_engine::error::Refusal;
@@ -33,6 +34,7 @@ pub fn encode_answer(answer: &Answer<'_>, kind: RequestKind, proto: Proto, out: 
             }
         }
         Answer::Stats(stats) => statistics(stats, &mut Writer::new(out, proto)),
+        Answer::Decided(decision) => decided(decision, &mut Writer::new(out, proto)),
         Answer::Refused(refusal) => refused(refusal, kind, proto, out),
     }
 }
@@ -40,20 +42,26 @@ pub fn encode_answer(answer: &Answer<'_>, kind: RequestKind, proto: Proto, out: 
 /// The head of every place up to its token; the rest differs.
 struct PlaceHead {
     waiting: &'static [u8],
+    /// One pair more.
+    stale: &'static [u8],
     admitted: &'static [u8],
 }
 
 const PLACE_RESP2: PlaceHead = PlaceHead {
     waiting: b"*10\r\n$5\r\nstate\r\n$7\r\nwaiting\r\n$5\r\ntoken\r\n",
+    stale: b"*12\r\n$5\r\nstate\r\n$7\r\nwaiting\r\n$5\r\ntoken\r\n",
     admitted: b"*12\r\n$5\r\nstate\r\n$8\r\nadmitted\r\n$5\r\ntoken\r\n",
 };
 const PLACE_RESP3: PlaceHead = PlaceHead {
     waiting: b"%5\r\n$5\r\nstate\r\n$7\r\nwaiting\r\n$5\r\ntoken\r\n",
+    stale: b"%6\r\n$5\r\nstate\r\n$7\r\nwaiting\r\n$5\r\ntoken\r\n",
     admitted: b"%6\r\n$5\r\nstate\r\n$8\r\nadmitted\r\n$5\r\ntoken\r\n",
 };
 const POSITION: &[u8] = b"$8\r\nposition\r\n";
 const ETA: &[u8] = b"$6\r\neta_ms\r\n";
 const POLL: &[u8] = b"$7\r\npoll_ms\r\n";
+/// Said by a node that is cut off and answers from what it last knew.
+const STALE: &[u8] = b"$5\r\nstale\r\n:1\r\n";
 /// What is left to say to the admitted: nobody is ahead, nothing is waited for, no poll is needed.
 const ENTERED: &[u8] =
     b"$8\r\nposition\r\n:0\r\n$6\r\neta_ms\r\n:0\r\n$7\r\npoll_ms\r\n:0\r\n$11\r\nadmitted_at\r\n";
@@ -66,7 +74,7 @@ fn place(token: &[u8], standing: Standing, proto: Proto, out: &mut Vec<u8>) {
     };
     match standing {
         Standing::Waiting(waiting) => {
-            out.extend_from_slice(head.waiting);
+            out.extend_from_slice(if waiting.stale { head.stale } else { head.waiting });
             Writer::new(out, proto).bulk(token);
             out.extend_from_slice(POSITION);
             Writer::new(out, proto).count(waiting.position);
@@ -74,6 +82,9 @@ fn place(token: &[u8], standing: Standing, proto: Proto, out: &mut Vec<u8>) {
             Writer::new(out, proto).integer(waiting.eta.wire_ms());
             out.extend_from_slice(POLL);
             Writer::new(out, proto).integer(i64::from(waiting.poll_ms));
+            if waiting.stale {
+                out.extend_from_slice(STALE);
+            }
         }
         Standing::Admitted(at) => {
             out.extend_from_slice(head.admitted);
@@ -137,6 +148,17 @@ fn statistics(stats: &Stats, reply: &mut Writer<'_>) {
     }
     reply.bulk(b"eta_ms");
     reply.integer(stats.eta_ms);
+}
+
+/// The id that was given, or that it was done.
+fn decided(decision: &Decision, reply: &mut Writer<'_>) {
+    match decision {
+        Ok(done) => match done.node {
+            Some(node) => reply.count(node),
+            None => reply.ok(),
+        },
+        Err(refused) => reply.error(refused.to_string().as_bytes()),
+    }
 }
 
 /// To leave where one is no longer, or to remove what is not there, is no error.

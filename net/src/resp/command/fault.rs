@@ -68,8 +68,6 @@ pub enum Fault<'a> {
     InvalidArguments,
     /// Keys were asked of a command that has none.
     NoKeys,
-    /// Cluster commands do not apply.
-    ClusterDisabled,
     /// An option was given twice.
     Duplicate(&'static str),
     /// The argument of this name is longer than allowed, or empty.
@@ -154,7 +152,6 @@ impl Fault<'_> {
             Fault::InvalidCommand => "ERR Invalid command specified",
             Fault::InvalidArguments => "ERR Invalid number of arguments specified for command",
             Fault::NoKeys => "ERR The command has no key arguments",
-            Fault::ClusterDisabled => "ERR This instance has cluster support disabled",
             Fault::Mode => "ERR mode must be auto, paused, open or closed",
             Fault::Language => "ERR a language is 1 to 35 bytes of A-Z a-z 0-9 -",
             Fault::TargetUrl => "ERR target_url must begin with http:// or https://",

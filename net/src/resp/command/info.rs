@@ -1,8 +1,10 @@
 //! `INFO [section …]`: figures for people and tools, in Redis's form.
 
+use super::cluster::endpoint;
 use super::execute::{Call, Step};
 use super::fault::Fault;
 use super::spec::{Argument, CommandSpec};
+use crate::cluster::Part;
 use crate::resp::server::{Facts, REDIS_VERSION, ServerInfo};
 use std::fmt::Write;
 
@@ -118,8 +120,32 @@ fn persistence(_: &Facts, _: &dyn ServerInfo, text: &mut String) {
     text.push_str("loading:0\r\nasync_loading:0\r\n");
 }
 
-fn replication(_: &Facts, _: &dyn ServerInfo, text: &mut String) {
-    text.push_str("role:master\r\nconnected_slaves:0\r\nmaster_repl_offset:0\r\n");
+/// Every node takes joins and changes, so each is a master to its clients; the others are listed as its replicas,
+/// with the entries of the groups that this node leads as offsets.
+fn replication(_: &Facts, server: &dyn ServerInfo, text: &mut String) {
+    let status = server.cluster().status();
+    let led = || status.groups.iter().filter(|group| group.leader == Some(status.node));
+    let others = status.nodes.iter().filter(|node| node.id != status.node && node.part != Part::Waiting);
+    let others: Vec<_> = others.filter(|node| node.reachable).collect();
+    let _ = write!(text, "role:master\r\nconnected_slaves:{}\r\n", others.len());
+    for (index, node) in others.iter().enumerate() {
+        let (host, port) = endpoint(&node.addresses.resp);
+        let matched = led().flat_map(|group| &group.progress).filter(|progress| progress.node == node.id);
+        let offset: u64 = matched.filter_map(|progress| progress.matched).sum();
+        let lag_s = node.heard_ms.unwrap_or(0) / 1_000;
+        let _ =
+            write!(text, "slave{index}:ip={host},port={port},state=online,offset={offset},lag={lag_s}\r\n");
+    }
+    let offset: u64 = led().map(|group| group.last_log).sum();
+    let _ = write!(text, "master_repl_offset:{offset}\r\ngroups_led:{}\r\n", led().count());
+    for group in &status.groups {
+        let leader = group.leader.map_or_else(|| "none".to_owned(), |node| node.to_string());
+        let _ = write!(
+            text,
+            "group{}:leader={leader},term={},last_log={},committed={},applied={}\r\n",
+            group.id, group.term, group.last_log, group.committed, group.applied
+        );
+    }
 }
 
 fn cpu(facts: &Facts, _: &dyn ServerInfo, text: &mut String) {

@@ -6,7 +6,8 @@
 //! ─────────────────────────────────────────────────────────────────────────────────────────────
 //! zones       poll join leave zone zone_set stats
 //! connection  connection hello client/
-//! server      info config command docs help slowlog latency flush cluster time
+//! server      info config command docs help slowlog latency flush time
+//! cluster     cluster raft
 //! ```
 //! To add one: write its file with a `SPEC`, and name it in [`COMMANDS`].
 
@@ -31,6 +32,7 @@ mod latency;
 mod leave;
 mod number;
 mod poll;
+mod raft;
 mod slowlog;
 mod stats;
 mod time;
@@ -69,6 +71,7 @@ pub static COMMANDS: &[&CommandSpec] = &[
     &flush::FLUSHDB,
     &flush::DBSIZE,
     &cluster::SPEC,
+    &raft::SPEC,
 ];
 
 /// The command of that name, in any case.

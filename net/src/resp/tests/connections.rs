@@ -226,12 +226,9 @@ fn the_slow_log_names_commands_without_their_arguments() {
 
 #[test]
 fn what_is_not_there_is_empty_or_refused() {
-    let disabled = "-ERR This instance has cluster support disabled\r\n";
     check(
         &Fixture::open(),
         &[
-            ("cluster info", disabled),
-            ("cluster keyslot x", disabled),
             ("cluster keyslot", "-ERR wrong number of arguments for 'cluster|keyslot' command\r\n"),
             ("cluster foo", "-ERR unknown subcommand 'foo'. Try CLUSTER HELP.\r\n"),
             ("latency latest", "*0\r\n"),

@@ -1,5 +1,6 @@
 //! A server of two connections and a few figures, and a way to talk to it.
 
+use crate::cluster::{Addresses, Alone, Cluster};
 use crate::request::{Request, RequestKind};
 use crate::resp::args::ArgsBuf;
 use crate::resp::command::{Step, execute};
@@ -23,12 +24,16 @@ pub(super) struct Fixture {
     pub(super) killed: RefCell<Vec<u64>>,
     /// How often the counters and the slow log were reset.
     pub(super) resets: Cell<u32>,
+    /// What it belongs to.
+    pub(super) cluster: Box<dyn Cluster>,
 }
 
 impl Fixture {
     /// A server that asks nobody for a password.
     pub(super) fn open() -> Fixture {
-        Fixture { guarded: false, killed: RefCell::default(), resets: Cell::new(0) }
+        let addresses = Addresses { resp: "127.0.0.1:7379".to_owned(), ..Addresses::default() };
+        let cluster = Box::new(Alone::new(6, addresses));
+        Fixture { guarded: false, killed: RefCell::default(), resets: Cell::new(0), cluster }
     }
 
     /// One with the users `gate` (client), `op` (operator) and `default` (admin), whose passwords are their names.
@@ -128,6 +133,10 @@ impl ServerInfo for Fixture {
 
     fn facts(&self) -> Facts {
         Facts { version: "0.1.0", zones: 3, waiting: 12, memory_used_bytes: 1_582_968, ..Facts::default() }
+    }
+
+    fn cluster(&self) -> &dyn Cluster {
+        &*self.cluster
     }
 
     fn visit_config(&self, visit: &mut dyn FnMut(&str, &str)) {

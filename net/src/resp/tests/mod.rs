@@ -8,10 +8,13 @@
 //! | `connections.rs` | commands that need no zone, byte for byte as Redis answers them |
 //! | `clients.rs` | `CLIENT LIST`, `INFO` and `KILL` |
 //! | `zones.rs` | what zone commands ask, and how answers look |
+//! | `cluster.rs` | the cluster's views, and what its commands ask |
 //! | `table.rs` | every entry of the table: arity, texts, rights |
 
 #[cfg(feature = "server")]
 mod clients;
+#[cfg(feature = "server")]
+mod cluster;
 #[cfg(feature = "server")]
 mod connections;
 #[cfg(feature = "server")]

@@ -120,6 +120,13 @@ fn before_login_only_those_are_run_that_say_so() {
         "latency|reset",
         "flushall",
         "flushdb",
+        "raft",
+        "raft|status",
+        "raft|add-learner",
+        "raft|promote",
+        "raft|remove",
+        "raft|transfer",
+        "raft|snapshot",
     ];
     assert_eq!(only_admin, expected);
 }

@@ -1,0 +1,33 @@
+//! The cluster as commands and health see it, whoever replicates the shards.
+//!
+//! ```text
+//!  RAFT, CLUSTER, INFO, /readyz ──▶ dyn Cluster ◀── deployment, over whatever replicates
+//!                                       │
+//!  status     what is known now, never waits
+//!  operation  what operators ask for, and how it is told to whoever asked
+//!  alone      one node that leads everything: tests, and a server without replication
+//! ```
+//! Nothing here knows terms beyond showing them.
+
+mod alone;
+mod operation;
+mod status;
+
+pub use alone::Alone;
+pub use operation::{Decide, Decision, Done, Operation, Refused};
+pub use status::{Addresses, Group, Member, Part, Progress, Slots, Status};
+
+/// What commands and health may ask and have done. Calls return at once.
+pub trait Cluster: Send + Sync {
+    /// What this node knows of the cluster now.
+    fn status(&self) -> Status;
+
+    /// Begins an operation. `decide` is told the outcome, from any thread, possibly before this returns.
+    fn administer(&self, operation: Operation, decide: Decide);
+
+    /// Whether joins and changes can be taken now: every group has a leader that this node can reach.
+    fn can_write(&self) -> bool;
+
+    /// Whether polls can be answered: what was committed before the start is applied again.
+    fn is_ready(&self) -> bool;
+}

@@ -1,0 +1,127 @@
+//! Operations on the cluster over real sockets: their outcomes come late, from threads that are no workers.
+
+mod support;
+
+use sluice_net::cluster::{Addresses, Alone, Cluster, Decide, Done, Operation, Status};
+use sluice_net::server::{Ports, Server};
+use std::io::ErrorKind;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use support::{Client, config, open};
+
+/// A cluster that leaves every decision to the test.
+struct Undecided {
+    asked: Mutex<Sender<(Operation, Decide)>>,
+    writable: AtomicBool,
+    ready: AtomicBool,
+}
+
+impl Cluster for Undecided {
+    fn status(&self) -> Status {
+        Alone::new(6, Addresses::default()).status()
+    }
+
+    fn administer(&self, operation: Operation, decide: Decide) {
+        self.asked.lock().unwrap().send((operation, decide)).unwrap();
+    }
+
+    fn can_write(&self) -> bool {
+        self.writable.load(Ordering::Acquire)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+}
+
+fn start(workers: usize) -> (Server, Arc<Undecided>, Receiver<(Operation, Decide)>) {
+    let config = config(|config| config.workers = workers);
+    let (directory, owners) = open(&config);
+    let (asked, asks) = channel();
+    let cluster = Arc::new(Undecided {
+        asked: Mutex::new(asked),
+        writable: AtomicBool::new(true),
+        ready: AtomicBool::new(true),
+    });
+    let ports = Ports::take(&config).unwrap();
+    let server = Server::start_on(ports, config, directory, owners, Arc::clone(&cluster) as _).unwrap();
+    (server, cluster, asks)
+}
+
+#[test]
+fn outcomes_find_their_place_among_the_replies() {
+    let (server, _, asks) = start(2);
+    let mut client = Client::connect(server.local_addrs().resp);
+    client.send("RAFT PROMOTE 2\r\nPING\r\nRAFT ADD-LEARNER * a:1\r\nRAFT REMOVE 3\r\n");
+    let (promote, add, remove) = (asks.recv().unwrap(), asks.recv().unwrap(), asks.recv().unwrap());
+    assert_eq!(promote.0, Operation::Promote { node: 2 });
+    assert_eq!(add.0, Operation::AddLearner { node: None, peer: "a:1".to_owned() });
+    drop(remove);
+    add.1.tell(Ok(Done { message: "added".to_owned(), node: Some(9) }));
+    promote.1.tell(Ok(Done { message: "promoted".to_owned(), node: None }));
+    let expected = "+OK\r\n+PONG\r\n:9\r\n-LOST nobody can say";
+    assert_eq!(client.take(expected.len()), expected.as_bytes());
+    drop(client);
+    let _ = server.drain(Duration::from_secs(10));
+}
+
+#[test]
+fn an_outcome_for_nobody_is_dropped() {
+    let (server, _, asks) = start(1);
+    let mut gone = Client::connect(server.local_addrs().resp);
+    gone.send("RAFT PROMOTE 2\r\n");
+    let (_, decide) = asks.recv().unwrap();
+    drop(gone);
+    decide.tell(Ok(Done { message: "promoted".to_owned(), node: None }));
+    let mut client = Client::connect(server.local_addrs().resp);
+    assert_eq!(client.ask("PING"), "+PONG\r\n");
+    drop(client);
+    let _ = server.drain(Duration::from_secs(10));
+}
+
+#[test]
+fn operations_under_way_are_bounded() {
+    let (server, _, asks) = start(1);
+    let mut client = Client::connect(server.local_addrs().resp);
+    let most = sluice_net::limit::OPERATIONS_MAX;
+    client.send("RAFT SNAPSHOT\r\n".repeat(most + 1));
+    let begun: Vec<_> = (0..most).map(|_| asks.recv().unwrap()).collect();
+    for (_, decide) in begun {
+        decide.tell(Ok(Done { message: "written".to_owned(), node: None }));
+    }
+    let expected = "+OK\r\n".repeat(most) + "-BUSY ";
+    assert_eq!(client.take(expected.len()), expected.as_bytes());
+    drop(client);
+    let _ = server.drain(Duration::from_secs(10));
+}
+
+#[test]
+fn readiness_for_polls_needs_no_leader() {
+    let (server, cluster, _asks) = start(1);
+    let mut client = Client::connect(server.local_addrs().http);
+    let mut status = |path| client.call("GET", path).status;
+    assert_eq!((status("/readyz"), status("/readyz?for=writes")), (200, 200));
+    cluster.writable.store(false, Ordering::Release);
+    assert_eq!(
+        (status("/readyz"), status("/readyz?for=polls"), status("/readyz?for=writes")),
+        (200, 200, 503)
+    );
+    cluster.ready.store(false, Ordering::Release);
+    assert_eq!((status("/healthz"), status("/readyz")), (200, 503));
+    drop(client);
+    let _ = server.drain(Duration::from_secs(10));
+}
+
+#[test]
+fn ports_that_are_taken_refuse_until_they_are_open() {
+    let config = config(|_| ());
+    let ports = Ports::take(&config).unwrap();
+    let at = ports.local_addrs();
+    for address in [at.resp, at.http] {
+        assert_ne!(address.port(), 0);
+        assert_eq!(TcpStream::connect(address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    }
+}
