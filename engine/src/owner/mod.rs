@@ -7,7 +7,8 @@
 //!
 //!  desk    the owner's side of a zone       walk     who is due: the frontier
 //!  parked  polls held for a permit          watch    who is present, who is silent
-//!  hold    how early polls are parked       outcome  what askers are told
+//!  hold    how early polls are parked       proposal batches on their way, events of the sequencer
+//!  outcome what askers are told
 //!
 //!  role    leading or not, snapshots        remote   requests passed to the leader, and from other nodes
 //!  report  who was heard of where           pulse    soft state between nodes, and how fresh it is
@@ -19,6 +20,7 @@ mod desk;
 mod hold;
 mod outcome;
 mod parked;
+mod proposal;
 mod pulse;
 mod remote;
 mod report;
@@ -30,12 +32,10 @@ use crate::command::Command;
 use crate::directory::Directory;
 use crate::error::Refusal;
 use crate::id::{GroupId, RequestHash, Ticket, UserHash, ZoneId};
-use crate::limit::{
-    BATCH_COMMANDS_MAX, PARKED_MAX, PENDING_COMMANDS_MAX, PROPOSAL_LATE_MS, PROPOSAL_MS_MAX, TICK_MS,
-};
+use crate::limit::{PARKED_MAX, PROPOSAL_MS_MAX, TICK_MS};
 use crate::node::Options;
 use crate::reply::{Reply, Standing, Stats};
-use crate::sequencer::{Committed, Event, NodeId, ProposalId, Role, Sequencer};
+use crate::sequencer::{NodeId, Role, Sequencer};
 use crate::shard::{Outcome, Shard};
 use crate::snapshot::{SnapshotError, cut::ShardCut, hash};
 use crate::structure::pin;
@@ -45,8 +45,9 @@ use crate::zone::view::{Look, Seen};
 use desk::{Desk, seq_of};
 use outcome::Origin;
 use parked::Poll;
+use proposal::Proposal;
 use pulse::Proof;
-use remote::{Forwarded, NO_LEADER};
+use remote::Forwarded;
 use report::{Heard, Reporter};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -122,13 +123,6 @@ pub struct Owner {
     /// When old requests were last swept.
     swept_at: LogTime,
     bytes: u64,
-}
-
-/// A batch on its way, and who waits for it.
-struct Proposal {
-    id: ProposalId,
-    at: MonoMs,
-    origins: Vec<Origin>,
 }
 
 /// What is known of silences.
@@ -376,92 +370,6 @@ impl Owner {
 
     fn check_memory(&self) -> Result<(), Refusal> {
         if self.directory.memory_used() >= self.memory_max { Err(Refusal::Full) } else { Ok(()) }
-    }
-
-    fn push(&mut self, command: Command, origin: Origin) -> Result<(), Refusal> {
-        if self.pending.len() >= PENDING_COMMANDS_MAX {
-            return Err(Refusal::Busy { retry_ms: BUSY_RETRY_MS });
-        }
-        self.pending.push(command);
-        self.origins.push(origin);
-        Ok(())
-    }
-
-    /// Proposes what is pending, as far as there is room; true where something was.
-    fn propose(&mut self) -> bool {
-        let mut any = false;
-        while !self.pending.is_empty() && self.sequencer.has_room() {
-            any = true;
-            let rest = self.pending.split_off(self.pending.len().min(BATCH_COMMANDS_MAX));
-            let commands = std::mem::replace(&mut self.pending, rest);
-            let rest = self.origins.split_off(commands.len());
-            let origins = std::mem::replace(&mut self.origins, rest);
-            match self.sequencer.propose(commands, self.now) {
-                Ok(id) => self.proposed.push_back(Proposal { id, at: self.mono, origins }),
-                Err(refusal) => origins.into_iter().for_each(|origin| self.refuse(origin, refusal)),
-            }
-        }
-        any
-    }
-
-    /// Takes everything that the sequencer has; true where something was.
-    fn take_events(&mut self) -> bool {
-        let mut any = false;
-        while let Some(event) = self.sequencer.next() {
-            any = true;
-            match event {
-                Event::Committed(batch) => self.apply(batch),
-                Event::Refused(id, refusal) => self.refuse_proposal(id, refusal),
-                Event::Role(role) => self.change_role(role),
-                Event::Asked(ticket, ask) => self.asked(ticket, ask),
-                Event::Answered(ticket, reply, applied) => self.answered(ticket, reply, applied),
-                Event::Presence(from, presence) => self.take_presence(from, presence),
-                Event::Pulse(pulse) => self.take_pulse(pulse),
-                Event::Cut => self.begin_cut(),
-                Event::Install(detached) => self.install(detached),
-            }
-        }
-        any
-    }
-
-    fn apply(&mut self, batch: Committed) {
-        let own = batch.proposal.and_then(|id| self.take_proposal(id));
-        let before = self.shard.stamp;
-        let mut outcomes = std::mem::take(&mut self.outcomes);
-        self.shard.apply(batch, &mut outcomes);
-        if self.role != Role::Leader && self.shard.stamp > before {
-            self.rebase(self.shard.stamp);
-        }
-        self.now = self.now.max(self.shard.stamp);
-        let origins = own.into_iter().flatten().map(Some).chain(std::iter::repeat(None));
-        outcomes.drain(..).zip(origins).for_each(|(outcome, origin)| self.settle(outcome, origin));
-        self.outcomes = outcomes;
-    }
-
-    fn take_proposal(&mut self, id: ProposalId) -> Option<Vec<Origin>> {
-        let at = self.proposed.binary_search_by_key(&id, |proposal| proposal.id).ok()?;
-        self.proposed.remove(at).map(|proposal| proposal.origins)
-    }
-
-    fn refuse_proposal(&mut self, id: ProposalId, refusal: Refusal) {
-        let origins = self.take_proposal(id).unwrap_or_default();
-        origins.into_iter().for_each(|origin| self.refuse(origin, refusal));
-    }
-
-    /// Nobody waits for ever on a batch that a lost majority holds up. It may still be committed: who repeats a
-    /// request under its request id is safe.
-    fn expire_proposals(&mut self) {
-        while let Some(proposal) = self.proposed.front()
-            && self.mono.0.saturating_sub(proposal.at.0) >= PROPOSAL_MS_MAX
-        {
-            self.refuse_proposal(proposal.id, NO_LEADER);
-        }
-    }
-
-    /// Whether what was proposed is late: admissions proposed now would be seen long after their stamps.
-    fn is_late(&self) -> bool {
-        let oldest = self.proposed.front();
-        oldest.is_some_and(|proposal| self.mono.0.saturating_sub(proposal.at.0) > PROPOSAL_LATE_MS)
     }
 
     fn run_timers(&mut self) {

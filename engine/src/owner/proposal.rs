@@ -1,0 +1,105 @@
+//! From what is pending to what was committed: batches on their way, and everything that the sequencer tells.
+
+use super::outcome::Origin;
+use super::remote::NO_LEADER;
+use super::{BUSY_RETRY_MS, Owner};
+use crate::command::Command;
+use crate::error::Refusal;
+use crate::limit::{BATCH_COMMANDS_MAX, PENDING_COMMANDS_MAX, PROPOSAL_LATE_MS, PROPOSAL_MS_MAX};
+use crate::sequencer::{Committed, Event, ProposalId, Role};
+use crate::time::MonoMs;
+
+/// A batch on its way, and who waits for it.
+pub(super) struct Proposal {
+    id: ProposalId,
+    pub(super) at: MonoMs,
+    pub(super) origins: Vec<Origin>,
+}
+
+impl Owner {
+    pub(super) fn push(&mut self, command: Command, origin: Origin) -> Result<(), Refusal> {
+        if self.pending.len() >= PENDING_COMMANDS_MAX {
+            return Err(Refusal::Busy { retry_ms: BUSY_RETRY_MS });
+        }
+        self.pending.push(command);
+        self.origins.push(origin);
+        Ok(())
+    }
+
+    /// Proposes what is pending, as far as there is room; true where something was.
+    pub(super) fn propose(&mut self) -> bool {
+        let mut any = false;
+        while !self.pending.is_empty() && self.sequencer.has_room() {
+            any = true;
+            let rest = self.pending.split_off(self.pending.len().min(BATCH_COMMANDS_MAX));
+            let commands = std::mem::replace(&mut self.pending, rest);
+            let rest = self.origins.split_off(commands.len());
+            let origins = std::mem::replace(&mut self.origins, rest);
+            match self.sequencer.propose(commands, self.now) {
+                Ok(id) => self.proposed.push_back(Proposal { id, at: self.mono, origins }),
+                Err(refusal) => origins.into_iter().for_each(|origin| self.refuse(origin, refusal)),
+            }
+        }
+        any
+    }
+
+    /// Takes everything that the sequencer has; true where something was.
+    pub(super) fn take_events(&mut self) -> bool {
+        let mut any = false;
+        while let Some(event) = self.sequencer.next() {
+            any = true;
+            match event {
+                Event::Committed(batch) => self.apply(batch),
+                Event::Refused(id, refusal) => self.refuse_proposal(id, refusal),
+                Event::Role(role) => self.change_role(role),
+                Event::Asked(ticket, ask) => self.asked(ticket, ask),
+                Event::Answered(ticket, reply, applied) => self.answered(ticket, reply, applied),
+                Event::Presence(from, presence) => self.take_presence(from, presence),
+                Event::Pulse(pulse) => self.take_pulse(pulse),
+                Event::Cut => self.begin_cut(),
+                Event::Install(detached) => self.install(detached),
+            }
+        }
+        any
+    }
+
+    fn apply(&mut self, batch: Committed) {
+        let own = batch.proposal.and_then(|id| self.take_proposal(id));
+        let before = self.shard.stamp;
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        self.shard.apply(batch, &mut outcomes);
+        if self.role != Role::Leader && self.shard.stamp > before {
+            self.rebase(self.shard.stamp);
+        }
+        self.now = self.now.max(self.shard.stamp);
+        let origins = own.into_iter().flatten().map(Some).chain(std::iter::repeat(None));
+        outcomes.drain(..).zip(origins).for_each(|(outcome, origin)| self.settle(outcome, origin));
+        self.outcomes = outcomes;
+    }
+
+    fn take_proposal(&mut self, id: ProposalId) -> Option<Vec<Origin>> {
+        let at = self.proposed.binary_search_by_key(&id, |proposal| proposal.id).ok()?;
+        self.proposed.remove(at).map(|proposal| proposal.origins)
+    }
+
+    fn refuse_proposal(&mut self, id: ProposalId, refusal: Refusal) {
+        let origins = self.take_proposal(id).unwrap_or_default();
+        origins.into_iter().for_each(|origin| self.refuse(origin, refusal));
+    }
+
+    /// Nobody waits for ever on a batch that a lost majority holds up. It may still be committed: who repeats a
+    /// request under its request id is safe.
+    pub(super) fn expire_proposals(&mut self) {
+        while let Some(proposal) = self.proposed.front()
+            && self.mono.0.saturating_sub(proposal.at.0) >= PROPOSAL_MS_MAX
+        {
+            self.refuse_proposal(proposal.id, NO_LEADER);
+        }
+    }
+
+    /// Whether what was proposed is late: admissions proposed now would be seen long after their stamps.
+    pub(super) fn is_late(&self) -> bool {
+        let oldest = self.proposed.front();
+        oldest.is_some_and(|proposal| self.mono.0.saturating_sub(proposal.at.0) > PROPOSAL_LATE_MS)
+    }
+}
