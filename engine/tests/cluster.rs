@@ -1,7 +1,8 @@
 //! Stories of one group on three nodes: who decides, who answers, and what a node says that is behind or alone.
 //!
 //! Broken once and seen to fail: deadlines that do not wait for reports; reports that are not counted as polls; a follower that
-//! trusts its state without proof; a new leader that counts the silence before its time.
+//! trusts its state without proof. A new leader that counts the silence before its time is not caught here: the old leader
+//! reports everybody it ever heard of, which saves them a second time.
 
 mod cluster {
     pub(crate) mod hub;
