@@ -1,0 +1,28 @@
+//! Every bound of the raft crate, with the relations between them.
+
+/// Bytes of one segment of the log, preallocated. Two stand ready at any time: the one written to and the next.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// Segments no smaller than this hold one record of every kind.
+pub const SEGMENT_BYTES_MIN: u64 = 16 << 10;
+/// Bytes of one record of the log, header included.
+pub const RECORD_BYTES_MAX: usize = 24 << 20;
+/// Bytes that are written between two syncs of the log, unless one record alone is larger.
+pub const FLUSH_BYTES_MAX: usize = 4 << 20;
+/// Bytes of recent entries kept in memory for a group. Entries not yet written are kept beyond that.
+pub const CACHE_BYTES_MAX: usize = 8 << 20;
+/// Bytes of entries that one read of a log returns, unless one entry alone is larger.
+pub const READ_BYTES_MAX: usize = 1 << 20;
+/// How often a full disk is asked again, ms.
+pub const FULL_RETRY_MS: u64 = 250;
+
+/// Bytes of one chunk of a snapshot file.
+pub const SNAPSHOT_CHUNK_BYTES_MAX: usize = 1 << 20;
+/// Bytes of what describes a snapshot: the last log id and the membership.
+pub const SNAPSHOT_META_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a snapshot that are written between two syncs, so that the log's own syncs wait for little.
+pub const SNAPSHOT_SYNC_BYTES: u64 = 8 << 20;
+
+const _: () = assert!(RECORD_BYTES_MAX as u64 * 2 < SEGMENT_BYTES);
+const _: () = assert!(SEGMENT_BYTES <= u32::MAX as u64, "places in a segment are 32 bits");
+const _: () = assert!(FLUSH_BYTES_MAX <= RECORD_BYTES_MAX);
+const _: () = assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES);
