@@ -1,0 +1,79 @@
+//! Why a log cannot be opened, in words that say what to do.
+
+use std::fmt;
+use std::io;
+
+/// What the operator of a node does when its data cannot be trusted.
+const CURE: &str = "restore this node from its peers: remove it from the cluster and add it again under a new node id \
+                    with an empty data folder";
+
+/// Why a log or a snapshot cannot be opened. Each is one line that says what to do.
+#[derive(Debug)]
+pub enum LogError {
+    /// The operating system refused.
+    Io {
+        /// What was being done.
+        doing: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Bytes that were durable are not what was written.
+    Corrupt {
+        /// The file, in the data folder.
+        file: String,
+        /// Where in it, bytes.
+        offset: u64,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// A later version of the program wrote this.
+    Newer {
+        /// The file, in the data folder.
+        file: String,
+        /// Its format.
+        format: u32,
+        /// The newest format that this program reads.
+        known: u32,
+    },
+    /// The file belongs to another node or another cluster.
+    Foreign {
+        /// The file, in the data folder.
+        file: String,
+        /// Whose it is, and whose it should be.
+        what: String,
+    },
+}
+
+impl LogError {
+    pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> LogError {
+        let doing = doing.into();
+        move |error| LogError::Io { doing, error }
+    }
+}
+
+impl fmt::Display for LogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LogError::Io { doing, error } => write!(f, "{doing}: {error}"),
+            LogError::Corrupt { file, offset, what } => {
+                write!(f, "{file} is damaged at byte {offset} ({what}); {CURE}")
+            }
+            LogError::Newer { file, format, known } => write!(
+                f,
+                "{file} has format {format}, this program reads up to {known}; start the newer program that wrote it"
+            ),
+            LogError::Foreign { file, what } => {
+                write!(f, "{file} {what}; point this node at its own data folder")
+            }
+        }
+    }
+}
+
+impl std::error::Error for LogError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            LogError::Io { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What a start finds in the segments.
+//!
+//! Every byte up to the last sync has to be what was written. Behind it, in the last segment, anything may stand: the rest
+//! of a write that the power cut short, in any order of its sectors. The two are told apart by the records behind a
+//! bad one: each says how far the segment was durable when it was written, and if that is beyond the bad
+//! one, then the bad one was durable too, and is damage.
+
+use super::LogOptions;
+use super::error::LogError;
+use super::group::{Group, next};
+use super::record::{self, Kind, Record};
+use super::segment::{self, HEAD, Head, Place, Segment};
+use super::writer::{Tail, marks};
+use crate::disk::Disk;
+use sluice_engine::id::GroupId;
+use std::collections::BTreeMap;
+
+/// What a start found.
+pub(super) struct Found {
+    pub(super) groups: BTreeMap<GroupId, Group>,
+    pub(super) segments: BTreeMap<u32, Segment>,
+    pub(super) tail: Tail,
+}
+
+/// How a segment ends.
+struct End {
+    /// Where its last record ends.
+    at: usize,
+    is_sealed: bool,
+    /// What is wrong with what follows, unless that is nothing but zeros.
+    wrong: Option<&'static str>,
+}
+
+/// Reads the whole log. Cuts a torn write off its end; changes nothing else, and nothing at all when it fails.
+pub(super) async fn recover(disk: &dyn Disk, options: &LogOptions) -> Result<Found, LogError> {
+    let names = disk.list(segment::FOLDER).await.map_err(LogError::io("cannot list the log"))?;
+    let numbers: Vec<u32> = names.iter().filter_map(|name| segment::number(name)).collect();
+    if let Some(pair) = numbers.windows(2).find(|pair| pair[0] + 1 != pair[1]) {
+        return Err(corrupt(pair[0] + 1, 0, "the segment is missing"));
+    }
+    let mut replay = Replay::default();
+    let mut segments = BTreeMap::new();
+    let (mut last, mut unsealed) = (None, None);
+    let mut torn = None;
+    for number in &numbers {
+        let is_last = Some(number) == numbers.last();
+        let (segment, bytes) = load(disk, *number, options).await?;
+        let end = replay.segment(&segment, &bytes)?;
+        check(&end, *number, is_last, unsealed.is_some())?;
+        if is_last {
+            torn = cut(&bytes, &end, segment.salt).map_err(|what| corrupt(*number, end.at as u64, what))?;
+            last = Some((segment.clone(), end.at as u64));
+        } else if !end.is_sealed {
+            unsealed = Some((segment.clone(), end.at as u64));
+        }
+        segments.insert(*number, segment);
+    }
+    let groups = replay.finish()?;
+    if let (Some((segment, at)), Some(bytes)) = (&last, torn) {
+        tracing::warn!(file = segment::path(segment.number), at, bytes, "dropped a write that was cut short");
+        wipe(segment, *at, bytes).await.map_err(LogError::io("cannot cut the log's end"))?;
+    }
+    let marks = groups.iter().map(|(id, group)| (*id, marks(group))).collect();
+    Ok(Found { groups, segments, tail: Tail { marks, last, unsealed } })
+}
+
+fn corrupt(number: u32, offset: u64, what: &'static str) -> LogError {
+    LogError::Corrupt { file: segment::path(number), offset, what }
+}
+
+async fn load(disk: &dyn Disk, number: u32, options: &LogOptions) -> Result<(Segment, Vec<u8>), LogError> {
+    let path = segment::path(number);
+    let doing = || LogError::io(format!("cannot read {path}"));
+    let file = disk.open(&path).await.map_err(doing())?;
+    let size = file.size().await.map_err(doing())?;
+    // A segment is no larger than the largest: anything else is none.
+    let mut bytes = vec![0; size.min(crate::limit::SEGMENT_BYTES + 1) as usize];
+    let count = file.read_at(&mut bytes, 0).await.map_err(doing())?;
+    bytes.truncate(count);
+    let head = Head::read(&bytes, number, options)?;
+    Ok((Segment { number, salt: head.salt, bytes: head.bytes, file }, bytes))
+}
+
+/// Every segment but the last is sealed, with nothing behind the seal. One exception: a crash between the last
+/// segment's birth and its predecessor's seal, when nothing is in the last one yet.
+fn check(end: &End, number: u32, is_last: bool, follows_unsealed: bool) -> Result<(), LogError> {
+    let at = end.at as u64;
+    match (end.is_sealed, is_last) {
+        (true, true) => Err(corrupt(number + 1, 0, "the segment is missing")),
+        (true, false) | (false, false) => match end.wrong {
+            Some(what) => Err(corrupt(number, at, what)),
+            None if follows_unsealed => Err(corrupt(number - 1, 0, "the segment has no end")),
+            None => Ok(()),
+        },
+        (false, true) if follows_unsealed && (end.at > HEAD || end.wrong.is_some()) => {
+            Err(corrupt(number - 1, 0, "the segment has no end"))
+        }
+        (false, true) => Ok(()),
+    }
+}
+
+/// Bytes of a torn write behind the end of the last segment, or what is wrong there if it was durable once.
+fn cut(bytes: &[u8], end: &End, salt: u64) -> Result<Option<usize>, &'static str> {
+    let Some(what) = end.wrong else { return Ok(None) };
+    let rest = &bytes[end.at..];
+    let vouches =
+        |at: usize| record::read(&rest[at..], salt).is_ok_and(|record| record.synced as usize > end.at);
+    if (1..rest.len()).any(vouches) {
+        return Err(what);
+    }
+    Ok(rest.iter().rposition(|byte| *byte != 0).map(|last| last + 1))
+}
+
+async fn wipe(segment: &Segment, at: u64, bytes: usize) -> std::io::Result<()> {
+    segment.file.write_at(&vec![0; bytes], at).await?;
+    segment.file.sync().await
+}
+
+/// The groups as they were, record by record.
+#[derive(Default)]
+struct Replay {
+    groups: BTreeMap<GroupId, Group>,
+}
+
+impl Replay {
+    fn segment(&mut self, segment: &Segment, bytes: &[u8]) -> Result<End, LogError> {
+        let mut at = HEAD;
+        loop {
+            let rest = &bytes[at..];
+            let record = match record::read(rest, segment.salt) {
+                Ok(record) => record,
+                Err(what) => {
+                    let is_empty = rest.iter().all(|byte| *byte == 0);
+                    return Ok(End { at, is_sealed: false, wrong: (!is_empty).then_some(what) });
+                }
+            };
+            let place = Place { segment: segment.number, offset: at as u32, bytes: record.bytes() as u32 };
+            self.record(&record, place).map_err(|what| corrupt(segment.number, at as u64, what))?;
+            at += record.bytes();
+            if record.kind == Kind::Seal {
+                let is_empty = bytes[at..].iter().all(|byte| *byte == 0);
+                return Ok(End {
+                    at,
+                    is_sealed: true,
+                    wrong: (!is_empty).then_some("bytes behind the seal"),
+                });
+            }
+        }
+    }
+
+    fn record(&mut self, record: &Record<'_>, place: Place) -> Result<(), &'static str> {
+        const UNREADABLE: &str = "a record that matches its checksum cannot be read";
+        let group = match record.kind {
+            Kind::Seal | Kind::Opened => return Ok(()),
+            _ => self.groups.entry(record.group).or_default(),
+        };
+        match record.kind {
+            Kind::Entry => {
+                let id = record::entry_id(record.body).ok_or(UNREADABLE)?;
+                return group.replayed(id, place);
+            }
+            Kind::Vote => group.vote = Some(record::vote(record.body).ok_or(UNREADABLE)?),
+            Kind::Truncate => {
+                let after = record::mark(record.body).ok_or(UNREADABLE)?;
+                group.truncate(after);
+                group.truncated(after);
+            }
+            Kind::Purge => {
+                let upto = record::mark(record.body).flatten().ok_or(UNREADABLE)?;
+                group.purge(upto);
+                group.purged(upto);
+            }
+            Kind::Committed => group.committed = record::mark(record.body).ok_or(UNREADABLE)?,
+            Kind::Seal | Kind::Opened => {}
+        }
+        Ok(())
+    }
+
+    /// What was purged may be gone from the front, in part or whole; nothing else may be missing.
+    fn finish(mut self) -> Result<BTreeMap<GroupId, Group>, LogError> {
+        for group in self.groups.values_mut() {
+            if let Some(upto) = group.purged {
+                group.purged(upto);
+            }
+            if let Some((start, place)) = group.first_place()
+                && start != next(group.purged)
+            {
+                let what = "the entries before this one are missing";
+                return Err(corrupt(place.segment, u64::from(place.offset), what));
+            }
+            group.committed = group.committed.min(group.last);
+        }
+        Ok(self.groups)
+    }
+}
