@@ -10,5 +10,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod disk;
+pub mod limit;
+pub mod log;
 pub mod peer;
+pub mod snapshot;
 pub mod types;
