@@ -3,16 +3,17 @@
 //! A node keeps its id for ever, so an address may lead to another node than it used to, or to one whose disk was wiped: both
 //! sides say who they are and whom they expect before anything else.
 
+use openraft::async_runtime::AsyncRuntime;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::frame::{FORMAT_MAX, FORMAT_MIN};
 use super::limit::TEXT_CHARS_MAX;
 use super::message::Request;
+use super::tls::Tls;
 use super::transport::Lane;
 use crate::types::NodeId;
-use openraft::async_runtime::AsyncRuntime;
 
 /// Who a node is. Both are 0 until it founded or joined a cluster.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -30,24 +31,38 @@ impl Identity {
     }
 }
 
-/// This node's identity, shared by all its connections. It changes once: when a waiting node is adopted.
+/// This node's identity, shared by all its connections, and the certificates that prove it. The identity changes once: when a
+/// waiting node is adopted.
 #[derive(Debug, Default)]
-pub struct Local(Mutex<Identity>);
+pub struct Local {
+    identity: Mutex<Identity>,
+    tls: Option<Arc<Tls>>,
+}
 
 impl Local {
-    /// A node that is `identity`.
+    /// A node that is `identity`, and takes everybody at their word.
     pub fn new(identity: Identity) -> Local {
-        Local(Mutex::new(identity))
+        Local { identity: Mutex::new(identity), tls: None }
+    }
+
+    /// A node that is `identity`, proves it, and wants to see proof.
+    pub fn with_tls(identity: Identity, tls: Arc<Tls>) -> Local {
+        Local { identity: Mutex::new(identity), tls: Some(tls) }
     }
 
     /// Who this node is.
     pub fn get(&self) -> Identity {
-        *self.0.lock().unwrap_or_else(|broken| broken.into_inner())
+        *self.identity.lock().unwrap_or_else(|broken| broken.into_inner())
     }
 
     /// The node was adopted. Connections that are open keep the rights they have.
     pub fn set(&self, identity: Identity) {
-        *self.0.lock().unwrap_or_else(|broken| broken.into_inner()) = identity;
+        *self.identity.lock().unwrap_or_else(|broken| broken.into_inner()) = identity;
+    }
+
+    /// The certificates, where there are any.
+    pub fn tls(&self) -> Option<&Arc<Tls>> {
+        self.tls.as_ref()
     }
 }
 

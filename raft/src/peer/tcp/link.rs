@@ -16,13 +16,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::super::frame::{self, FrameError, Kind};
-use super::super::handshake::{self, Answer, Hello, Local};
+use super::super::handshake::{self, Answer, Hello, Local, Welcome};
 use super::super::limit::{
     APPEND_LANE_BYTES_MAX, BODY_BYTES_MAX, BULK_LANE_BYTES_MAX, HANDSHAKE_MS, HELLO_BYTES_MAX, IDLE_MS,
     LANE_CALLS_MAX, RETRY_MS_MAX, RETRY_MS_MIN, STALL_GRACE_MS, VOTE_LANE_BYTES_MAX,
 };
 use super::super::message::{Request, Response};
 use super::super::transport::{CallError, Called, Lane};
+use super::secure::{self, Secured};
 use super::socket;
 use super::stream::{End, FrameReader, FrameWriter, Socket};
 use crate::types::NodeId;
@@ -242,12 +243,23 @@ impl<R: AsyncRuntime> Driver<R> {
     }
 
     async fn open(&self, stream: tokio::net::TcpStream) -> Result<Connection<R>, CallError> {
-        let socket: Box<dyn Socket> = Box::new(stream);
-        let (read, write) = tokio::io::split(socket);
-        let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
+        let secured = secure::outgoing(stream, &self.local);
+        let secured = secured.await.map_err(|error| CallError::Unreachable(format!("TLS: {error}")))?;
+        // Checked before anything is said; again when it is known who answered, where only an address was.
+        secured.proof.check(self.target.node).map_err(CallError::Denied)?;
         let hello = Hello::new(self.local.get(), self.target.node, self.target.lane);
+        let (connection, welcome) = self.greet(secured, &hello).await?;
+        let Target { node, address, lane } = &self.target;
+        tracing::info!(node, address, ?lane, version = welcome.version, "connected");
+        Ok(connection)
+    }
+
+    async fn greet(&self, secured: Secured, hello: &Hello) -> Result<(Connection<R>, Welcome), CallError> {
+        let proof = secured.proof;
+        let (read, write) = tokio::io::split(secured.socket);
+        let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
         let ended = |end: End| CallError::Unreachable(format!("handshake: {end}"));
-        writer.add(frame::encode(Kind::Hello, &hello).map_err(CallError::Frame)?).await.map_err(ended)?;
+        writer.add(frame::encode(Kind::Hello, hello).map_err(CallError::Frame)?).await.map_err(ended)?;
         writer.flush().await.map_err(ended)?;
         let answer = reader.next(HELLO_BYTES_MAX).await.map_err(ended)?;
         if answer.kind != Kind::Welcome {
@@ -255,10 +267,9 @@ impl<R: AsyncRuntime> Driver<R> {
         }
         let answer: Answer = frame::decode(&answer.body).map_err(CallError::Frame)?;
         let welcome = answer.map_err(CallError::Denied)?;
-        handshake::check(&hello, &welcome).map_err(CallError::Denied)?;
-        let Target { node, address, lane } = &self.target;
-        tracing::info!(node, address, ?lane, version = welcome.version, "connected");
-        Ok(Connection { reader, writer, book: Book::default() })
+        handshake::check(hello, &welcome).map_err(CallError::Denied)?;
+        proof.check(welcome.from.node).map_err(CallError::Denied)?;
+        Ok((Connection { reader, writer, book: Book::default() }, welcome))
     }
 }
 

@@ -8,6 +8,7 @@
 //! pause fail at once: a peer that is gone costs nothing but the attempt.
 
 mod link;
+mod secure;
 mod serve;
 mod socket;
 mod stream;

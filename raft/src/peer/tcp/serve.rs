@@ -25,6 +25,7 @@ use super::super::limit::{
 };
 use super::super::message::{Refusal, Request, Response};
 use super::super::transport::Service;
+use super::secure;
 use super::socket;
 use super::stream::{End, FrameReader, FrameWriter, Socket};
 
@@ -78,30 +79,27 @@ struct Connection {
 /// The handshake. The error is one line for the log.
 async fn open(stream: TcpStream, local: &Local) -> Result<Connection, String> {
     socket::tune(&stream).map_err(|error| error.to_string())?;
-    let socket: Box<dyn Socket> = Box::new(stream);
-    let (read, write) = tokio::io::split(socket);
+    let secured = secure::incoming(stream, local).await.map_err(|error| format!("TLS: {error}"))?;
+    let (read, write) = tokio::io::split(secured.socket);
     let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
     let hello = reader.next(HELLO_BYTES_MAX).await.map_err(|end| end.to_string())?;
     if hello.kind != Kind::Hello {
         return Err("no handshake".to_owned());
     }
-    let judged = match postcard::from_bytes::<Hello>(&hello.body) {
-        Ok(hello) => judge(local.get(), &hello).map_err(|denial| (denial, Some(hello))),
-        Err(_) => Err((Denial::Malformed, None)),
-    };
-    let answer: Answer =
-        judged.as_ref().map(|(welcome, _)| welcome.clone()).map_err(|(denial, _)| denial.clone());
+    // What a newer version may have added at the end is not for this one.
+    let hello = postcard::from_bytes::<Hello>(&hello.body).map_err(|_| Denial::Malformed);
+    let judged = hello.and_then(|hello| {
+        let judged = judge(local.get(), &hello)?;
+        secured.proof.check(hello.from.node)?;
+        tracing::debug!(node = hello.from.node, lane = ?hello.lane, version = hello.version, "welcome");
+        Ok(judged)
+    });
+    let answer: Answer = judged.as_ref().map(|(welcome, _)| welcome.clone()).map_err(Denial::clone);
     let frame = frame::encode(Kind::Welcome, &answer).map_err(|error| error.to_string())?;
     writer.add(frame).await.map_err(|end| end.to_string())?;
     writer.flush().await.map_err(|end| end.to_string())?;
-    match judged {
-        Ok((_, standing)) => Ok(Connection { reader, writer, standing }),
-        Err((denial, Some(hello))) => Err(format!(
-            "told node {} of cluster {:032x}, version {}, which looks for node {}: {denial}",
-            hello.from.node, hello.from.cluster, hello.version, hello.to
-        )),
-        Err((denial, None)) => Err(denial.to_string()),
-    }
+    let (_, standing) = judged.map_err(|denial| format!("the caller was told: {denial}"))?;
+    Ok(Connection { reader, writer, standing })
 }
 
 /// A request being served: its number, its size, its answer.
