@@ -1,0 +1,134 @@
+//! Who may talk to whom.
+
+use crate::support::{
+    CLUSTER, ECHO, LONG, Raw, any_port, assert_echoed, echo, forward, identity, member, start, start_at,
+    transport,
+};
+use sluice_raft::peer::frame::{self, Kind};
+use sluice_raft::peer::handshake::Hello;
+use sluice_raft::peer::{
+    Adoption, CallError, Called, Cast, Denial, Identity, Lane, Local, Refusal, Request, Response, Tcp,
+    Transport,
+};
+use std::sync::Arc;
+
+fn denial<T>(called: Result<T, CallError>) -> Denial {
+    match called {
+        Err(CallError::Denied(denial)) => denial,
+        Err(error) => panic!("not denied: {error}"),
+        Ok(_) => panic!("answered"),
+    }
+}
+
+fn waiting() -> Request<crate::support::R> {
+    Request::Waiting { member: member(any_port()), nonce: 5 }
+}
+
+fn adopt() -> Request<crate::support::R> {
+    Request::Adopt(Adoption { cluster: CLUSTER, node: 4, groups: 6, nonce: 5 })
+}
+
+fn is_not_allowed(called: Called<crate::support::R>) -> bool {
+    matches!(called, Ok(Response::Refused(Refusal::NotAllowed)))
+}
+
+#[tokio::test]
+async fn nodes_of_one_cluster_talk() {
+    let (node, transport) = (start(2), transport(1));
+    assert_echoed(echo(&transport, 2, &node, "hello").await, "hello");
+}
+
+#[tokio::test]
+async fn a_node_of_another_cluster_is_refused() {
+    let node = start(2);
+    let stranger = Tcp::new(Arc::new(Local::new(Identity { cluster: CLUSTER + 1, node: 1 })));
+    assert_eq!(denial(echo(&stranger, 2, &node, "hello").await), Denial::Cluster);
+    assert!(node.service.asked.lock().expect("no panic").is_empty());
+}
+
+#[tokio::test]
+async fn another_node_than_expected_is_not_talked_to() {
+    let (node, transport) = (start(2), transport(1));
+    assert_eq!(denial(echo(&transport, 3, &node, "hello").await), Denial::Node { found: 2 });
+}
+
+#[tokio::test]
+async fn a_node_never_talks_to_itself() {
+    let (node, transport) = (start(2), transport(2));
+    assert_eq!(denial(echo(&transport, 2, &node, "hello").await), Denial::Itself);
+}
+
+#[tokio::test]
+async fn a_node_with_an_empty_disk_is_not_taken_for_the_one_it_was() {
+    let (node, transport) = (start_at(any_port(), Local::default()), transport(1));
+    assert_eq!(denial(echo(&transport, 2, &node, "hello").await), Denial::Node { found: 0 });
+}
+
+#[tokio::test]
+async fn a_waiting_node_may_announce_itself_and_nothing_else() {
+    let node = start(2);
+    let newcomer = Tcp::new(Arc::new(Local::default()));
+    let to = member(node.address);
+    let noted = newcomer.call(0, &to, Lane::Bulk, waiting(), LONG).await;
+    assert!(matches!(noted, Ok(Response::Noted)), "{noted:?}");
+    assert!(is_not_allowed(newcomer.call(0, &to, Lane::Bulk, forward(ECHO, "x"), LONG).await));
+    assert!(is_not_allowed(newcomer.call(0, &to, Lane::Bulk, adopt(), LONG).await));
+    assert!(node.service.asked.lock().expect("no panic").is_empty());
+}
+
+#[tokio::test]
+async fn a_waiting_node_may_be_adopted_and_nothing_else() {
+    let (node, transport) = (start_at(any_port(), Local::default()), transport(1));
+    let to = member(node.address);
+    let adopted = transport.call(0, &to, Lane::Bulk, adopt(), LONG).await;
+    assert!(matches!(adopted, Ok(Response::Adopted)), "{adopted:?}");
+    assert!(is_not_allowed(transport.call(0, &to, Lane::Bulk, forward(ECHO, "x"), LONG).await));
+}
+
+#[tokio::test]
+async fn a_member_cannot_be_adopted_again() {
+    let (node, transport) = (start(2), transport(1));
+    let to = member(node.address);
+    assert!(is_not_allowed(transport.call(2, &to, Lane::Bulk, adopt(), LONG).await));
+    assert_eq!(denial(transport.call(0, &to, Lane::Bulk, adopt(), LONG).await), Denial::Node { found: 2 });
+}
+
+#[tokio::test]
+async fn two_waiting_nodes_have_nothing_to_say() {
+    let node = start_at(any_port(), Local::default());
+    let newcomer = Tcp::new(Arc::new(Local::default()));
+    let called = newcomer.call(0, &member(node.address), Lane::Bulk, waiting(), LONG).await;
+    assert_eq!(denial(called), Denial::BothWaiting);
+}
+
+#[tokio::test]
+async fn a_cast_of_a_stranger_goes_nowhere() {
+    let mut node = start(2);
+    let mut newcomer = Raw::connect(&node).await;
+    newcomer.greet(&Hello::new(Identity::default(), 0, Lane::Vote)).await.expect("welcome");
+    let cast = |bytes: &'static str| Cast::Presence { group: ECHO, bytes: bytes.into() };
+    newcomer.write(&frame::encode(Kind::Cast, &cast("stranger")).expect("fits")).await;
+    newcomer.ask(1, 60_000, &waiting()).await;
+    assert!(matches!(newcomer.answer().await, (1, Response::Noted)));
+    transport(1).cast(2, &member(node.address), cast("peer"));
+    assert_eq!(node.casts.recv().await, Some((1, cast("peer"))));
+}
+
+#[tokio::test]
+async fn versions_without_a_common_format_part() {
+    let node = start(2);
+    for (format_min, format_max) in [(2, 9), (0, 0)] {
+        let mut raw = Raw::connect(&node).await;
+        let hello = Hello { format_min, format_max, ..Hello::new(identity(1), 2, Lane::Bulk) };
+        assert_eq!(raw.greet(&hello).await, Err(Denial::Format { min: 1, max: 1 }));
+        assert!(raw.next().await.is_none(), "closed");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_version_that_still_speaks_the_old_format_is_welcome() {
+    let node = start(2);
+    let mut raw = Raw::connect(&node).await;
+    let hello = Hello { format_max: 9, ..Hello::new(identity(1), 2, Lane::Bulk) };
+    assert_eq!(raw.greet(&hello).await.map(|welcome| welcome.format), Ok(1));
+}

@@ -1,0 +1,12 @@
+//! The peer protocol over real sockets, openraft's network over a scripted transport, and the simulated network.
+
+mod calls;
+mod certificates;
+mod handshake;
+mod hostile;
+mod network;
+mod simulated;
+mod support;
+
+#[path = "../sim/net.rs"]
+mod net;
