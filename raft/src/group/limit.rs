@@ -1,0 +1,37 @@
+//! Every bound of a group, with the relations between them.
+
+/// Batches of one owner between its proposal and its commit. While they are under way the next one gathers.
+pub const PROPOSALS_MAX: usize = 4;
+/// Bytes of them.
+pub const PROPOSALS_BYTES_MAX: usize = 4 << 20;
+
+/// Committed entries that may wait for an owner.
+pub const LANE_COMMITTED_MAX: usize = 1_024;
+/// Bytes of their commands, as the log has them.
+pub const LANE_BYTES_MAX: usize = 8 << 20;
+/// Messages of soft state that may wait for an owner; more are dropped.
+pub const LANE_SOFT_MAX: usize = 64;
+
+/// Slices of a snapshot that may wait to be written.
+pub const SLICES_MAX: usize = 4;
+
+/// Requests of other nodes' clients that may wait for an owner.
+pub const ASKED_MAX: usize = 16_384;
+/// Requests of this node's clients on their way to the leader.
+pub const FORWARDED_MAX: usize = 16_384;
+/// Messages of soft state that may wait to be sent.
+pub const CASTS_MAX: usize = 64;
+/// Deadline of a forwarded request, ms: a poll may be parked at the leader for most of it.
+pub const FORWARD_MS: u64 = 8_000;
+
+/// What a caller is advised to wait while too much is under way, ms.
+pub const BUSY_RETRY_MS: u32 = 100;
+
+/// How often it is checked whether the leader can still be reached, ms.
+pub const ROLE_CHECK_MS: u64 = 50;
+
+const _: () = {
+    assert!(PROPOSALS_MAX < LANE_COMMITTED_MAX);
+    assert!(PROPOSALS_BYTES_MAX <= LANE_BYTES_MAX);
+    assert!(sluice_engine::limit::PARK_MS_MAX < FORWARD_MS);
+};

@@ -1,0 +1,40 @@
+//! One Raft group on this node.
+//!
+//! ```text
+//!   owner's thread                     raft's runtime
+//!  ┌────────┐ propose ▶ proposals ──▶ submit ──▶ openraft ──▶ log, peers
+//!  │ port   │                                       │ apply
+//!  │        │ ◀──────── lane ◀───────────────── machine            roles: leader, follower, cut
+//!  │        │ forward, report, pulse ▶ errands ──▶ peers           watch: who leads, and since when it was silent
+//!  └────────┘ ◀──────── lane ◀──────── asked ◀──── peers           slices, snapshot: files
+//! ```
+//! The two sides share only queues and numbers (`shared`); neither waits for the other but in `lane`, for room.
+
+mod errands;
+mod lane;
+pub mod limit;
+mod machine;
+mod port;
+mod proposals;
+mod queue;
+mod roles;
+mod shared;
+mod slices;
+mod snapshot;
+mod submit;
+mod watch;
+
+pub use lane::Waker;
+pub use machine::Machine;
+pub use port::Port;
+pub(crate) use roles::Lead;
+pub(crate) use shared::{Clock, Shared};
+pub use snapshot::Snapshot;
+
+use crate::types::Types;
+
+/// openraft's handle of a group.
+pub(crate) type Raft<R> = openraft::Raft<Types<R>, Machine<R>>;
+
+pub(crate) use submit::submit;
+pub(crate) use watch::watch;

@@ -1,0 +1,144 @@
+//! The owner's side of a group: the engine's sequencer port, on the owner's thread.
+
+use sluice_engine::command::Command;
+use sluice_engine::error::Refusal;
+use sluice_engine::id::{GroupId, Ticket};
+use sluice_engine::limit::NO_LEADER_RETRY_MS;
+use sluice_engine::node::Detached;
+use sluice_engine::reply::Reply;
+use sluice_engine::sequencer::{Ask, Event, NodeId, Presence, ProposalId, Pulse, Role, Sequencer};
+use sluice_engine::time::LogTime;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::errands::Errand;
+use super::lane::Delivery;
+use super::limit::BUSY_RETRY_MS;
+use super::shared::Shared;
+use super::slices::Slices;
+
+/// One group's log, as the owner of its shard sees it. Made by [`Node`](crate::node::Node), one a group.
+pub struct Port {
+    shared: Arc<Shared>,
+    deliveries: VecDeque<Delivery>,
+    /// The session in which the owner leads, as far as it was told.
+    session: Option<u64>,
+    others: Arc<[NodeId]>,
+    slices: Option<Arc<Slices>>,
+}
+
+const NO_LEADER: Refusal = Refusal::NoLeader { retry_ms: NO_LEADER_RETRY_MS };
+const BUSY: Refusal = Refusal::Busy { retry_ms: BUSY_RETRY_MS };
+
+impl Port {
+    pub(crate) fn new(shared: Arc<Shared>) -> Port {
+        let others = shared.others();
+        Port { shared, deliveries: VecDeque::new(), session: None, others, slices: None }
+    }
+
+    /// The group.
+    #[must_use]
+    pub fn group(&self) -> GroupId {
+        self.shared.group
+    }
+
+    fn hand_out(&mut self, delivery: Delivery) -> Event {
+        match delivery {
+            Delivery::Committed(committed, _) => {
+                self.shared.set_taken(committed.index);
+                Event::Committed(committed)
+            }
+            Delivery::Leader(session) => {
+                self.session = Some(session);
+                Event::Role(Role::Leader)
+            }
+            Delivery::Cut(slices) => {
+                self.slices = Some(slices);
+                Event::Cut
+            }
+            Delivery::Install(state) => {
+                // The owner goes on from another state: nothing more comes of the snapshot under way.
+                self.slices = None;
+                self.shared.set_taken(state.index());
+                Event::Install(state)
+            }
+            Delivery::Soft(event) => event,
+            Delivery::Event(event) => {
+                if let Event::Role(_) = event {
+                    self.session = None;
+                }
+                event
+            }
+        }
+    }
+}
+
+impl Sequencer for Port {
+    fn propose(&mut self, commands: Vec<Command>, stamp: LogTime) -> Result<ProposalId, Refusal> {
+        let session = self.session.ok_or(NO_LEADER)?;
+        if self.shared.full.load(Ordering::Relaxed) || !self.shared.proposals.has_room() {
+            return Err(BUSY);
+        }
+        self.shared.proposals.add(session, commands, stamp).ok_or(NO_LEADER)
+    }
+
+    fn has_room(&self) -> bool {
+        self.shared.proposals.has_room()
+    }
+
+    fn next(&mut self) -> Option<Event> {
+        if self.deliveries.is_empty() {
+            self.shared.lane.take(&mut self.deliveries);
+            self.others = self.shared.others();
+        }
+        let delivery = self.deliveries.pop_front()?;
+        Some(self.hand_out(delivery))
+    }
+
+    fn role(&self) -> Role {
+        // Whoever leads is told in an event, after what was committed before.
+        Role::Cut
+    }
+
+    fn others(&self) -> &[NodeId] {
+        &self.others
+    }
+
+    fn lease_age_ms(&self) -> Option<u64> {
+        self.shared.lease_age_ms()
+    }
+
+    fn forward(&mut self, ticket: Ticket, ask: Ask) -> Result<(), Refusal> {
+        if self.shared.errands.forward(ticket, ask) { Ok(()) } else { Err(BUSY) }
+    }
+
+    fn answer(&mut self, ticket: Ticket, reply: Reply, applied: u64) {
+        self.shared.errands.answer(ticket, (reply, applied));
+    }
+
+    fn report(&mut self, presence: Presence) {
+        self.shared.errands.cast(Errand::Report(presence));
+    }
+
+    fn pulse(&mut self, pulse: Pulse) {
+        self.shared.errands.cast(Errand::Pulse(pulse));
+    }
+
+    fn slice(&mut self, bytes: Option<Vec<u8>>) {
+        let Some(slices) = &self.slices else { return };
+        let last = bytes.is_none();
+        slices.push(bytes);
+        if last {
+            self.slices = None;
+        }
+    }
+
+    fn wants_slice(&self) -> bool {
+        self.slices.as_ref().is_some_and(|slices| slices.has_room())
+    }
+
+    fn dispose(&mut self, old: Box<Detached>) {
+        self.shared.bin.push(old);
+    }
+}

@@ -1,0 +1,122 @@
+//! What the tasks of a group, its state machine and its owner's port share.
+
+use sluice_engine::id::GroupId;
+use sluice_engine::node::Detached;
+use sluice_engine::sequencer::NodeId;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::errands::Errands;
+use super::lane::Lane;
+use super::proposals::Proposals;
+use super::queue::Queue;
+use super::roles::{Lead, Roles};
+
+/// Milliseconds since the node started, by its runtime's clock.
+pub(crate) type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// No moment.
+const NEVER: u64 = u64::MAX;
+
+pub(crate) struct Shared {
+    pub(crate) group: GroupId,
+    pub(crate) node: NodeId,
+    pub(crate) clock: Clock,
+    pub(crate) lane: Lane,
+    pub(crate) roles: Roles,
+    pub(crate) proposals: Proposals,
+    pub(crate) errands: Errands,
+    /// States that were replaced, on their way to be freed where that may take long.
+    pub(crate) bin: Queue<Box<Detached>>,
+    /// The other nodes of the group.
+    others: Mutex<Arc<[NodeId]>>,
+    /// When a majority last answered this node as leader; [`NEVER`] while it does not lead. By the watching task.
+    acked_ms: AtomicU64,
+    /// This node alone is a majority. By the watching task.
+    alone: AtomicBool,
+    /// When the leader was last heard of. By whoever serves its messages.
+    heard_ms: AtomicU64,
+    /// Entries that the owner has taken. By the owner's thread.
+    taken: AtomicU64,
+    /// The owner has to catch up to here before this node is ready. By the starting task.
+    pub(crate) recover_to: AtomicU64,
+    /// The disk has no room for entries. By the watching task.
+    pub(crate) full: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(group: GroupId, node: NodeId, clock: Clock) -> Shared {
+        Shared {
+            group,
+            node,
+            clock,
+            lane: Lane::new(),
+            roles: Roles::new(),
+            proposals: Proposals::new(),
+            errands: Errands::new(),
+            bin: Queue::new(),
+            others: Mutex::new(Arc::from([])),
+            acked_ms: AtomicU64::new(NEVER),
+            alone: AtomicBool::new(false),
+            heard_ms: AtomicU64::new(NEVER),
+            taken: AtomicU64::new(0),
+            recover_to: AtomicU64::new(NEVER),
+            full: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn others(&self) -> Arc<[NodeId]> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_others(&self, others: Vec<NodeId>) {
+        let mut known = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if **known != *others {
+            *known = Arc::from(others);
+        }
+    }
+
+    pub(crate) fn set_lead(&self, lead: Lead) -> bool {
+        self.roles.set_lead(lead, &self.lane, &self.proposals)
+    }
+
+    pub(crate) fn set_acked(&self, age_ms: Option<u64>, alone: bool) {
+        let at = age_ms.map_or(NEVER, |age| (self.clock)().saturating_sub(age));
+        self.acked_ms.store(at, Ordering::Relaxed);
+        self.alone.store(alone, Ordering::Relaxed);
+    }
+
+    /// Since when a majority has been silent, where this node leads.
+    pub(crate) fn lease_age_ms(&self) -> Option<u64> {
+        let Lead::Here(_) = self.roles.told() else { return None };
+        if self.alone.load(Ordering::Relaxed) {
+            return Some(0);
+        }
+        let acked = self.acked_ms.load(Ordering::Relaxed);
+        (acked != NEVER).then(|| (self.clock)().saturating_sub(acked))
+    }
+
+    /// The leader was heard of just now.
+    pub(crate) fn heard(&self) {
+        self.heard_ms.store((self.clock)(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn heard_age_ms(&self) -> Option<u64> {
+        let heard = self.heard_ms.load(Ordering::Relaxed);
+        (heard != NEVER).then(|| (self.clock)().saturating_sub(heard))
+    }
+
+    pub(crate) fn set_taken(&self, index: u64) {
+        self.taken.fetch_max(index, Ordering::Release);
+    }
+
+    /// Index of the last entry that the owner has taken.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Acquire)
+    }
+
+    /// Whether the owner has all that was known to be committed when the node started.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.taken() >= self.recover_to.load(Ordering::Acquire)
+    }
+}
