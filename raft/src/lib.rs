@@ -10,9 +10,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod codec;
 pub mod disk;
+pub mod group;
 pub mod limit;
 pub mod log;
+pub mod node;
 pub mod peer;
 pub mod snapshot;
 pub mod types;

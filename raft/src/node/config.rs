@@ -1,0 +1,129 @@
+//! How a node is set up, and why one does not start.
+
+use crate::disk::Disk;
+use crate::log::LogError;
+use crate::node::IdentityError;
+use crate::types::Member;
+use futures_util::future::BoxFuture;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// Timeouts of a cluster. All its nodes should have the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timing {
+    /// How often a leader is heard of, ms.
+    pub heartbeat_ms: u64,
+    /// Silence of a leader after which others stand for election, at least, ms.
+    pub election_ms_min: u64,
+    /// At most, ms; also how long a leader that nobody answers goes on.
+    pub election_ms_max: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Timing {
+        Timing { heartbeat_ms: 100, election_ms_min: 700, election_ms_max: 1_400 }
+    }
+}
+
+/// What was drawn at random for this start.
+#[derive(Clone)]
+pub struct Drawn {
+    /// The cluster's id, if this start founds one.
+    pub cluster: u128,
+    /// Its first token key.
+    pub secret: [u8; 16],
+    /// Salt of the log's checksums.
+    pub salt: u64,
+}
+
+/// Drives the log's writer, which blocks in the disk's calls: on a thread of its own, or in a simulator as a task.
+pub type Drive = Box<dyn FnOnce(BoxFuture<'static, ()>) + Send>;
+
+/// How a node is set up.
+pub struct NodeConfig {
+    /// Where its data is.
+    pub disk: Arc<dyn Disk>,
+    /// Where others reach it.
+    pub member: Member,
+    /// Groups of a cluster that this start founds.
+    pub groups: u16,
+    /// Log time at which the shards of a cluster founded now begin, ms; 48 bits.
+    pub epoch: u64,
+    /// Timeouts.
+    pub timing: Timing,
+    /// Random numbers.
+    pub drawn: Drawn,
+    /// Drives the log's writer.
+    pub drive: Drive,
+    /// Called once when the node cannot go on, with the reason. The process has to stop.
+    pub on_failure: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+/// Why a node does not start. Each is one line that says what to do.
+#[derive(Debug)]
+pub enum StartError {
+    /// Who it is cannot be read or written.
+    Identity(IdentityError),
+    /// Its log cannot be opened.
+    Log(LogError),
+    /// The timeouts contradict each other.
+    Timing(String),
+    /// The data folder cannot be taken.
+    Folder(io::Error),
+    /// No thread could be started.
+    Threads(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Identity(error) => error.fmt(f),
+            StartError::Log(error) => error.fmt(f),
+            StartError::Timing(what) => write!(f, "cluster timeouts: {what}"),
+            StartError::Folder(error) => write!(f, "data folder: {error}"),
+            StartError::Threads(error) => write!(f, "a thread cannot be started: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<IdentityError> for StartError {
+    fn from(error: IdentityError) -> StartError {
+        StartError::Identity(error)
+    }
+}
+
+impl From<LogError> for StartError {
+    fn from(error: LogError) -> StartError {
+        StartError::Log(error)
+    }
+}
+
+impl Timing {
+    /// openraft's settings for these timeouts.
+    pub(crate) fn raft_config(self, cluster: u128) -> Result<openraft::Config, StartError> {
+        let config = openraft::Config {
+            cluster_name: format!("{cluster:032x}"),
+            heartbeat_interval: self.heartbeat_ms,
+            election_timeout_min: self.election_ms_min,
+            election_timeout_max: self.election_ms_max,
+            // By bytes instead: an entry is a whole batch.
+            snapshot_policy: openraft::SnapshotPolicy::Never,
+            max_in_snapshot_log_to_keep: super::limit::LOG_KEPT_ENTRIES,
+            // Entries that the log still has go out as entries, however many they are.
+            replication_lag_threshold: u64::MAX,
+            purge_batch_size: super::limit::PURGE_ENTRIES_MIN,
+            install_snapshot_timeout: super::limit::SNAPSHOT_CALL_MS,
+            // The leader's own disk and the followers' work at the same time.
+            broadcast_submitted_on_append: Some(true),
+            enable_pre_vote: Some(true),
+            // A restarted leader has lost its soft state: it has to begin a new session.
+            enable_leader_restore: Some(false),
+            quorum_loss_probe_interval: Some(self.election_ms_max * 2),
+            ..openraft::Config::default()
+        };
+        config.validate().map_err(|error| StartError::Timing(error.to_string()))
+    }
+}

@@ -1,0 +1,186 @@
+//! Who this node is, for ever: a small file that is written once.
+//!
+//! ```text
+//! magic 8 | format u16 | body bytes u32 | body (postcard) | CRC32 of all before
+//! ```
+//! Its secret mints tokens, so only the owner of the data folder may read it.
+
+use crate::disk::Disk;
+use crate::types::NodeId;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::io;
+
+const MAGIC: &[u8; 8] = b"SLUICEID";
+/// The format that this version writes, and the newest it reads.
+const FORMAT: u16 = 1;
+const HEAD_BYTES: usize = 14;
+/// More than an identity ever takes.
+const BYTES_MAX: u64 = 4_096;
+const FOLDER: &str = "node";
+const NAME: &str = "identity";
+const PATH: &str = "node/identity";
+const PATH_NEW: &str = "node/identity.new";
+
+/// What a node knows of itself before it has read anything else.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The cluster, drawn at random when it was founded.
+    pub cluster: u128,
+    /// This node within it.
+    pub node: NodeId,
+    /// Groups of the cluster: fixed when it was founded.
+    pub groups: u16,
+    /// The first token key of the cluster.
+    pub secret: [u8; 16],
+    /// Log time at which empty shards begin, ms.
+    pub epoch: u64,
+    /// This node founded the cluster, and is its only member until others are added.
+    pub is_founder: bool,
+}
+
+// A secret never gets into a log line.
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "node {} of cluster {:032x}", self.node, self.cluster)
+    }
+}
+
+/// Why an identity cannot be read or written.
+#[derive(Debug)]
+pub enum IdentityError {
+    /// The operating system refused.
+    Io(io::Error),
+    /// Not what was written.
+    Damaged(&'static str),
+    /// A newer version wrote it, in this format.
+    Newer(u16),
+}
+
+impl fmt::Display for IdentityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            IdentityError::Io(error) => write!(f, "{PATH}: {error}"),
+            IdentityError::Damaged(what) => write!(
+                f,
+                "{PATH} is damaged ({what}); restore this node from its peers: remove it from the cluster and add it again \
+                 under a new node id with an empty data folder"
+            ),
+            IdentityError::Newer(format) => write!(
+                f,
+                "{PATH} has format {format}, this program reads up to {FORMAT}; start the newer program that wrote it"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for IdentityError {}
+
+impl From<io::Error> for IdentityError {
+    fn from(error: io::Error) -> IdentityError {
+        IdentityError::Io(error)
+    }
+}
+
+impl Identity {
+    /// Reads the identity; `None` in a folder that never had one.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub async fn load(disk: &dyn Disk) -> Result<Option<Identity>, IdentityError> {
+        if !disk.list(FOLDER).await?.iter().any(|name| name == NAME) {
+            return Ok(None);
+        }
+        let file = disk.open(PATH).await?;
+        let size = file.size().await?;
+        if size > BYTES_MAX {
+            return Err(IdentityError::Damaged("it is too long"));
+        }
+        let mut bytes = vec![0; size as usize];
+        let read = file.read_at(&mut bytes, 0).await?;
+        bytes.truncate(read);
+        Identity::from_bytes(&bytes).map(Some)
+    }
+
+    /// Writes the identity; when this returns it is durable.
+    ///
+    /// # Errors
+    /// [`IdentityError::Io`].
+    pub async fn save(&self, disk: &dyn Disk) -> Result<(), IdentityError> {
+        disk.list(FOLDER).await?;
+        let file = disk.create(PATH_NEW, 0).await?;
+        file.write_at(&self.to_bytes(), 0).await?;
+        file.sync().await?;
+        disk.rename(PATH_NEW, PATH).await?;
+        disk.sync_folder(FOLDER).await?;
+        Ok(())
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let body = postcard::to_stdvec(self).expect("an identity can be written");
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(FORMAT.to_le_bytes());
+        bytes.extend((body.len() as u32).to_le_bytes());
+        bytes.extend(body);
+        let checksum = crc32fast::hash(&bytes);
+        bytes.extend(checksum.to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Identity, IdentityError> {
+        let damaged = IdentityError::Damaged;
+        let (head, rest) = bytes.split_at_checked(HEAD_BYTES).ok_or(damaged("it ends early"))?;
+        let (magic, numbers) = head.split_at(MAGIC.len());
+        if magic != MAGIC {
+            return Err(damaged("it is something else"));
+        }
+        let (format, length) = numbers.split_at(2);
+        let format = u16::from_le_bytes(format.try_into().map_err(|_| damaged("it ends early"))?);
+        let length = u32::from_le_bytes(length.try_into().map_err(|_| damaged("it ends early"))?) as usize;
+        let (body, checksum) = rest.split_at_checked(length).ok_or(damaged("it ends early"))?;
+        if checksum != crc32fast::hash(&bytes[..HEAD_BYTES + length]).to_le_bytes() {
+            return Err(damaged("its checksum does not match"));
+        }
+        // Only a whole file says truly that it is newer.
+        if format != FORMAT {
+            return Err(IdentityError::Newer(format));
+        }
+        match postcard::take_from_bytes(body) {
+            Ok((identity, [])) => Ok(identity),
+            _ => Err(damaged("it cannot be read")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity() -> Identity {
+        Identity { cluster: 7, node: 1, groups: 6, secret: [9; 16], epoch: 1_000, is_founder: true }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let bytes = identity().to_bytes();
+        assert_eq!(Identity::from_bytes(&bytes).unwrap(), identity());
+        for bit in 0..bytes.len() * 8 {
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(Identity::from_bytes(&bytes).is_err(), "bit {bit}");
+        }
+        for end in 0..bytes.len() {
+            assert!(Identity::from_bytes(&bytes[..end]).is_err(), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_told_from_damage() {
+        let mut bytes = identity().to_bytes();
+        bytes.truncate(bytes.len() - 4);
+        bytes[8] = 2;
+        let checksum = crc32fast::hash(&bytes);
+        bytes.extend(checksum.to_le_bytes());
+        assert!(matches!(Identity::from_bytes(&bytes), Err(IdentityError::Newer(2))));
+    }
+}

@@ -1,0 +1,165 @@
+//! From a data folder to running groups.
+
+use openraft::Config;
+use openraft::async_runtime::{AsyncRuntime, Instant, WatchReceiver};
+use openraft::errors::Fatal;
+use openraft::storage::RaftLogStorage;
+use sluice_engine::id::GroupId;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use super::config::{NodeConfig, StartError, Timing};
+use super::identity::Identity;
+use super::{Group, Inner, Node};
+use crate::group::{Clock, Machine, Port, Raft, Shared, Snapshot, submit, watch};
+use crate::log::{Log, LogOptions};
+use crate::peer::{Networks, Transport};
+use crate::types::{Member, NodeId, Types};
+
+/// The node that founds a cluster.
+const FOUNDER: NodeId = 1;
+
+impl<R: AsyncRuntime> Node<R> {
+    /// Starts the node that the data folder holds; in an empty one, a cluster of its own.
+    ///
+    /// The ports, one a group in order, have to be given to owners that are driven from now on: recovery hands them what the log
+    /// holds.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(
+        config: NodeConfig,
+        transport: Arc<dyn Transport<R>>,
+    ) -> Result<(Node<R>, Vec<Port>), StartError> {
+        let identity = match Identity::load(&*config.disk).await? {
+            Some(identity) => identity,
+            None => found(&config).await?,
+        };
+        let raft_config = Arc::new(config.timing.raft_config(identity.cluster)?);
+        let options = LogOptions::new(identity.node, identity.cluster, config.drawn.salt);
+        let log = Log::<R>::open(config.disk, options).await?;
+        (config.drive)(Box::pin(log.writer()));
+
+        let clock = clock::<R>();
+        let shared = |group| Arc::new(Shared::new(GroupId(group), identity.node, Arc::clone(&clock)));
+        let groups: Vec<_> = (0..identity.groups)
+            .map(|group| Group { shared: shared(group), raft: OnceLock::new() })
+            .collect();
+        let ports = groups.iter().map(|group| Port::new(Arc::clone(&group.shared))).collect();
+        let inner = Arc::new(Inner {
+            identity,
+            log,
+            groups,
+            failure: Mutex::new(None),
+            on_failure: config.on_failure,
+        });
+        for group in (0..inner.identity.groups).map(GroupId) {
+            let starting = Starting {
+                inner: Arc::clone(&inner),
+                group,
+                config: Arc::clone(&raft_config),
+                timing: config.timing,
+                member: config.member.clone(),
+                transport: Arc::clone(&transport),
+            };
+            drop(R::spawn(starting.run()));
+        }
+        drop(R::spawn(heed_log(Arc::clone(&inner))));
+        Ok((Node { inner }, ports))
+    }
+}
+
+async fn found(config: &NodeConfig) -> Result<Identity, StartError> {
+    let identity = Identity {
+        cluster: config.drawn.cluster,
+        node: FOUNDER,
+        groups: config.groups,
+        secret: config.drawn.secret,
+        epoch: config.epoch,
+        is_founder: true,
+    };
+    identity.save(&*config.disk).await?;
+    Ok(identity)
+}
+
+fn clock<R: AsyncRuntime>() -> Clock {
+    let start = R::Instant::now();
+    Arc::new(move || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The process has to stop when the log cannot be written.
+async fn heed_log<R: AsyncRuntime>(inner: Arc<Inner<R>>) {
+    let reason = inner.log.failed().await;
+    inner.fail(&reason);
+}
+
+/// One group on its way to running.
+struct Starting<R: AsyncRuntime> {
+    inner: Arc<Inner<R>>,
+    group: GroupId,
+    config: Arc<Config>,
+    timing: Timing,
+    member: Member,
+    transport: Arc<dyn Transport<R>>,
+}
+
+impl<R: AsyncRuntime> Starting<R> {
+    async fn run(self) {
+        if let Err(reason) = self.start().await {
+            self.inner.fail(&format!("group {} does not start: {reason}", self.group.0));
+        }
+    }
+
+    async fn start(&self) -> Result<(), String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let group = &self.inner.groups[usize::from(self.group.0)];
+        let shared = &group.shared;
+        let node = self.inner.identity.node;
+        let mut store = self.inner.log.group(self.group);
+        let committed = store.read_committed().await.map_err(|error| text(&error))?;
+        let last = store.get_log_state().await.map_err(|error| text(&error))?.last_log_id;
+        let networks = Networks::<R, Snapshot>::new(Arc::clone(&self.transport), node, self.group);
+        let machine = Machine::new(Arc::clone(shared));
+        let config = Arc::clone(&self.config);
+        let raft = openraft::Raft::new(node, config, networks, store, machine).await;
+        let raft = raft.map_err(|error| text(&error))?;
+        if self.inner.identity.is_founder && last.is_none() {
+            let members = BTreeMap::from([(node, self.member.clone())]);
+            raft.initialize(members).await.map_err(|error| text(&error))?;
+        }
+        let alone = self.is_alone(&raft).await.map_err(|error| text(&error))?;
+        // What a lone voter has in its log is committed: it acknowledged it by itself.
+        let known = if alone { last } else { committed };
+        shared.recover_to.store(known.map_or(0, |log_id| log_id.index + 1), Ordering::Release);
+        if alone {
+            // Nobody else can stand for election: no reason to wait.
+            raft.trigger().elect(false).await.map_err(|error| text(&error))?;
+        }
+        assert!(group.raft.set(raft.clone()).is_ok(), "a group starts once");
+        drop(R::spawn(submit(raft.clone(), Arc::clone(shared))));
+        drop(R::spawn(attend(raft, Arc::clone(&self.inner), self.group, self.timing.election_ms_max)));
+        Ok(())
+    }
+
+    async fn is_alone(&self, raft: &Raft<R>) -> Result<bool, Fatal<Types<R>>> {
+        let node = self.inner.identity.node;
+        raft.with_raft_state(move |state| {
+            let mut voters = state.membership_state.effective().membership().voter_ids();
+            voters.next() == Some(node) && voters.next().is_none()
+        })
+        .await
+    }
+}
+
+/// Watches a group to its end. The process has to stop when a group does by itself.
+async fn attend<R: AsyncRuntime>(raft: Raft<R>, inner: Arc<Inner<R>>, group: GroupId, lease_ms: u64) {
+    let log = inner.log.clone();
+    let shared = Arc::clone(&inner.groups[usize::from(group.0)].shared);
+    watch(raft.clone(), shared, lease_ms, move || log.is_full()).await;
+    let running = raft.metrics().borrow_watched().running_state.clone();
+    match running {
+        Ok(()) | Err(Fatal::Stopped) => {}
+        Err(error) => inner.fail(&format!("group {} has stopped: {error}", group.0)),
+    }
+}

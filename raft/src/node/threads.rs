@@ -1,0 +1,134 @@
+//! A node of a running server: tokio on a thread of its own, and the log's writer, which blocks, on another.
+
+use futures_util::future::BoxFuture;
+use openraft_rt_tokio::TokioRuntime;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::{self, JoinHandle};
+use tokio::sync::oneshot;
+
+use super::Node;
+use super::config::{Drawn, NodeConfig, StartError, Timing};
+use crate::disk::Folder;
+use crate::group::Port;
+use crate::peer::{Local, Tcp};
+use crate::types::Member;
+
+/// How a server's node is set up.
+pub struct ServerConfig {
+    /// The data folder.
+    pub folder: PathBuf,
+    /// Where other nodes are answered.
+    pub listen: SocketAddr,
+    /// Where others reach this node.
+    pub member: Member,
+    /// Groups of a cluster that this start founds.
+    pub groups: u16,
+    /// Log time at which the shards of a cluster founded now begin, ms; 48 bits.
+    pub epoch: u64,
+    /// Timeouts.
+    pub timing: Timing,
+    /// Random numbers.
+    pub drawn: Drawn,
+    /// Called once, from any thread, when the node cannot go on, with the reason. The process has to stop.
+    pub on_failure: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+/// A node and the threads that drive it.
+pub struct Server {
+    node: Node<TokioRuntime>,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// What a start gives: the node, and a port for the owner of each group's shard.
+pub type Started = Result<(Server, Vec<Port>), StartError>;
+
+impl Server {
+    /// Starts the node that the folder holds. Blocks until it can hand out its ports, not until it has recovered: for that the owners
+    /// have to be driven.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(config: ServerConfig) -> Started {
+        let (started, result) = sync_channel(1);
+        let (stop, stopped) = oneshot::channel();
+        let run = move || {
+            let runtime = match runtime() {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(started.send(Err(StartError::Threads(error)))),
+            };
+            runtime.block_on(async move {
+                match start(config).await {
+                    Ok((node, ports)) => {
+                        drop(started.send(Ok((node.clone(), ports))));
+                        // An error says that the handle is gone, which ends the node as well.
+                        let _ = stopped.await;
+                        node.shutdown().await;
+                    }
+                    Err(error) => drop(started.send(Err(error))),
+                }
+            });
+        };
+        let thread =
+            thread::Builder::new().name("raft".to_owned()).spawn(run).map_err(StartError::Threads)?;
+        let (node, ports) = receive(&result)?;
+        Ok((Server { node, stop, thread }, ports))
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn node(&self) -> &Node<TokioRuntime> {
+        &self.node
+    }
+
+    /// Stops the node, and waits until nothing of it runs any more.
+    pub fn stop(self) {
+        // The thread has ended by itself where nobody hears this.
+        let _ = self.stop.send(());
+        if self.thread.join().is_err() {
+            tracing::error!("the node's thread panicked");
+        }
+    }
+}
+
+type Sent = Result<(Node<TokioRuntime>, Vec<Port>), StartError>;
+
+fn receive(result: &Receiver<Sent>) -> Sent {
+    result.recv().unwrap_or_else(|_| Err(StartError::Threads(io::Error::other("the node's thread ended"))))
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+async fn start(config: ServerConfig) -> Sent {
+    let folder = Folder::open(config.folder).map_err(StartError::Folder)?;
+    let transport = Arc::new(Tcp::new(Arc::new(Local::default())));
+    let config = NodeConfig {
+        disk: Arc::new(folder),
+        member: config.member,
+        groups: config.groups,
+        epoch: config.epoch,
+        timing: config.timing,
+        drawn: config.drawn,
+        drive: Box::new(drive),
+        on_failure: config.on_failure,
+    };
+    Node::start(config, transport).await
+}
+
+/// Syncs block: the log's writer gets a thread.
+fn drive(writer: BoxFuture<'static, ()>) {
+    let run = move || match runtime() {
+        Ok(runtime) => runtime.block_on(writer),
+        // Without its writer the log answers nothing, so nothing is lost.
+        Err(error) => tracing::error!(%error, "the log has no thread"),
+    };
+    if let Err(error) = thread::Builder::new().name("raft-log".to_owned()).spawn(run) {
+        tracing::error!(%error, "the log has no thread");
+    }
+}
