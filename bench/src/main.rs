@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sluice_bench::error::Result;
 use sluice_bench::sink::Sink;
-use sluice_bench::{compare, fill, load, micro, simulate};
+use sluice_bench::{chaos, compare, fill, load, micro, simulate};
 
 // The server's own allocator, so that `micro` measures what the server does.
 #[global_allocator]
@@ -28,6 +28,8 @@ enum Task {
     Fill(fill::Arguments),
     /// Compares sluice with Redis and nginx.
     Compare(compare::Arguments),
+    /// Runs a cluster while its nodes fail, and judges what its clients were told; exit code 1 where a promise was broken.
+    Chaos(chaos::Arguments),
     /// Measures the engine in process, on one core.
     Micro(micro::Arguments),
     /// Simulates a crowd in virtual time; exit code 1 where a promise of the rules was broken.
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Task::Load(arguments) => run_load(&arguments),
         Task::Fill(arguments) => run_fill(&arguments),
         Task::Compare(arguments) => compare::run(&arguments).map(|met| ExitCode::from(u8::from(!met))),
+        Task::Chaos(arguments) => chaos::run(&arguments).map(|kept| ExitCode::from(u8::from(!kept))),
         Task::Micro(arguments) => micro::run(&arguments).map(|kept| ExitCode::from(u8::from(!kept))),
         Task::Simulate(arguments) => simulate::run(&arguments).map(|met| ExitCode::from(u8::from(!met))),
         Task::Sink { address } => Sink::bind(address).and_then(Sink::run).map(|never| match never {}),

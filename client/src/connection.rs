@@ -1,7 +1,7 @@
 //! One blocking connection.
 
 use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use sluice_net::resp::encode::{Proto, Writer};
@@ -36,10 +36,22 @@ impl Connection {
     /// # Errors
     /// Nobody listens there, or the server refuses RESP3.
     pub fn connect(address: impl ToSocketAddrs) -> Result<Self, ClientError> {
-        let stream = TcpStream::connect(address)?;
+        Self::begin(TcpStream::connect(address)?, Duration::from_millis(TIMEOUT_MS))
+    }
+
+    /// Connects as [`Connection::connect`] does, and gives each wait for the server at most `timeout`: a call that
+    /// takes longer fails, and ends the connection.
+    ///
+    /// # Errors
+    /// As [`Connection::connect`].
+    pub fn connect_within(address: SocketAddr, timeout: Duration) -> Result<Self, ClientError> {
+        Self::begin(TcpStream::connect_timeout(&address, timeout)?, timeout)
+    }
+
+    fn begin(stream: TcpStream, timeout: Duration) -> Result<Self, ClientError> {
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_millis(TIMEOUT_MS)))?;
-        stream.set_write_timeout(Some(Duration::from_millis(TIMEOUT_MS)))?;
+        stream.set_read_timeout(Some(timeout))?;
+        stream.set_write_timeout(Some(timeout))?;
         let mut connection = Self { stream, output: Vec::new(), input: Vec::new(), decoded: 0 };
         connection.call(&[b"HELLO", b"3"], |_| Ok(()))?;
         Ok(connection)
@@ -65,6 +77,14 @@ impl Connection {
     /// As [`Connection::call`]; among the refusals are `NOZONE`, `FULL` and `CLOSED`.
     pub fn join(&mut self, zone: &str) -> Result<Place, ClientError> {
         self.call(&[b"Q.JOIN", zone.as_bytes()], Place::read)
+    }
+
+    /// Takes a place in `zone` under a request id: repeated with the same id, it is the same place.
+    ///
+    /// # Errors
+    /// As [`Connection::join`].
+    pub fn join_once(&mut self, zone: &str, request: &str) -> Result<Place, ClientError> {
+        self.call(&[b"Q.JOIN", zone.as_bytes(), b"REQUEST", request.as_bytes()], Place::read)
     }
 
     /// Takes `count` places in `zone`, many at a time, and hands each to `each`.

@@ -1,0 +1,260 @@
+//! Three nodes, each a process with a folder and four addresses of its own.
+
+use super::host::Host;
+use crate::error::{BenchError, Result};
+use sluice_client::Connection;
+use std::fs::{self, OpenOptions};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long a node may take until it answers.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Between two looks whether it does.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long one question may take.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(12);
+
+/// Whether a node is expected to answer. Odd: it is not. Grows with each change, so that a call knows whether the node
+/// was up all the time.
+#[derive(Debug, Default)]
+pub(super) struct Epoch(AtomicU64);
+
+impl Epoch {
+    /// The epoch, if the node is expected to answer.
+    pub(super) fn up(&self) -> Option<u64> {
+        let epoch = self.0.load(Ordering::Acquire);
+        epoch.is_multiple_of(2).then_some(epoch)
+    }
+
+    fn change(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// A node's place: what stays when its process goes.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) resp: SocketAddr,
+    pub(super) admin: SocketAddr,
+    pub(super) peer: SocketAddr,
+    pub(super) epoch: Arc<Epoch>,
+    host: Host,
+    folder: PathBuf,
+    port: u16,
+}
+
+/// The nodes, and the processes that run.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    pub(super) nodes: Vec<Node>,
+    children: Vec<Option<Child>>,
+    server: PathBuf,
+    _folder: TempDir,
+}
+
+impl Cluster {
+    /// As many nodes as there are hosts, joined to one cluster.
+    pub(super) fn start(server: PathBuf, hosts: Vec<Host>, base: u16) -> Result<Cluster> {
+        let folder = tempfile::tempdir().map_err(BenchError::io("making a folder"))?;
+        let nodes: Vec<Node> = hosts
+            .into_iter()
+            .zip(0u16..)
+            .map(|(host, n)| {
+                let port = base + 10 * n;
+                let at = |offset| SocketAddr::new(IpAddr::V4(host.address()), port + offset);
+                let (resp, admin, peer) = (at(0), at(2), at(3));
+                let folder = folder.path().join(format!("node-{n}"));
+                Node { resp, admin, peer, epoch: Arc::default(), host, folder, port }
+            })
+            .collect();
+        let children = nodes.iter().map(|_| None).collect();
+        let mut cluster = Cluster { nodes, children, server, _folder: folder };
+        for node in 0..cluster.nodes.len() {
+            cluster.spawn(node, true)?;
+        }
+        cluster.wait_ready(0)?;
+        cluster.init()?;
+        (1..cluster.nodes.len()).try_for_each(|node| cluster.wait_ready(node))?;
+        Ok(cluster)
+    }
+
+    /// The joining nodes announce themselves once a second, so this is repeated until all were taken in.
+    fn init(&self) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let said = self.operate(0, &["init", "--expect", &self.nodes.len().to_string()])?;
+            match said {
+                Ok(_) => return Ok(()),
+                Err(why) if started.elapsed() > READY_WITHIN => {
+                    return Err(BenchError::Server(format!("the cluster does not form: {why}")));
+                }
+                Err(_) => pause(LOOK_EVERY * 10),
+            }
+        }
+    }
+
+    /// `sluice cluster …` against a node: what it printed, or what it complained of.
+    pub(super) fn operate(
+        &self,
+        node: usize,
+        arguments: &[&str],
+    ) -> Result<std::result::Result<String, String>> {
+        let place = &self.nodes[node];
+        let mut command = place.host.command(&self.server);
+        command.args(["cluster"]).args(arguments);
+        command.args(["--admin", &format!("http://{}", place.admin)]);
+        let output = command.output().map_err(BenchError::io("running sluice cluster"))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
+    }
+
+    /// Starts a node's process again.
+    pub(super) fn restart(&mut self, node: usize) -> Result<()> {
+        self.spawn(node, false)
+    }
+
+    fn spawn(&mut self, node: usize, fresh: bool) -> Result<()> {
+        let place = &self.nodes[node];
+        fs::create_dir_all(&place.folder).map_err(BenchError::io("making a node's folder"))?;
+        let log = place.folder.join("output");
+        let output = OpenOptions::new().create(true).append(true).open(&log);
+        let output = output.map_err(BenchError::io("opening a node's output"))?;
+        let errors = output.try_clone().map_err(BenchError::io("opening a node's output"))?;
+        let mut command = place.host.command(&self.server);
+        command.args(["serve", "--insecure", "--workers", "1", "--data", "data"]);
+        command.args(["--ports", &place.port.to_string()]).args(place.host.flags(place.port));
+        if fresh && node > 0 {
+            command.args(["--join", &self.nodes[0].peer.to_string()]);
+        }
+        command.current_dir(&place.folder).stdin(Stdio::null()).stdout(output).stderr(errors);
+        self.children[node] = Some(command.spawn().map_err(BenchError::io("starting a node"))?);
+        Ok(())
+    }
+
+    /// Ends a node's process as a crash does.
+    pub(super) fn kill(&mut self, node: usize) -> Result<()> {
+        self.nodes[node].epoch.change();
+        if let Some(mut child) = self.children[node].take() {
+            child.kill().map_err(BenchError::io("killing a node"))?;
+            child.wait().map_err(BenchError::io("waiting for a killed node"))?;
+        }
+        Ok(())
+    }
+
+    /// Sends a node's process a signal.
+    pub(super) fn signal(&self, node: usize, signal: rustix::process::Signal) -> Result<()> {
+        let Some(child) = &self.children[node] else { return Ok(()) };
+        let Some(pid) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) else {
+            return Ok(());
+        };
+        rustix::process::kill_process(pid, signal)
+            .map_err(|error| BenchError::io("signalling a node")(error.into()))
+    }
+
+    /// Nothing is expected of the node from now on, or again.
+    pub(super) fn expect_change(&self, node: usize) {
+        self.nodes[node].epoch.change();
+    }
+
+    /// The node's host, for what the network does.
+    pub(super) fn host(&self, node: usize) -> &Host {
+        &self.nodes[node].host
+    }
+
+    /// Waits until a node answers polls, and expects it to from now on.
+    pub(super) fn wait_ready(&mut self, node: usize) -> Result<()> {
+        let started = Instant::now();
+        while !is_ready(self.nodes[node].admin) {
+            if let Some(status) =
+                self.children[node].as_mut().and_then(|child| child.try_wait().ok().flatten())
+            {
+                return Err(self.lost(node, &format!("ended ({status})")));
+            }
+            if started.elapsed() > READY_WITHIN {
+                return Err(self.lost(node, "is not ready"));
+            }
+            pause(LOOK_EVERY);
+        }
+        if self.nodes[node].epoch.up().is_none() {
+            self.nodes[node].epoch.change();
+        }
+        Ok(())
+    }
+
+    fn lost(&self, node: usize, how: &str) -> BenchError {
+        let reason =
+            format!("{how}; its last words:\n{}", last_lines(&self.nodes[node].folder.join("output")));
+        BenchError::Peer { name: format!("node {node}"), reason }
+    }
+
+    /// Index and hash of a group's state at a node.
+    pub(super) fn state_hash(&self, node: usize, group: u16) -> Result<(u64, u64)> {
+        let mut connection = Connection::connect_within(self.nodes[node].resp, ANSWER_WITHIN)?;
+        let group = group.to_string();
+        let pair = connection.call(&[b"RAFT", b"HASH", group.as_bytes()], |value| {
+            let number = |name: &[u8]| value.field(name).and_then(|value| value.integer());
+            match (number(b"index"), number(b"hash")) {
+                (Some(index), Some(hash)) => Ok((index as u64, hash as u64)),
+                _ => Err(sluice_client::ClientError::Unexpected(format!("{value:?}"))),
+            }
+        });
+        Ok(pair?)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for child in self.children.iter_mut().flatten() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn is_ready(admin: SocketAddr) -> bool {
+    use std::io::{Read as _, Write as _};
+    let Ok(mut stream) = std::net::TcpStream::connect_timeout(&admin, Duration::from_secs(1)) else {
+        return false;
+    };
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
+    let mut head = [0; 12];
+    let asked = stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n");
+    asked.is_ok() && stream.read_exact(&mut head).is_ok() && head == *b"HTTP/1.1 200"
+}
+
+fn last_lines(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().rev().take(10).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+}
+
+/// Between two looks at something foreign.
+pub(super) fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
+/// The server beside this program, if none was named.
+pub(super) fn server_binary(named: Option<&PathBuf>) -> Result<PathBuf> {
+    if let Some(path) = named {
+        return fs::canonicalize(path).map_err(BenchError::io("looking for the server"));
+    }
+    let own = std::env::current_exe().map_err(BenchError::io("asking for the own path"))?;
+    let path = own.with_file_name("sluice");
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(BenchError::Missing(vec![format!("{} (cargo build --release -p sluice)", path.display())]))
+    }
+}
+
+/// A command that dies with this program.
+pub(super) fn mortal(program: &Path, prefix: &[String]) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).args(prefix).arg(program);
+    command
+}

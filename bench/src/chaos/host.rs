@@ -1,0 +1,138 @@
+//! Where a node runs: this machine's loopback, or a host of its own, which is a network namespace behind a bridge.
+//!
+//! Rules that drop packets are set in a node's own namespace, so a cut is one-way when only one side drops.
+
+use super::cluster::mortal;
+use crate::error::{BenchError, Result};
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::Command;
+
+/// The bridge's and the namespaces' common name; two runs at once would share them.
+const NAME: &str = "slchaos";
+
+/// Where a node runs.
+#[derive(Clone, Debug)]
+pub(super) enum Host {
+    /// On 127.0.0.1.
+    Loopback,
+    /// In namespace so-and-so of the bridge.
+    Namespace(u8),
+}
+
+impl Host {
+    pub(super) fn address(&self) -> Ipv4Addr {
+        match self {
+            Host::Loopback => Ipv4Addr::LOCALHOST,
+            Host::Namespace(n) => Ipv4Addr::new(10, 99, 7, n + 1),
+        }
+    }
+
+    fn name(&self) -> Option<String> {
+        match self {
+            Host::Loopback => None,
+            Host::Namespace(n) => Some(format!("{NAME}{n}")),
+        }
+    }
+
+    /// A program on this host, which dies with this one.
+    pub(super) fn command(&self, program: &Path) -> Command {
+        let prefix = match self.name() {
+            None => Vec::new(),
+            Some(name) => ["ip", "netns", "exec", &name].map(str::to_owned).to_vec(),
+        };
+        mortal(program, &prefix)
+    }
+
+    /// Flags that bind a server to this host.
+    pub(super) fn flags(&self, port: u16) -> Vec<String> {
+        let Host::Namespace(_) = self else { return Vec::new() };
+        let at = |offset| format!("{}:{}", self.address(), port + offset);
+        [("--resp", 0), ("--http", 1), ("--admin", 2), ("--peer", 3)]
+            .into_iter()
+            .flat_map(|(flag, offset)| [flag.to_owned(), at(offset)])
+            .collect()
+    }
+
+    /// Drops what comes from another host; what this one sends still arrives there.
+    pub(super) fn drop_from(&self, other: &Host) -> Result<()> {
+        self.inside(&["iptables", "-A", "INPUT", "-s", &other.address().to_string(), "-j", "DROP"])
+    }
+
+    /// Everything arrives again, undelayed.
+    pub(super) fn heal(&self) -> Result<()> {
+        self.inside(&["iptables", "-F", "INPUT"])?;
+        let _ = self.inside(&["tc", "qdisc", "del", "dev", "eth0", "root"]);
+        Ok(())
+    }
+
+    /// Delays what this host sends.
+    pub(super) fn slow(&self, delay_ms: u32) -> Result<()> {
+        let delay = format!("{delay_ms}ms");
+        self.inside(&["tc", "qdisc", "replace", "dev", "eth0", "root", "netem", "delay", &delay])
+    }
+
+    fn inside(&self, words: &[&str]) -> Result<()> {
+        let Some(name) = self.name() else {
+            return Err(BenchError::Argument("only hosts of their own can be cut off".to_owned()));
+        };
+        let mut all = vec!["ip", "netns", "exec", &name];
+        all.extend(words);
+        shell(&all)
+    }
+}
+
+/// Namespaces behind a bridge, gone with the value.
+#[derive(Debug)]
+pub(super) struct Hosts(u8);
+
+impl Hosts {
+    /// So many hosts; this machine is the bridge's first address, 10.99.7.254.
+    pub(super) fn make(count: u8) -> Result<Hosts> {
+        Hosts(count).unmake();
+        let hosts = Hosts(count);
+        shell(&["ip", "link", "add", NAME, "type", "bridge"])?;
+        shell(&["ip", "addr", "add", "10.99.7.254/24", "dev", NAME])?;
+        shell(&["ip", "link", "set", NAME, "up"])?;
+        for host in hosts.all() {
+            let name = host.name().unwrap_or_default();
+            let outer = format!("{name}v");
+            shell(&["ip", "netns", "add", &name])?;
+            shell(&["ip", "link", "add", &outer, "type", "veth", "peer", "name", "eth0", "netns", &name])?;
+            shell(&["ip", "link", "set", &outer, "master", NAME, "up"])?;
+            let address = format!("{}/24", host.address());
+            host.inside(&["ip", "addr", "add", &address, "dev", "eth0"])?;
+            host.inside(&["ip", "link", "set", "eth0", "up"])?;
+            host.inside(&["ip", "link", "set", "lo", "up"])?;
+        }
+        Ok(hosts)
+    }
+
+    pub(super) fn all(&self) -> Vec<Host> {
+        (0..self.0).map(Host::Namespace).collect()
+    }
+
+    fn unmake(&self) {
+        for host in self.all() {
+            let _ = shell(&["ip", "netns", "del", &host.name().unwrap_or_default()]);
+        }
+        let _ = shell(&["ip", "link", "del", NAME]);
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        self.unmake();
+    }
+}
+
+fn shell(words: &[&str]) -> Result<()> {
+    let Some((program, arguments)) = words.split_first() else { return Ok(()) };
+    let output = Command::new(program).args(arguments).output();
+    let output = output.map_err(BenchError::io(format!("running {program}")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(BenchError::Peer { name: words.join(" "), reason })
+}

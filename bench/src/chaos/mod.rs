@@ -1,0 +1,79 @@
+//! A cluster of real processes under load, while nodes are killed, paused, cut off, added and removed.
+//!
+//! ```text
+//! scenario ──▶ cluster (processes, hosts) ◀── crowd (clients of every node) ──▶ history ──▶ oracle ──▶ report
+//! ```
+//! The crowd joins under request ids, repeats what was not answered, polls, and leaves, each user at a node of its own choice;
+//! what it was told is all that the oracle knows. Nothing inside the servers is asked but their state hashes.
+
+mod cluster;
+mod crowd;
+mod history;
+mod host;
+mod kill;
+mod oracle;
+mod partition;
+mod probe;
+mod report;
+
+use crate::error::Result;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// What goes wrong.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    scenario: Scenario,
+    /// The server's binary; without it the one beside this program.
+    #[arg(long, global = true)]
+    server: Option<PathBuf>,
+    /// Seed of the crowd and of the choice of nodes.
+    #[arg(long, global = true, default_value_t = 1)]
+    seed: u64,
+    /// Joins a second, over all zones.
+    #[arg(long, global = true, default_value_t = 60)]
+    joins: u32,
+}
+
+#[derive(Debug, Subcommand)]
+enum Scenario {
+    /// Kills a random node a round, and starts it again.
+    Kill {
+        /// How often.
+        #[arg(long, default_value_t = 100)]
+        rounds: u32,
+    },
+    /// Kills every node at once, and starts them again.
+    Power {
+        /// How often.
+        #[arg(long, default_value_t = 20)]
+        rounds: u32,
+    },
+    /// Cuts nodes off in hosts of their own (network namespaces; needs root): each node alone, unheard by the others,
+    /// flapping, and stopped for longer than its lease.
+    Partition {
+        /// How often each.
+        #[arg(long, default_value_t = 2)]
+        rounds: u32,
+    },
+    /// Slows every link down to round trips of 200 ms, in hosts of their own; the kernel needs netem.
+    Latency {
+        /// For how long.
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+    },
+}
+
+/// Runs a scenario; false where a promise was broken.
+///
+/// # Errors
+/// [`crate::error::BenchError`] where the cluster could not be started or driven.
+pub fn run(arguments: &Arguments) -> Result<bool> {
+    match arguments.scenario {
+        Scenario::Kill { rounds } => kill::one_at_a_time(arguments, rounds),
+        Scenario::Power { rounds } => kill::all_at_once(arguments, rounds),
+        Scenario::Partition { rounds } => partition::run(arguments, rounds),
+        Scenario::Latency { seconds } => partition::slow(arguments, seconds),
+    }
+}
