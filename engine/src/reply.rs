@@ -104,6 +104,13 @@ pub enum Reply {
     KeyChanged,
     /// To a question for statistics.
     Stats(Stats),
+    /// To a question for the state: equal states have equal hashes.
+    Hash {
+        /// Index of the last entry in it.
+        index: u64,
+        /// Its hash.
+        hash: u64,
+    },
     /// No.
     Refused(Refusal),
 }

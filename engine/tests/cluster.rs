@@ -152,7 +152,9 @@ fn a_new_leader_drops_nobody_for_the_time_without_one_and_goes_on_by_the_same_ru
     cluster.elect(Some(2));
     cluster.run(3_000);
     for token in &tokens {
-        let p = cluster.poll(0, token); eprintln!("{p:?}"); assert!(p.is_ok());
+        let p = cluster.poll(0, token);
+        eprintln!("{p:?}");
+        assert!(p.is_ok());
     }
     let mut admitted = 0;
     for _ in 0..20 {

@@ -10,6 +10,7 @@
 
 use crate::cluster::{Decision, Operation};
 use sluice_engine::error::Refusal;
+use sluice_engine::id::GroupId;
 use sluice_engine::reply::{Standing, Stats};
 use sluice_engine::zone::settings::{ZoneName, ZonePatch, ZoneSettings};
 
@@ -70,6 +71,8 @@ pub enum Request<'a> {
         /// The zone's name, unchecked.
         zone: &'a [u8],
     },
+    /// Index and hash of a group's state at this node. Answered by [`Answer::Hash`].
+    Hash(GroupId),
     /// A change of the cluster. Answered by [`Answer::Decided`].
     Administer(Box<Operation>),
 }
@@ -93,6 +96,7 @@ impl Request<'_> {
             Request::ZoneList => RequestKind::ZoneList,
             Request::ZoneDel { .. } => RequestKind::ZoneDel,
             Request::Stats { .. } => RequestKind::Stats,
+            Request::Hash(_) => RequestKind::Hash,
             Request::Administer(_) => RequestKind::Administer,
         }
     }
@@ -119,6 +123,8 @@ pub enum RequestKind {
     ZoneDel,
     /// [`Request::Stats`].
     Stats,
+    /// [`Request::Hash`].
+    Hash,
     /// [`Request::Administer`].
     Administer,
 }
@@ -155,6 +161,13 @@ pub enum Answer<'a> {
     Zones(&'a [ZoneName]),
     /// A zone's statistics.
     Stats(&'a Stats),
+    /// A group's state.
+    Hash {
+        /// Index of the last entry in it.
+        index: u64,
+        /// Equal for equal states.
+        hash: u64,
+    },
     /// What became of a change of the cluster.
     Decided(&'a Decision),
     /// No.

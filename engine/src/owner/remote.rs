@@ -80,6 +80,8 @@ impl Owner {
     /// A client's request. `None`: the reply comes under `ticket`, after a later [`Owner::turn`].
     pub fn request(&mut self, ask: Ask, ticket: Ticket, now: MonoMs) -> Option<Reply> {
         match self.role {
+            // It takes as long as a snapshot, so it is for tests and for those who look for a fault.
+            _ if ask == Ask::Hash => Some(Reply::Hash { index: self.applied(), hash: self.state_hash() }),
             Role::Leader => self.decide(ask, ticket, now),
             Role::Follower => self.pass_on(ask, ticket, now),
             Role::Cut => Some(self.answer_alone(token_of(&ask), self.log_time(now))),
@@ -94,7 +96,11 @@ impl Owner {
 
     /// Another node's client asks. Only what a client may ask for is done for it.
     pub(super) fn asked(&mut self, ticket: Ticket, ask: Ask) {
-        let is_proper = !matches!(&ask, Ask::Change(command) if !is_clients(command));
+        let is_proper = match &ask {
+            Ask::Change(command) => is_clients(command),
+            Ask::Hash => false,
+            _ => true,
+        };
         let reply = match (self.role, is_proper) {
             (Role::Leader, true) => self.decide(ask, ticket, self.mono),
             (Role::Leader, false) => Some(Reply::Refused(Refusal::Gone)),
@@ -157,6 +163,7 @@ impl Owner {
                 None => Err(Refusal::NoZone),
             },
             Ask::Change(command) => self.submit(*command, ticket),
+            Ask::Hash => return None,
             Ask::Turn(token) => return self.ask(token, ticket, now),
             Ask::Stats(zone) => return Some(self.stats(zone, now).map_or_else(Reply::Refused, Reply::Stats)),
         };

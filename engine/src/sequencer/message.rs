@@ -38,6 +38,8 @@ pub enum Ask {
     Turn(Token),
     /// The statistics of a zone.
     Stats(ZoneId),
+    /// Index and hash of the state at the node that is asked; never passed on.
+    Hash,
 }
 
 /// Who was heard of at a node that does not lead, about once a second.

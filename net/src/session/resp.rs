@@ -50,6 +50,7 @@ impl RespTalk {
             RequestKind::Join => "q.join",
             RequestKind::Leave => "q.leave",
             RequestKind::Stats => "q.stats",
+            RequestKind::Hash => "raft|hash",
             _ => "q.zone",
         };
         let (took_us, peer) = (took_ms.saturating_mul(1_000), self.card.peer());

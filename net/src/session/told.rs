@@ -59,6 +59,7 @@ impl Settled {
                 None => show(&Answer::Refused(Refusal::Gone)),
             },
             Settled::Reply(Reply::Stats(stats)) => show(&Answer::Stats(stats)),
+            Settled::Reply(Reply::Hash { index, hash }) => show(&Answer::Hash { index: *index, hash: *hash }),
             Settled::Reply(Reply::Left(left)) => show(&Answer::Left(*left)),
             Settled::Reply(Reply::ZoneSet { created }) => show(&Answer::ZoneSet { created: *created }),
             Settled::Reply(Reply::ZoneDeleted(was)) => show(&Answer::ZoneDeleted(*was)),
@@ -79,6 +80,6 @@ pub(crate) fn subject<'a>(request: &Request<'a>) -> (&'a [u8], &'a [u8]) {
         | Request::ZoneGet { zone }
         | Request::ZoneDel { zone }
         | Request::Stats { zone } => (zone, b""),
-        Request::ZoneList | Request::Administer(_) => (b"", b""),
+        Request::ZoneList | Request::Hash(_) | Request::Administer(_) => (b"", b""),
     }
 }

@@ -137,6 +137,7 @@ impl Shards {
                 Ok(Outcome::Told(Told::Settings(settings)))
             }
             Request::ZoneList => Ok(Outcome::Told(Told::Zones(directory.names()))),
+            Request::Hash(group) => Ok(self.ask(*group, Ask::Hash, ticket, turn.now)),
             Request::Stats { zone } => {
                 let id = directory.zone(zone).ok_or(Refusal::NoZone)?;
                 Ok(self.ask(id.group, Ask::Stats(id), ticket, turn.now))

@@ -34,6 +34,7 @@ pub fn encode_answer(answer: &Answer<'_>, kind: RequestKind, proto: Proto, out: 
             }
         }
         Answer::Stats(stats) => statistics(stats, &mut Writer::new(out, proto)),
+        Answer::Hash { index, hash } => state(index, hash, &mut Writer::new(out, proto)),
         Answer::Decided(decision) => decided(decision, &mut Writer::new(out, proto)),
         Answer::Refused(refusal) => refused(refusal, kind, proto, out),
     }
@@ -127,6 +128,15 @@ fn texts(reply: &mut Writer<'_>, key: &[u8], texts: &Texts) {
         reply.bulk(language.as_bytes());
         reply.bulk(text.as_bytes());
     }
+}
+
+/// The hash as a signed number of the same bits: RESP has no others.
+fn state(index: u64, hash: u64, reply: &mut Writer<'_>) {
+    reply.map(2);
+    reply.bulk(b"index");
+    reply.integer(index as i64);
+    reply.bulk(b"hash");
+    reply.integer(hash as i64);
 }
 
 fn statistics(stats: &Stats, reply: &mut Writer<'_>) {

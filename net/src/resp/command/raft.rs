@@ -8,13 +8,14 @@ use crate::cluster::{Group, Member, Operation, Status};
 use crate::request::Request;
 use crate::resp::encode::Writer;
 use crate::resp::server::Role;
+use sluice_engine::id::GroupId;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     summary: "A container for commands on the cluster of this node.",
     group: "cluster",
     complexity: "Depends on subcommand.",
     access: Access::From(Role::Admin),
-    subcommands: &[&STATUS, &ADD_LEARNER, &PROMOTE, &REMOVE, &TRANSFER, &SNAPSHOT],
+    subcommands: &[&STATUS, &ADD_LEARNER, &PROMOTE, &REMOVE, &TRANSFER, &SNAPSHOT, &HASH],
     ..CommandSpec::new("raft", -2)
 };
 
@@ -52,6 +53,13 @@ static SNAPSHOT: CommandSpec = CommandSpec {
     arguments: &[Argument::string("group").optional()],
     run: Some(snapshot),
     ..operators("raft|snapshot", -2)
+};
+
+static HASH: CommandSpec = CommandSpec {
+    summary: "Returns the index and a hash of a group's state at this node; takes as long as a snapshot.",
+    arguments: &[Argument::integer("group")],
+    run: Some(hash),
+    ..operators("raft|hash", 3)
 };
 
 const fn operators(name: &'static str, arity: i32) -> CommandSpec {
@@ -106,6 +114,15 @@ fn remove<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
 
 fn transfer<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     administer(Operation::Transfer { group: group(call.arg(2))?, node: node(call.arg(3))? })
+}
+
+fn hash<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
+    let group = whole(call.arg(2)).and_then(|number| u16::try_from(number).ok()).ok_or(Fault::NotInteger)?;
+    let groups = call.server.facts().groups;
+    if u64::from(group) >= groups {
+        return Err(Fault::NotInteger);
+    }
+    Ok(Step::ask(Request::Hash(GroupId(group))))
 }
 
 fn snapshot<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
