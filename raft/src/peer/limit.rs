@@ -1,5 +1,7 @@
 //! Every bound of the peer protocol, with the relations between them.
 
+use crate::limit::SNAPSHOT_CHUNK_BYTES_MAX;
+
 /// Bytes of a frame's header.
 pub const HEADER_BYTES: usize = 16;
 /// Bytes of a frame's body.
@@ -30,8 +32,6 @@ pub const APPEND_WINDOW_BYTES: usize = 8 * 1024 * 1024;
 pub const APPEND_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What an entry takes beside its commands, at most: log id, lengths, kind.
 pub const ENTRY_OVERHEAD_BYTES: usize = 128;
-/// Bytes of a snapshot sent at once.
-pub const SNAPSHOT_CHUNK_BYTES: usize = 512 * 1024;
 
 /// Requests of one connection being served at once; no more are read meanwhile.
 pub const SERVING_MAX: usize = 1_024;
@@ -78,7 +78,7 @@ const _: () = {
     // An append that was cut to size fits a frame, whatever its last entry's overhead.
     assert!(APPEND_BYTES_MAX * 2 <= BODY_BYTES_MAX);
     assert!(APPEND_BYTES_MAX <= APPEND_WINDOW_BYTES && APPEND_WINDOW_BYTES <= APPEND_LANE_BYTES_MAX);
-    assert!(SNAPSHOT_CHUNK_BYTES < BODY_BYTES_MAX && BODY_BYTES_MAX <= BULK_LANE_BYTES_MAX);
+    assert!(SNAPSHOT_CHUNK_BYTES_MAX < BODY_BYTES_MAX && BODY_BYTES_MAX <= BULK_LANE_BYTES_MAX);
     assert!(APPEND_WINDOW_CALLS < LANE_CALLS_MAX && APPEND_WINDOW_CALLS <= SERVING_MAX);
     assert!(RETRY_MS_MIN <= RETRY_MS_MAX && RETRY_MS_MAX < CONNECT_MS);
 };

@@ -46,26 +46,28 @@ pub enum Request<R: AsyncRuntime> {
         vote: VoteOf<Types<R>>,
         /// What the snapshot covers.
         meta: SnapshotMetaOf<Types<R>>,
-        /// Bytes that will follow.
+        /// Bytes that will follow, about: what it takes on the leader's disk.
         bytes: u64,
     },
-    /// The bytes of a snapshot from `offset` on.
+    /// A chunk of a snapshot, as it was written by who made the snapshot.
     SnapshotChunk {
         /// The group whose state it is.
         group: GroupId,
         /// The transfer, as the receiver numbered it.
         transfer: u64,
-        /// Bytes that went before.
+        /// Bytes of the chunks before it.
         offset: u64,
         /// The bytes.
         bytes: Bytes,
     },
-    /// All bytes are there: check and install them.
+    /// All chunks were sent: install them.
     SnapshotFinish {
         /// The group whose state it is.
         group: GroupId,
         /// The transfer, as the receiver numbered it.
         transfer: u64,
+        /// Bytes of all chunks together.
+        bytes: u64,
     },
     /// The leader hands its place on.
     TransferLeader {
@@ -119,11 +121,11 @@ pub enum Response<R: AsyncRuntime> {
     Vote(VoteResponse<Types<R>>),
     /// To [`Request::Append`].
     Append(AppendEntriesResponse<Types<R>>),
-    /// To [`Request::SnapshotBegin`] and [`Request::SnapshotChunk`]: send on from here.
+    /// To [`Request::SnapshotBegin`] and [`Request::SnapshotChunk`]: send on.
     SnapshotWants {
         /// The receiver's number of the transfer.
         transfer: u64,
-        /// Bytes that it has.
+        /// Bytes of the chunks that it has.
         offset: u64,
     },
     /// To [`Request::SnapshotFinish`], or earlier where a newer leader is known.

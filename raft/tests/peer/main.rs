@@ -5,6 +5,7 @@ mod certificates;
 mod handshake;
 mod hostile;
 mod network;
+mod receive;
 mod simulated;
 mod support;
 

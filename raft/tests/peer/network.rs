@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use openraft::alias::{CommittedLeaderIdOf, EntryOf, LogIdOf, SnapshotMetaOf, SnapshotOf, VoteOf};
 use openraft::errors::{RPCError, ReplicationClosed, StreamingError};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
@@ -13,7 +13,7 @@ use openraft::raft::{
 use openraft::{EntryPayload, LogId, Vote};
 use openraft_rt_tokio::TokioRuntime;
 use sluice_engine::id::GroupId;
-use sluice_raft::peer::limit::{APPEND_WINDOW_CALLS, SNAPSHOT_CHUNK_BYTES};
+use sluice_raft::peer::limit::APPEND_WINDOW_CALLS;
 use sluice_raft::peer::{
     CallError, Called, Cast, Lane, Networks, Refusal, Request, Response, SnapshotSource, Transport,
 };
@@ -66,18 +66,17 @@ impl ByHand {
     }
 }
 
-/// A snapshot in memory.
+/// A snapshot in memory: its chunks.
 #[derive(Clone)]
-struct Memory(Bytes);
+struct Memory(Vec<Bytes>);
 
 impl SnapshotSource for Memory {
     fn bytes(&self) -> u64 {
-        self.0.len() as u64
+        7
     }
 
-    fn read(&self, offset: u64, bytes: usize) -> BoxFuture<'_, io::Result<Bytes>> {
-        let offset = offset as usize;
-        std::future::ready(Ok(self.0.slice(offset..offset + bytes))).boxed()
+    fn chunks(&self) -> BoxStream<'static, io::Result<Bytes>> {
+        stream::iter(self.0.clone().into_iter().map(Ok)).boxed()
     }
 }
 
@@ -268,9 +267,9 @@ async fn a_node_that_cannot_be_asked_grants_no_pre_vote() {
     assert!(matches!(voting.await, Err(RPCError::Unreachable(_))));
 }
 
-fn snapshot(bytes: usize) -> SnapshotOf<C, Memory> {
-    let content: Vec<u8> = (0..bytes).map(|at| (at % 251) as u8).collect();
-    SnapshotOf::<C, Memory> { meta: SnapshotMetaOf::<C>::default(), snapshot: Memory(content.into()) }
+fn snapshot(chunks: &[&'static str]) -> SnapshotOf<C, Memory> {
+    let chunks = chunks.iter().map(|chunk| Bytes::from(*chunk)).collect();
+    SnapshotOf::<C, Memory> { meta: SnapshotMetaOf::<C>::default(), snapshot: Memory(chunks) }
 }
 
 fn never() -> impl Future<Output = ReplicationClosed> + Send + 'static {
@@ -282,42 +281,40 @@ fn wants(offset: usize) -> Called<R> {
 }
 
 #[tokio::test]
-async fn a_snapshot_goes_in_chunks_one_at_a_time() {
+async fn a_snapshot_goes_chunk_by_chunk() {
     let (hand, mut network) = network(Lane::Bulk).await;
-    let whole = snapshot(2 * SNAPSHOT_CHUNK_BYTES + 5);
-    let mut sending = Box::pin(network.full_snapshot(vote(), whole.clone(), never(), option()));
+    let mut sending = Box::pin(network.full_snapshot(vote(), snapshot(&["one", "three"]), never(), option()));
     let mut received = Vec::new();
-    let response = loop {
+    loop {
         assert!((&mut sending).now_or_never().is_none());
-        assert_eq!(hand.waiting(), 1);
+        assert_eq!(hand.waiting(), 1, "one at a time");
         let (lane, request, answer) = hand.take();
         assert_eq!(lane, Lane::Bulk);
         match request {
-            Request::SnapshotBegin { bytes, .. } => assert_eq!(bytes, whole.snapshot.bytes()),
+            Request::SnapshotBegin { bytes, .. } => assert_eq!(bytes, 7),
             Request::SnapshotChunk { transfer: 8, offset, bytes, .. } => {
                 assert_eq!(offset as usize, received.len());
                 received.extend_from_slice(&bytes);
             }
-            Request::SnapshotFinish { transfer: 8, .. } => {
+            Request::SnapshotFinish { transfer: 8, bytes: 8, .. } => {
                 let done = SnapshotResponse::new(vote());
                 answer.send(Ok(Response::SnapshotDone(done))).expect("awaited");
-                break sending.await.expect("installed");
+                break;
             }
             other => panic!("{other:?}"),
         }
         answer.send(wants(received.len())).expect("awaited");
-    };
-    assert_eq!(received, whole.snapshot.0);
-    assert_eq!(response, SnapshotResponse::new(vote()));
+    }
+    assert_eq!(received, b"onethree");
+    assert_eq!(sending.await.expect("installed"), SnapshotResponse::new(vote()));
 }
 
 #[tokio::test]
-async fn a_follower_that_asks_for_the_same_again_is_given_up() {
-    for again in [0, SNAPSHOT_CHUNK_BYTES * 9] {
+async fn a_follower_that_has_other_than_what_was_sent_is_given_up() {
+    for claimed in [0, 2, 4] {
         let (hand, mut network) = network(Lane::Bulk).await;
-        let mut sending =
-            Box::pin(network.full_snapshot(vote(), snapshot(2 * SNAPSHOT_CHUNK_BYTES), never(), option()));
-        for offset in [0, again] {
+        let mut sending = Box::pin(network.full_snapshot(vote(), snapshot(&["one"]), never(), option()));
+        for offset in [0, claimed] {
             assert!((&mut sending).now_or_never().is_none());
             hand.take().2.send(wants(offset)).expect("awaited");
         }
@@ -326,11 +323,22 @@ async fn a_follower_that_asks_for_the_same_again_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_follower_that_forgot_the_transfer_gets_it_anew() {
+    let (hand, mut network) = network(Lane::Bulk).await;
+    let mut sending = Box::pin(network.full_snapshot(vote(), snapshot(&["one"]), never(), option()));
+    assert!((&mut sending).now_or_never().is_none());
+    hand.take().2.send(wants(0)).expect("awaited");
+    assert!((&mut sending).now_or_never().is_none());
+    hand.take().2.send(Ok(Response::Refused(Refusal::NoTransfer))).expect("awaited");
+    assert!(matches!(sending.await, Err(StreamingError::Network(_))), "tried again without a pause");
+}
+
+#[tokio::test]
 async fn a_snapshot_s_transfer_can_be_cancelled() {
     let (hand, mut network) = network(Lane::Bulk).await;
     let (cancel, cancelled) = oneshot::channel::<()>();
     let cancelled = cancelled.map(|_| ReplicationClosed::new("enough"));
-    let mut sending = Box::pin(network.full_snapshot(vote(), snapshot(10), cancelled, option()));
+    let mut sending = Box::pin(network.full_snapshot(vote(), snapshot(&["one"]), cancelled, option()));
     assert!((&mut sending).now_or_never().is_none());
     cancel.send(()).expect("awaited");
     assert!(matches!(sending.await, Err(StreamingError::Closed(_))));
@@ -340,7 +348,7 @@ async fn a_snapshot_s_transfer_can_be_cancelled() {
 #[tokio::test]
 async fn a_newer_leader_ends_a_snapshot_s_transfer_at_once() {
     let (hand, mut network) = network(Lane::Bulk).await;
-    let mut sending = Box::pin(network.full_snapshot(vote(), snapshot(10), never(), option()));
+    let mut sending = Box::pin(network.full_snapshot(vote(), snapshot(&["one"]), never(), option()));
     assert!((&mut sending).now_or_never().is_none());
     let newer: VoteOf<C> = Vote::new_committed(2, 3);
     hand.take().2.send(Ok(Response::SnapshotDone(SnapshotResponse::new(newer)))).expect("awaited");

@@ -1,7 +1,7 @@
 //! A snapshot on its way to one follower, a chunk at a time: whatever its size, one chunk is in memory.
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use openraft::alias::{SnapshotOf, VoteOf};
 use openraft::async_runtime::{AsyncRuntime, Select2};
 use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
@@ -10,22 +10,34 @@ use openraft::raft::SnapshotResponse;
 use std::io;
 use std::time::Duration;
 
-use super::super::limit::SNAPSHOT_CHUNK_BYTES;
 use super::super::message::{Refusal, Request, Response};
 use super::super::transport::{CallError, Called, Lane};
 use super::{Peer, failure};
+use crate::snapshot::SnapshotFile;
 use crate::types::Types;
 
-/// A finished snapshot that can be read anywhere.
+/// A finished snapshot that can be read from the beginning, as often as needed.
 pub trait SnapshotSource: Send + Sync + 'static {
-    /// Its size.
+    /// What it takes on disk.
     fn bytes(&self) -> u64;
 
-    /// Reads `bytes` bytes from `offset` on; both lie within the snapshot.
-    ///
-    /// # Errors
-    /// Those of the file. A transfer that meets one is given up and tried again with the newest snapshot.
-    fn read(&self, offset: u64, bytes: usize) -> BoxFuture<'_, io::Result<Bytes>>;
+    /// Its chunks in order, none empty and each at most [`crate::limit::SNAPSHOT_CHUNK_BYTES_MAX`]. A transfer that meets an
+    /// error is given up, and begun again with the newest snapshot.
+    fn chunks(&self) -> BoxStream<'static, io::Result<Bytes>>;
+}
+
+impl SnapshotSource for SnapshotFile {
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn chunks(&self) -> BoxStream<'static, io::Result<Bytes>> {
+        let next = |mut reader: crate::snapshot::SnapshotReader| async move {
+            let chunk = reader.next().await?;
+            Ok(chunk.map(|chunk| (chunk, reader)))
+        };
+        stream::try_unfold(self.reader(), next).boxed()
+    }
 }
 
 type Sent<R> = Result<SnapshotResponse<Types<R>>, StreamingError<Types<R>>>;
@@ -51,52 +63,58 @@ async fn transfer<R: AsyncRuntime, S: SnapshotSource>(
     within: Duration,
 ) -> Sent<R> {
     let (source, group) = (snapshot.snapshot, peer.group);
-    let bytes = source.bytes();
     let failed = |error| peer.error(error, RPCTypes::InstallSnapshot, within);
-    let mut request = Request::SnapshotBegin { group, vote, meta: snapshot.meta, bytes };
-    // Each answer must ask for more than the one before, or this would never end.
-    let mut offset_min = 0;
+    let mut chunks = source.chunks();
+    let mut request = Request::SnapshotBegin { group, vote, meta: snapshot.meta, bytes: source.bytes() };
+    let mut sent = 0;
     loop {
         let called = peer.call(Lane::Bulk, request, within).await;
-        let (transfer, offset) = match progress(called).map_err(failed)? {
+        let transfer = match progress(called, sent).map_err(failed)? {
             Progress::Done(response) => return Ok(response),
-            Progress::Wants { transfer, offset } => (transfer, offset),
+            Progress::Next { transfer } => transfer,
         };
-        if !(offset_min..=bytes).contains(&offset) {
-            return Err(failed(CallError::Mismatch).into());
-        }
-        offset_min = offset + 1;
-        request = if offset == bytes {
-            Request::SnapshotFinish { group, transfer }
-        } else {
-            let chunk = read(&source, bytes, offset).await?;
-            Request::SnapshotChunk { group, transfer, offset, bytes: chunk }
+        request = match chunks.try_next().await.map_err(unreadable)? {
+            Some(bytes) => {
+                let offset = sent;
+                sent += bytes.len() as u64;
+                Request::SnapshotChunk { group, transfer, offset, bytes }
+            }
+            None => return finish(peer, transfer, sent, within).await.map_err(|error| failed(error).into()),
         };
     }
 }
 
+async fn finish<R: AsyncRuntime>(
+    peer: &Peer<R>,
+    transfer: u64,
+    bytes: u64,
+    within: Duration,
+) -> Result<SnapshotResponse<Types<R>>, CallError> {
+    let request = Request::SnapshotFinish { group: peer.group, transfer, bytes };
+    match progress(peer.call(Lane::Bulk, request, within).await, bytes)? {
+        Progress::Done(response) => Ok(response),
+        Progress::Next { .. } => Err(CallError::Mismatch),
+    }
+}
+
 enum Progress<R: AsyncRuntime> {
-    Wants { transfer: u64, offset: u64 },
+    Next { transfer: u64 },
     Done(SnapshotResponse<Types<R>>),
 }
 
-fn progress<R: AsyncRuntime>(called: Called<R>) -> Result<Progress<R>, CallError> {
+/// What the follower says after it was sent `sent` bytes.
+fn progress<R: AsyncRuntime>(called: Called<R>, sent: u64) -> Result<Progress<R>, CallError> {
     match called {
-        Ok(Response::SnapshotWants { transfer, offset }) => Ok(Progress::Wants { transfer, offset }),
+        Ok(Response::SnapshotWants { transfer, offset }) if offset == sent => Ok(Progress::Next { transfer }),
         Ok(Response::SnapshotDone(response)) => Ok(Progress::Done(response)),
-        // The follower restarted, or the leader before this one sent its own.
+        // The follower restarted, or another transfer took the place of this one.
         Ok(Response::Refused(Refusal::NoTransfer)) => Err(CallError::Lost),
         other => Err(failure(other)),
     }
 }
 
-async fn read<R: AsyncRuntime, S: SnapshotSource>(
-    source: &S,
-    bytes: u64,
-    offset: u64,
-) -> Result<Bytes, StreamingError<Types<R>>> {
-    let failed = |error: io::Error| StreamingError::from(RPCError::Unreachable(Unreachable::new(&error)));
-    let wanted = (bytes - offset).min(SNAPSHOT_CHUNK_BYTES as u64) as usize;
-    let chunk = source.read(offset, wanted).await.map_err(failed)?;
-    if chunk.len() == wanted { Ok(chunk) } else { Err(failed(io::ErrorKind::UnexpectedEof.into())) }
+/// The file of a snapshot may be damaged while the state it holds is not: openraft pauses, then reads a newer one.
+fn unreadable<R: AsyncRuntime>(error: io::Error) -> StreamingError<Types<R>> {
+    tracing::error!(%error, "a snapshot cannot be read");
+    RPCError::Unreachable(Unreachable::new(&error)).into()
 }
