@@ -1,7 +1,7 @@
 //! Snapshots of a group.
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, StreamExt};
 use openraft::RaftSnapshotBuilder;
 use openraft::alias::SnapshotOf;
 use openraft::async_runtime::AsyncRuntime;
@@ -19,8 +19,8 @@ impl SnapshotSource for Snapshot {
         0
     }
 
-    fn read(&self, _offset: u64, _bytes: usize) -> BoxFuture<'_, io::Result<Bytes>> {
-        Box::pin(async { Err(io::Error::other("no snapshot")) })
+    fn chunks(&self) -> BoxStream<'static, io::Result<Bytes>> {
+        stream::iter([Err(io::Error::other("no snapshot"))]).boxed()
     }
 }
 
