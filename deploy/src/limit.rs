@@ -30,8 +30,10 @@ pub(crate) const IDLE_TIMEOUT_MS_MAX: u64 = 86_400_000;
 pub(crate) const PORT_BASE_MAX: u16 = u16::MAX - 3;
 /// Bytes of a language tag, as the engine bounds it.
 pub(crate) const LANGUAGE_BYTES_MAX: usize = 35;
-/// Shards in a file of state.
-pub(crate) const SHARDS_MAX: u32 = 4_096;
+/// While a node recovers, its shards are looked after this often.
+pub(crate) const RECOVERY_TURN_MS: u64 = 1;
+/// Groups of a cluster where nothing else is said.
+pub(crate) const GROUPS_DEFAULT: u16 = 6;
 /// How long the command line waits for a server to take or give anything.
 pub(crate) const CLI_PATIENCE_MS: u64 = 10_000;
 /// Bytes of a configuration file or a file of credentials.

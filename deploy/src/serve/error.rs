@@ -6,6 +6,7 @@ use std::io;
 use sluice_engine::error::Refusal;
 use sluice_engine::snapshot::SnapshotError;
 use sluice_net::server::StartError as NetError;
+use sluice_raft::node::StartError as NodeError;
 
 use super::data::DataError;
 
@@ -14,7 +15,9 @@ use super::data::DataError;
 pub(crate) enum StartError {
     /// The data folder.
     Data(DataError),
-    /// The folder's state is whole, but a shard in it is not what this build reads.
+    /// The node: who it is, its log, its threads.
+    Node(NodeError),
+    /// The shards cannot be opened.
     Shard(SnapshotError),
     /// A zone of the configuration that the engine will not have.
     Zone { zone: String, why: Refusal },
@@ -24,23 +27,14 @@ pub(crate) enum StartError {
     Random(getrandom::Error),
     /// The system does not deliver signals.
     Signals(io::Error),
-    /// A worker ended by itself, so the state cannot be saved.
-    Lost { groups: usize, owners: usize },
-    /// The last snapshot could not be taken.
-    Snapshot(SnapshotError),
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Data(error) => error.fmt(f),
-            StartError::Shard(why) => {
-                write!(f, "the state in the data folder cannot be loaded: {why}; ")?;
-                match why {
-                    SnapshotError::Version(_) => f.write_str("start the newer build"),
-                    _ => f.write_str("restore the data folder from a copy, or name an empty one with --data"),
-                }
-            }
+            StartError::Node(error) => error.fmt(f),
+            StartError::Shard(why) => write!(f, "the shards cannot be opened: {why}"),
             StartError::Zone { zone, why } => write!(f, "zone {zone} cannot be created: {why}"),
             StartError::Net(NetError::Listen { protocol, at, source }) => {
                 let key = protocol.to_lowercase();
@@ -62,13 +56,6 @@ impl fmt::Display for StartError {
             StartError::Net(error) => error.fmt(f),
             StartError::Random(error) => write!(f, "the system gives no randomness: {error}"),
             StartError::Signals(error) => write!(f, "the system does not deliver signals: {error}"),
-            StartError::Lost { groups, owners } => {
-                write!(
-                    f,
-                    "the state could not be saved: of {groups} shards {owners} are left; this is a defect"
-                )
-            }
-            StartError::Snapshot(error) => write!(f, "the state could not be saved: {error}"),
         }
     }
 }
@@ -84,5 +71,11 @@ impl From<DataError> for StartError {
 impl From<NetError> for StartError {
     fn from(error: NetError) -> Self {
         StartError::Net(error)
+    }
+}
+
+impl From<NodeError> for StartError {
+    fn from(error: NodeError) -> Self {
+        StartError::Node(error)
     }
 }

@@ -1,9 +1,9 @@
 //! The server's life: take what it needs, start the parts, wait for a signal, take them down in order.
 //!
 //! ```text
-//! signals, data folder, open files ─▶ engine (state or first zones) ─▶ net ─▶ banner
+//! signals, data folder, ports ─▶ node (log, groups) ─▶ shards recover, first zones ─▶ net ─▶ banner
 //!                                                                              │ SIGTERM
-//!          exit 0 ◀─ state saved ◀─ owners back ◀─ net drained ◀─ not ready ◀──┘ drain_delay
+//!                        exit 0 ◀─ node stopped ◀─ net drained ◀─ not ready ◀───────────────────────┘ drain_delay
 //! ```
 
 mod banner;
@@ -15,14 +15,19 @@ mod signal;
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use sluice_engine::id::GroupId;
 use sluice_net::auth::AuthTable;
 use sluice_net::clock::Clock;
+use sluice_net::cluster::{Addresses, Alone};
 use sluice_net::config::NetConfig;
 use sluice_net::resp::server::Role as NetRole;
-use sluice_net::server::{LocalAddrs, Server};
+use sluice_net::server::{LocalAddrs, Ports, Server};
+use sluice_raft::node::{Drawn, Identity, Server as Node, ServerConfig as NodeConfig, Timing};
+use sluice_raft::types::Member;
 
 use crate::config::{Config, available_bytes};
 use crate::credentials::Role;
@@ -30,38 +35,77 @@ use crate::limit;
 use banner::Banner;
 use data::DataDir;
 pub(crate) use error::StartError;
+use shards::Shards;
 use signal::Stop;
+
+/// The exit code of a node whose disk failed it.
+const FAILED_EXIT: i32 = 1;
 
 /// Serves until a signal. What fails before the banner fails the start.
 pub(crate) fn run(config: &Config) -> Result<(), StartError> {
-    let stop = Stop::listen().map_err(StartError::Signals)?;
-    let data = DataDir::open(&config.data_dir)?;
+    let mut stop = Stop::listen().map_err(StartError::Signals)?;
+    let _data = DataDir::open(&config.data_dir)?;
     let clock = Clock::start();
     let memory_max_bytes = config.memory_max.bytes(available_bytes(Path::new("/")));
-    let (directory, owners) = shards::open(config, data.load()?, memory_max_bytes, clock.now())?;
-    let groups = owners.len();
     let net = net_config(config, memory_max_bytes, clock)?;
     let workers = net.workers;
-    // Noted before the first place is given; a start that fails gives none.
-    let is_noted_here = data.begin()?;
-    let server = match Server::start(net, directory, owners) {
-        Ok(server) => server,
-        Err(error) => {
-            if is_noted_here {
-                data.end()?;
-            }
-            return Err(error.into());
-        }
+    // Taken first: a port in use stops the start before anything is written.
+    let taken = Ports::take(&net)?;
+    let is_founded_now = !Identity::is_in(&config.data_dir);
+    let (node, ports) = Node::start(node_config(config, taken.local_addrs())?)?;
+    let identity = node.node().identity().clone();
+    let mut shards = Shards::open(&identity, ports, memory_max_bytes, clock)?;
+    let handle = node.node().clone();
+    let is_ready = shards.drive_until(|| handle.is_ready(), &mut stop);
+    if is_ready && is_founded_now && shards.drive_until(|| handle.can_write(), &mut stop) {
+        shards.create_first(config)?;
+    }
+    let Shards { directory, owners, .. } = shards;
+    let addresses = Addresses {
+        resp: taken.local_addrs().resp.to_string(),
+        http: taken.local_addrs().http.to_string(),
+        ..Addresses::default()
     };
+    let cluster = Arc::new(Alone::new(identity.groups, addresses));
+    let server = Server::start_on(taken, net, directory, owners, cluster)?;
+    for group in (0..identity.groups).map(GroupId) {
+        node.node().set_waker(group, Box::new(server.waker(group)));
+    }
     announce(config, server.local_addrs(), workers);
     stop.wait();
     server.set_ready(false);
     // Everything is still served meanwhile; a second signal ends this too.
     thread::sleep(config.drain_delay());
-    let owners = server.drain(Duration::from_millis(limit::DRAIN_WITHIN_MS));
-    shards::save(&data, owners, groups)?;
+    drop(server.drain(Duration::from_millis(limit::DRAIN_WITHIN_MS)));
+    node.stop();
     tracing::info!("stopped");
     Ok(())
+}
+
+fn node_config(config: &Config, clients: LocalAddrs) -> Result<NodeConfig, StartError> {
+    Ok(NodeConfig {
+        folder: config.data_dir.clone(),
+        listen: config.listen.peer,
+        member: Member {
+            peer: config.listen.peer.to_string(),
+            resp: clients.resp.to_string(),
+            http: clients.http.to_string(),
+            admin: config.listen.admin.to_string(),
+        },
+        groups: limit::GROUPS_DEFAULT,
+        epoch: shards::wall_ms(),
+        timing: Timing::default(),
+        drawn: Drawn {
+            cluster: u128::from_le_bytes(shards::random()?),
+            secret: shards::random()?,
+            salt: u64::from_le_bytes(shards::random()?),
+        },
+        on_failure: Box::new(|why| {
+            // Nothing may be acknowledged any more, and nothing here can mend it.
+            tracing::error!("{why}");
+            std::process::exit(FAILED_EXIT);
+        }),
+    })
 }
 
 fn net_config(config: &Config, memory_max_bytes: u64, clock: Clock) -> Result<NetConfig, StartError> {

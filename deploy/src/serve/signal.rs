@@ -18,16 +18,23 @@ const HURRIED_EXIT: i32 = 130;
 /// Signals, caught from the moment this value exists.
 pub(crate) struct Stop {
     signals: Signals,
+    first: Option<i32>,
 }
 
 impl Stop {
     pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Self { signals: Signals::new([SIGTERM, SIGINT])? })
+        Ok(Self { signals: Signals::new([SIGTERM, SIGINT])?, first: None })
+    }
+
+    /// Whether a signal has come; asked while the server still starts.
+    pub(crate) fn has_come(&mut self) -> bool {
+        self.first = self.first.or_else(|| self.signals.pending().next());
+        self.first.is_some()
     }
 
     /// Blocks until the first signal. From then on another one, unless it is an echo, ends the process where it stands.
     pub(crate) fn wait(mut self) {
-        let first = self.signals.forever().next();
+        let first = self.first.or_else(|| self.signals.forever().next());
         let arrived = Instant::now();
         tracing::info!(signal = first, "stopping; a second signal stops at once");
         std::thread::spawn(move || {

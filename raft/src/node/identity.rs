@@ -83,6 +83,12 @@ impl From<io::Error> for IdentityError {
 }
 
 impl Identity {
+    /// Whether a data folder belongs to a node already.
+    #[must_use]
+    pub fn is_in(folder: &std::path::Path) -> bool {
+        folder.join(PATH).exists()
+    }
+
     /// Reads the identity; `None` in a folder that never had one.
     ///
     /// # Errors

@@ -127,7 +127,7 @@ fn before_login_only_those_are_run_that_say_so() {
         "raft|remove",
         "raft|transfer",
         "raft|snapshot",
-            "raft|hash",
+        "raft|hash",
     ];
     assert_eq!(only_admin, expected);
 }
