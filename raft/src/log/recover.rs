@@ -8,7 +8,7 @@
 use super::LogOptions;
 use super::error::LogError;
 use super::group::{Group, next};
-use super::record::{self, Kind, Record};
+use super::record::{self, HEAD_BYTES, Kind, Record};
 use super::segment::{self, HEAD, Head, Place, Segment};
 use super::writer::{Tail, marks};
 use crate::disk::Disk;
@@ -27,8 +27,16 @@ struct End {
     /// Where its last record ends.
     at: usize,
     is_sealed: bool,
-    /// What is wrong with what follows, unless that is nothing but zeros.
+    /// What is wrong with what follows, unless that is nothing but zeros, and how many bytes of it there are.
     wrong: Option<&'static str>,
+    wrong_bytes: usize,
+}
+
+impl End {
+    fn new(rest: &[u8], at: usize, is_sealed: bool, what: &'static str) -> End {
+        let wrong_bytes = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        End { at, is_sealed, wrong: (wrong_bytes > 0).then_some(what), wrong_bytes }
+    }
 }
 
 /// Reads the whole log. Cuts a torn write off its end; changes nothing else, and nothing at all when it fails.
@@ -82,15 +90,15 @@ async fn load(disk: &dyn Disk, number: u32, options: &LogOptions) -> Result<(Seg
 }
 
 /// Every segment but the last is sealed, with nothing behind the seal. One exception: a crash between the last
-/// segment's birth and its predecessor's seal, when nothing is in the last one yet.
+/// segment's birth and its predecessor's seal, when nothing is in the last one yet and the seal may be torn.
 fn check(end: &End, number: u32, is_last: bool, follows_unsealed: bool) -> Result<(), LogError> {
     let at = end.at as u64;
     match (end.is_sealed, is_last) {
         (true, true) => Err(corrupt(number + 1, 0, "the segment is missing")),
-        (true, false) | (false, false) => match end.wrong {
-            Some(what) => Err(corrupt(number, at, what)),
-            None if follows_unsealed => Err(corrupt(number - 1, 0, "the segment has no end")),
-            None => Ok(()),
+        (_, false) => match end.wrong {
+            Some(what) if end.is_sealed || end.wrong_bytes > HEAD_BYTES => Err(corrupt(number, at, what)),
+            _ if follows_unsealed => Err(corrupt(number - 1, 0, "the segment has no end")),
+            _ => Ok(()),
         },
         (false, true) if follows_unsealed && (end.at > HEAD || end.wrong.is_some()) => {
             Err(corrupt(number - 1, 0, "the segment has no end"))
@@ -108,7 +116,7 @@ fn cut(bytes: &[u8], end: &End, salt: u64) -> Result<Option<usize>, &'static str
     if (1..rest.len()).any(vouches) {
         return Err(what);
     }
-    Ok(rest.iter().rposition(|byte| *byte != 0).map(|last| last + 1))
+    Ok(Some(end.wrong_bytes))
 }
 
 async fn wipe(segment: &Segment, at: u64, bytes: usize) -> std::io::Result<()> {
@@ -129,21 +137,13 @@ impl Replay {
             let rest = &bytes[at..];
             let record = match record::read(rest, segment.salt) {
                 Ok(record) => record,
-                Err(what) => {
-                    let is_empty = rest.iter().all(|byte| *byte == 0);
-                    return Ok(End { at, is_sealed: false, wrong: (!is_empty).then_some(what) });
-                }
+                Err(what) => return Ok(End::new(rest, at, false, what)),
             };
             let place = Place { segment: segment.number, offset: at as u32, bytes: record.bytes() as u32 };
             self.record(&record, place).map_err(|what| corrupt(segment.number, at as u64, what))?;
             at += record.bytes();
             if record.kind == Kind::Seal {
-                let is_empty = bytes[at..].iter().all(|byte| *byte == 0);
-                return Ok(End {
-                    at,
-                    is_sealed: true,
-                    wrong: (!is_empty).then_some("bytes behind the seal"),
-                });
+                return Ok(End::new(&bytes[at..], at, true, "bytes behind the seal"));
             }
         }
     }

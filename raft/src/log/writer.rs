@@ -118,9 +118,13 @@ impl<R: AsyncRuntime> Writer<R> {
             answers: Vec::new(),
         };
         writer.refill().await?;
-        writer.record(Kind::Opened, GroupId(0), &()).await?;
+        writer.encode(Kind::Opened, GroupId(0), &())?;
         // The segment's own may have been cut off.
         writer.checkpoint()?;
+        if !writer.has_room() {
+            writer.buffer.clear();
+            writer.roll().await?;
+        }
         writer.flush().await?;
         writer.reclaim().await?;
         Ok(writer)
