@@ -1,0 +1,12 @@
+//! The log and the snapshot files, on a disk that forgets, tears, fills up and breaks.
+//!
+//! Seen to fail, each by one change of the code: answers without a sync (`model`, `faults`); no zeros over a
+//! torn write (`model`); no marks at the start of a segment (`space`, `model`).
+
+#[path = "../sim/disk.rs"]
+mod disk;
+mod faults;
+mod model;
+mod recovery;
+mod space;
+mod stand;
