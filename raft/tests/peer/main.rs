@@ -2,6 +2,7 @@
 
 mod calls;
 mod certificates;
+mod golden;
 mod handshake;
 mod hostile;
 mod network;
