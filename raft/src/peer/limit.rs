@@ -13,9 +13,11 @@ pub const CAST_BYTES_MAX: usize = 256 * 1024;
 /// Characters of a peer's software version and of an address.
 pub const TEXT_CHARS_MAX: usize = 256;
 
-/// Calls of one lane to one peer that may be queued or unanswered.
+/// Calls and casts of one lane to one peer that may be queued.
 pub const LANE_CALLS_MAX: usize = 4_096;
-/// Bytes of them on the vote lane.
+/// What a call counts for at least among the bytes of its lane: about what is kept for it until it is answered.
+pub const CALL_BYTES_MIN: usize = 512;
+/// Bytes of calls and casts that may be queued or unanswered on the vote lane to one peer.
 pub const VOTE_LANE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of them on the append lane: every group's window fits, for as many groups as there may usefully be.
 pub const APPEND_LANE_BYTES_MAX: usize = 128 * 1024 * 1024;

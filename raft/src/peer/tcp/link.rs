@@ -1,31 +1,31 @@
-//! One lane to one peer: a bounded queue, and the connection that empties it.
+//! One lane to one peer: a bounded queue, and the connections that empty it one after the other.
 //!
-//! Invariants: a call holds its share of the lane's bytes from the moment it is queued until it is answered or its connection
-//! ends, whether or not anybody still waits for it; a call is answered at most once; each connection's waiting calls end with it.
+//! Invariant: a call holds its share of the lane's bytes from the moment it is queued until it is answered or its connection
+//! ends, whether or not anybody still waits for it.
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use openraft::async_runtime::AsyncRuntime;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::super::frame::{self, FrameError, Kind};
 use super::super::handshake::{self, Answer, Hello, Local, Welcome};
 use super::super::limit::{
-    APPEND_LANE_BYTES_MAX, BODY_BYTES_MAX, BULK_LANE_BYTES_MAX, HANDSHAKE_MS, HELLO_BYTES_MAX, IDLE_MS,
-    LANE_CALLS_MAX, RETRY_MS_MAX, RETRY_MS_MIN, STALL_GRACE_MS, VOTE_LANE_BYTES_MAX,
+    APPEND_LANE_BYTES_MAX, BULK_LANE_BYTES_MAX, HANDSHAKE_MS, HELLO_BYTES_MAX, IDLE_MS, LANE_CALLS_MAX,
+    RETRY_MS_MAX, RETRY_MS_MIN, VOTE_LANE_BYTES_MAX,
 };
-use super::super::message::{Request, Response};
+use super::super::message::Request;
 use super::super::transport::{CallError, Called, Lane};
+use super::connection::Connection;
+use super::order::{Order, Share, Waiting};
 use super::secure::{self, Secured};
 use super::socket;
-use super::stream::{End, FrameReader, FrameWriter, Socket};
+use super::stream::{End, FrameReader, FrameWriter};
 use crate::types::NodeId;
 
 /// Where a link leads.
@@ -43,49 +43,6 @@ impl Target {
             Lane::Append => APPEND_LANE_BYTES_MAX,
             Lane::Bulk => BULK_LANE_BYTES_MAX,
         }
-    }
-}
-
-/// A call's share of the lane; given back when it is dropped.
-struct Share {
-    held: Arc<AtomicUsize>,
-    bytes: usize,
-}
-
-impl Share {
-    fn take(held: &Arc<AtomicUsize>, bytes: usize, bytes_max: usize) -> Result<Share, CallError> {
-        let fits = |now: usize| now.checked_add(bytes).filter(|after| *after <= bytes_max);
-        // The counter alone is shared: nothing else is published by it.
-        held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).map_err(|_| CallError::Busy)?;
-        Ok(Share { held: Arc::clone(held), bytes })
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-/// Somebody waits for the answer; dropped unanswered, it says that the connection was lost.
-struct Waiting<R: AsyncRuntime> {
-    answer: oneshot::Sender<Called<R>>,
-    _share: Share,
-}
-
-/// Something to be written.
-struct Order<R: AsyncRuntime> {
-    id: u64,
-    frame: Bytes,
-    deadline: Instant,
-    /// None for a cast, whose share ends when it is written.
-    waiting: Result<Waiting<R>, Share>,
-}
-
-impl<R: AsyncRuntime> Order<R> {
-    /// Nobody would read the answer any more.
-    fn is_stale(&self) -> bool {
-        self.waiting.as_ref().is_ok_and(|waiting| waiting.answer.is_closed())
     }
 }
 
@@ -144,7 +101,7 @@ impl<R: AsyncRuntime> Link<R> {
         let frame = frame::encode(Kind::Request, &(id, within_ms, request)).map_err(CallError::Frame)?;
         let share = Share::take(&self.held, frame.len(), self.bytes_max)?;
         let (answer, answered) = oneshot::channel();
-        let waiting = Ok(Waiting { answer, _share: share });
+        let waiting = Ok(Waiting { answer, share });
         self.enqueue(Order { id, frame, deadline: Instant::now() + within, waiting })?;
         Ok(answered)
     }
@@ -164,15 +121,11 @@ impl<R: AsyncRuntime> Link<R> {
     }
 
     fn check_pause(&self) -> Result<(), CallError> {
-        match &*lock(&self.pause) {
+        match &*self.pause.lock().unwrap_or_else(|broken| broken.into_inner()) {
             Some(pause) if Instant::now() < pause.until => Err(pause.error.clone()),
             _ => Ok(()),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|broken| broken.into_inner())
 }
 
 /// Makes connections and empties the queue through them.
@@ -221,7 +174,8 @@ impl<R: AsyncRuntime> Driver<R> {
         }
         self.failures = self.failures.saturating_add(1);
         let until = Instant::now() + Duration::from_millis(pause_ms);
-        *lock(&self.pause) = Some(Pause { until, error: error.clone() });
+        *self.pause.lock().unwrap_or_else(|broken| broken.into_inner()) =
+            Some(Pause { until, error: error.clone() });
         let mut next = Some(first);
         while let Some(order) = next {
             if let Ok(waiting) = order.waiting {
@@ -269,150 +223,6 @@ impl<R: AsyncRuntime> Driver<R> {
         let welcome = answer.map_err(CallError::Denied)?;
         handshake::check(hello, &welcome).map_err(CallError::Denied)?;
         proof.check(welcome.from.node).map_err(CallError::Denied)?;
-        Ok((Connection { reader, writer, book: Book::default() }, welcome))
-    }
-}
-
-type Half<T> = FrameReader<tokio::io::ReadHalf<T>>;
-
-/// An open connection: both directions run at once, or two nodes that write much to each other would wait for ever.
-struct Connection<R: AsyncRuntime> {
-    reader: Half<Box<dyn Socket>>,
-    writer: FrameWriter<tokio::io::WriteHalf<Box<dyn Socket>>>,
-    book: Book<R>,
-}
-
-/// The calls that wait for an answer on this connection.
-struct Book<R: AsyncRuntime>(Mutex<Calls<R>>);
-
-struct Calls<R: AsyncRuntime> {
-    waiting: HashMap<u64, Waiting<R>>,
-    /// When the last of them will have been given up.
-    deadline: Instant,
-}
-
-impl<R: AsyncRuntime> Default for Book<R> {
-    fn default() -> Self {
-        Book(Mutex::new(Calls { waiting: HashMap::new(), deadline: Instant::now() }))
-    }
-}
-
-impl<R: AsyncRuntime> Book<R> {
-    fn enter(&self, id: u64, waiting: Waiting<R>, deadline: Instant) {
-        let mut calls = lock(&self.0);
-        calls.deadline = calls.deadline.max(deadline);
-        calls.waiting.insert(id, waiting);
-    }
-
-    fn is_full(&self) -> bool {
-        lock(&self.0).waiting.len() >= LANE_CALLS_MAX
-    }
-
-    fn answer(&self, id: u64, response: Response<R>) {
-        let waiting = lock(&self.0).waiting.remove(&id);
-        if let Some(waiting) = waiting {
-            // The caller may have given up: nobody to tell then.
-            let _ = waiting.answer.send(Ok(response));
-        }
-    }
-
-    /// When silence from the peer means that it is stuck; None while nothing is asked of it.
-    fn patience(&self) -> Option<Instant> {
-        let calls = lock(&self.0);
-        let until = calls.deadline + Duration::from_millis(STALL_GRACE_MS);
-        (!calls.waiting.is_empty()).then_some(until)
-    }
-}
-
-impl<R: AsyncRuntime> Connection<R> {
-    async fn run(self, first: Order<R>, orders: &mut mpsc::Receiver<Order<R>>) -> End {
-        let Connection { mut reader, mut writer, book } = self;
-        tokio::select! {
-            end = read_answers(&mut reader, &book) => end,
-            end = write_orders(&mut writer, &book, first, orders) => end,
-        }
-    }
-}
-
-async fn read_answers<R: AsyncRuntime, T: AsyncRead + Unpin>(
-    reader: &mut FrameReader<T>,
-    book: &Book<R>,
-) -> End {
-    loop {
-        let body = match reader.next(BODY_BYTES_MAX).await {
-            Ok(frame) if frame.kind == Kind::Response => frame.body,
-            Ok(_) => return End::Frame(FrameError::Body),
-            Err(end) => return end,
-        };
-        match frame::decode(&body) {
-            Ok((id, response)) => book.answer(id, response),
-            Err(error) => return End::Frame(error),
-        }
-    }
-}
-
-/// Writes whatever is queued, together, and ends a connection that nobody needs or whose peer is stuck.
-async fn write_orders<R: AsyncRuntime, T: AsyncWrite + Unpin>(
-    writer: &mut FrameWriter<T>,
-    book: &Book<R>,
-    first: Order<R>,
-    orders: &mut mpsc::Receiver<Order<R>>,
-) -> End {
-    let mut next = Some(first);
-    loop {
-        while let Some(order) = next.take() {
-            if let Err(end) = write_order(writer, book, order).await {
-                return end;
-            }
-            if !writer.is_full() {
-                next = orders.try_recv().ok();
-            }
-        }
-        if let Err(end) = writer.flush().await {
-            return end;
-        }
-        match wait_for_order(book, orders).await {
-            Ok(order) => next = Some(order),
-            Err(end) => return end,
-        }
-    }
-}
-
-async fn write_order<R: AsyncRuntime, T: AsyncWrite + Unpin>(
-    writer: &mut FrameWriter<T>,
-    book: &Book<R>,
-    order: Order<R>,
-) -> Result<(), End> {
-    if order.is_stale() {
-        return Ok(());
-    }
-    if let Ok(waiting) = order.waiting {
-        if book.is_full() {
-            // Dropping it tells the caller; the peer answers none of thousands.
-            return Ok(());
-        }
-        book.enter(order.id, waiting, order.deadline);
-    }
-    writer.add(order.frame).await
-}
-
-async fn wait_for_order<R: AsyncRuntime>(
-    book: &Book<R>,
-    orders: &mut mpsc::Receiver<Order<R>>,
-) -> Result<Order<R>, End> {
-    let idle_until = Instant::now() + Duration::from_millis(IDLE_MS);
-    loop {
-        let (until, end) = match book.patience() {
-            Some(until) => (until, End::Stalled),
-            None => (idle_until, End::Idle),
-        };
-        tokio::select! {
-            order = orders.recv() => return order.ok_or(End::Idle),
-            () = sleep_until(until) => {}
-        }
-        // Answers that came meanwhile change what to wait for.
-        if book.patience().is_none_or(|now| now <= Instant::now()) && Instant::now() >= until {
-            return Err(end);
-        }
+        Ok((Connection::new(reader, writer), welcome))
     }
 }

@@ -7,7 +7,9 @@
 //! A connection is made when there is something to send, and again after it broke, with growing pauses. Calls made during a
 //! pause fail at once: a peer that is gone costs nothing but the attempt.
 
+mod connection;
 mod link;
+mod order;
 mod secure;
 mod serve;
 mod socket;
