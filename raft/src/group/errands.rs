@@ -14,6 +14,8 @@ use super::queue::Queue;
 pub(crate) enum Errand {
     /// A request, to the leader.
     Forward(Ticket, Ask),
+    /// Whoever was asked does not lead any more.
+    LeaderChanged,
     /// Who was heard of, to the leader.
     Report(Presence),
     /// News of active zones, to all others.
@@ -61,6 +63,10 @@ impl Errands {
         if self.queue.len() < FORWARDED_MAX + CASTS_MAX {
             self.queue.push(errand);
         }
+    }
+
+    pub(crate) fn leader_changed(&self) {
+        self.queue.push(Errand::LeaderChanged);
     }
 
     pub(crate) async fn next(&self) -> Option<Errand> {

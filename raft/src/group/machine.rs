@@ -16,10 +16,14 @@ use sluice_engine::sequencer::{Committed, Event, ProposalId};
 use sluice_engine::time::LogTime;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::lane::Delivery;
 use super::shared::Shared;
+use super::slices::Slices;
+use super::snapshot::{Builder, Files};
 use crate::codec;
+use crate::snapshot::SnapshotFile;
 use crate::types::{Batch, Command, Types};
 
 /// Where the log meets the owner of one group's shard.
@@ -27,6 +31,9 @@ pub struct Machine<R: AsyncRuntime> {
     shared: Arc<Shared>,
     applied: Option<LogIdOf<Types<R>>>,
     membership: StoredMembershipOf<Types<R>>,
+    files: Files<R>,
+    /// A snapshot is on its way from the owner to disk.
+    building: Arc<AtomicBool>,
 }
 
 /// What an entry means for the shard.
@@ -45,8 +52,9 @@ impl Content {
 }
 
 impl<R: AsyncRuntime> Machine<R> {
-    pub(crate) fn new(shared: Arc<Shared>) -> Machine<R> {
-        Machine { shared, applied: None, membership: StoredMembershipOf::<Types<R>>::default() }
+    pub(crate) fn new(shared: Arc<Shared>, files: Files<R>) -> Machine<R> {
+        let membership = StoredMembershipOf::<Types<R>>::default();
+        Machine { shared, applied: None, membership, files, building: Arc::default() }
     }
 
     fn batch(&self, batch: &Batch, term: u64) -> io::Result<Content> {
@@ -98,8 +106,8 @@ impl<R: AsyncRuntime> Machine<R> {
 type Payload = EntryPayload<Command, crate::types::NodeId, crate::types::Member>;
 
 impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Machine<R> {
-    type SnapshotData = super::snapshot::Snapshot;
-    type SnapshotBuilder = super::snapshot::Builder<R>;
+    type SnapshotData = SnapshotFile;
+    type SnapshotBuilder = Builder<R>;
 
     async fn applied_state(
         &mut self,
@@ -121,19 +129,53 @@ impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Machine<R> {
         Ok(())
     }
 
-    async fn get_snapshot_builder(&mut self) -> Self::SnapshotBuilder {
-        super::snapshot::Builder::new()
+    async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Builder<R>> {
+        // The owner cuts one snapshot at a time.
+        if !force && self.building.load(Ordering::Acquire) {
+            return None;
+        }
+        Some(self.get_snapshot_builder().await)
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder<R> {
+        let meta = SnapshotMetaOf::<Types<R>> {
+            last_log_id: self.applied,
+            last_membership: self.membership.clone(),
+        };
+        let slices = Arc::new(Slices::new());
+        // Behind everything applied so far, and before all that follows.
+        self.shared.lane.push(Delivery::Cut(Arc::clone(&slices)));
+        Builder::new(self.files.clone(), self.shared.group, meta, slices, Arc::clone(&self.building))
     }
 
     async fn install_snapshot(
         &mut self,
-        _meta: &SnapshotMetaOf<Types<R>>,
-        _snapshot: Self::SnapshotData,
+        meta: &SnapshotMetaOf<Types<R>>,
+        file: SnapshotFile,
     ) -> io::Result<()> {
-        Err(io::Error::other("snapshots are not installed yet"))
+        let state = self.files.load(self.shared.group, &file).await?;
+        let index = meta.last_log_id.map_or(0, |log_id| log_id.index() + 1);
+        if state.index() != index {
+            let what = format!("{file:?} holds a state at {}", state.index());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        self.shared.lane.push(Delivery::Install(Box::new(state)));
+        // The owner has it when it gives the old one back.
+        let Some(old) = self.shared.bin.next().await else { return Ok(()) };
+        (self.files.background)(Box::new(move || drop(old)));
+        self.applied = meta.last_log_id;
+        self.membership = meta.last_membership.clone();
+        self.files.taken(self.shared.group, &file);
+        if let Some(log_id) = meta.last_log_id {
+            let term = log_id.committed_leader_id().term;
+            self.shared.roles.applied(term, &self.shared.lane, &self.shared.proposals);
+        }
+        Ok(())
     }
 
-    async fn get_current_snapshot(&mut self) -> io::Result<Option<SnapshotOf<Types<R>, Self::SnapshotData>>> {
-        Ok(None)
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<SnapshotOf<Types<R>, SnapshotFile>>> {
+        let newest = self.files.snapshots.newest(self.shared.group);
+        Ok(newest
+            .map(|file| SnapshotOf::<Types<R>, SnapshotFile> { meta: file.meta.clone(), snapshot: file }))
     }
 }

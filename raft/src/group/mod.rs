@@ -10,6 +10,7 @@
 //! ```
 //! The two sides share only queues and numbers (`shared`); neither waits for the other but in `lane`, for room.
 
+mod carry;
 mod errands;
 mod lane;
 pub mod limit;
@@ -29,12 +30,14 @@ pub use machine::Machine;
 pub use port::Port;
 pub(crate) use roles::Lead;
 pub(crate) use shared::{Clock, Shared};
-pub use snapshot::Snapshot;
+pub(crate) use snapshot::Files;
+pub use snapshot::{Background, Job};
 
 use crate::types::Types;
 
 /// openraft's handle of a group.
 pub(crate) type Raft<R> = openraft::Raft<Types<R>, Machine<R>>;
 
+pub(crate) use carry::{carry, serve_ask, take_cast};
 pub(crate) use submit::submit;
 pub(crate) use watch::watch;

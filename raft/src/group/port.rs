@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering;
 use super::errands::Errand;
 use super::lane::Delivery;
 use super::limit::BUSY_RETRY_MS;
+use super::roles::Lead;
 use super::shared::Shared;
 use super::slices::Slices;
 
@@ -58,8 +59,6 @@ impl Port {
                 Event::Cut
             }
             Delivery::Install(state) => {
-                // The owner goes on from another state: nothing more comes of the snapshot under way.
-                self.slices = None;
                 self.shared.set_taken(state.index());
                 Event::Install(state)
             }
@@ -101,6 +100,10 @@ impl Sequencer for Port {
         Role::Cut
     }
 
+    fn me(&self) -> NodeId {
+        self.shared.node
+    }
+
     fn others(&self) -> &[NodeId] {
         &self.others
     }
@@ -110,7 +113,11 @@ impl Sequencer for Port {
     }
 
     fn forward(&mut self, ticket: Ticket, ask: Ask) -> Result<(), Refusal> {
-        if self.shared.errands.forward(ticket, ask) { Ok(()) } else { Err(BUSY) }
+        match self.shared.roles.lead() {
+            Lead::There(..) if self.shared.errands.forward(ticket, ask) => Ok(()),
+            Lead::There(..) => Err(BUSY),
+            _ => Err(NO_LEADER),
+        }
     }
 
     fn answer(&mut self, ticket: Ticket, reply: Reply, applied: u64) {
@@ -140,5 +147,13 @@ impl Sequencer for Port {
 
     fn dispose(&mut self, old: Box<Detached>) {
         self.shared.bin.push(old);
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        if let Some(slices) = &self.slices {
+            slices.abandon();
+        }
     }
 }

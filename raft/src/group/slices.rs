@@ -1,30 +1,16 @@
 //! The bytes of one snapshot, from the owner to the task that writes them.
 
 use super::limit::SLICES_MAX;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::queue::Queue;
 
 /// A short queue for one snapshot. The last item is `None`.
 pub(crate) struct Slices {
     queue: Queue<Option<Vec<u8>>>,
-    /// Set when the owner went on from another state: what was cut is not asked for any more.
-    abandoned: AtomicBool,
-}
-
-/// How a stream of slices goes on.
-pub(crate) enum Slice {
-    /// More bytes.
-    Bytes(Vec<u8>),
-    /// It is whole.
-    End,
-    /// It will never be.
-    Abandoned,
 }
 
 impl Slices {
     pub(crate) fn new() -> Slices {
-        Slices { queue: Queue::new(), abandoned: AtomicBool::new(false) }
+        Slices { queue: Queue::new() }
     }
 
     pub(crate) fn has_room(&self) -> bool {
@@ -35,17 +21,13 @@ impl Slices {
         self.queue.push(slice);
     }
 
+    /// The owner is gone: nothing more comes.
     pub(crate) fn abandon(&self) {
-        self.abandoned.store(true, Ordering::Release);
         self.queue.close();
     }
 
-    pub(crate) async fn next(&self) -> Slice {
-        match self.queue.next().await {
-            _ if self.abandoned.load(Ordering::Acquire) => Slice::Abandoned,
-            Some(Some(bytes)) => Slice::Bytes(bytes),
-            Some(None) => Slice::End,
-            None => Slice::Abandoned,
-        }
+    /// The next bytes, or `None` inside at the end; `None` where the owner went away before that.
+    pub(crate) async fn next(&self) -> Option<Option<Vec<u8>>> {
+        self.queue.next().await
     }
 }

@@ -1,42 +1,145 @@
-//! Snapshots of a group.
+//! Snapshots of a group, between the owner of its shard and the files.
+//!
+//! The first chunk of a file is what the group knows beside its shard; the rest is the shard as the engine writes it.
 
-use bytes::Bytes;
-use futures_util::stream::{self, BoxStream, StreamExt};
 use openraft::RaftSnapshotBuilder;
-use openraft::alias::SnapshotOf;
+use openraft::alias::{SnapshotMetaOf, SnapshotOf};
 use openraft::async_runtime::AsyncRuntime;
+use sluice_engine::id::GroupId;
+use sluice_engine::node::Detached;
+use sluice_engine::snapshot::SnapshotError;
 use std::io;
-use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crate::peer::SnapshotSource;
+use super::queue::Queue;
+use super::slices::Slices;
+use crate::limit::{FULL_RETRY_MS, SNAPSHOT_CHUNK_BYTES_MAX};
+use crate::log::Log;
+use crate::snapshot::{SnapshotFile, SnapshotWriter, Snapshots};
 use crate::types::Types;
 
-/// A finished snapshot.
-pub struct Snapshot(());
+/// Something that takes long and must not hold up the raft runtime.
+pub type Job = Box<dyn FnOnce() + Send>;
+/// Runs jobs: each on a thread, or in a simulator at once.
+pub type Background = Arc<dyn Fn(Job) + Send + Sync>;
 
-impl SnapshotSource for Snapshot {
-    fn bytes(&self) -> u64 {
-        0
-    }
+/// Where snapshots are, and who has to know of them.
+pub(crate) struct Files<R: AsyncRuntime> {
+    pub(crate) snapshots: Snapshots,
+    pub(crate) log: Log<R>,
+    pub(crate) background: Background,
+}
 
-    fn chunks(&self) -> BoxStream<'static, io::Result<Bytes>> {
-        stream::iter([Err(io::Error::other("no snapshot"))]).boxed()
+impl<R: AsyncRuntime> Clone for Files<R> {
+    fn clone(&self) -> Self {
+        let (snapshots, log) = (self.snapshots.clone(), self.log.clone());
+        Files { snapshots, log, background: Arc::clone(&self.background) }
     }
 }
 
-/// Writes a snapshot.
-pub struct Builder<R>(PhantomData<fn() -> R>);
-
-impl<R> Builder<R> {
-    pub(crate) fn new() -> Builder<R> {
-        Builder(PhantomData)
+impl<R: AsyncRuntime> Files<R> {
+    /// Entries up to that of the file are in a snapshot.
+    pub(crate) fn taken(&self, group: GroupId, file: &SnapshotFile) {
+        self.log.snapshot_taken(group, file.index());
     }
+
+    /// The state in a file.
+    pub(crate) async fn load(&self, group: GroupId, file: &SnapshotFile) -> io::Result<Detached> {
+        let mut reader = file.reader();
+        let damaged = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
+        let head = reader.next().await?.ok_or_else(|| damaged(format!("{file:?} is empty")))?;
+        crate::codec::decode::<Head>(&head).map_err(|error| damaged(format!("{file:?}: {error}")))?;
+        let mut bytes = Vec::with_capacity(usize::try_from(file.bytes).unwrap_or(0));
+        while let Some(chunk) = reader.next().await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        let restored: Arc<Queue<Result<Detached, SnapshotError>>> = Arc::new(Queue::new());
+        let result = Arc::clone(&restored);
+        (self.background)(Box::new(move || result.push(Detached::restore(&bytes, group))));
+        let restored = restored.next().await.ok_or_else(|| io::Error::other("the loading thread ended"))?;
+        restored.map_err(|error| damaged(format!("{file:?}: {error}")))
+    }
+}
+
+/// What a group knows beside its shard.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Head {}
+
+/// Writes one snapshot.
+pub struct Builder<R: AsyncRuntime> {
+    files: Files<R>,
+    group: GroupId,
+    meta: SnapshotMetaOf<Types<R>>,
+    slices: Arc<Slices>,
+    building: Arc<AtomicBool>,
+}
+
+impl<R: AsyncRuntime> Builder<R> {
+    pub(crate) fn new(
+        files: Files<R>,
+        group: GroupId,
+        meta: SnapshotMetaOf<Types<R>>,
+        slices: Arc<Slices>,
+        building: Arc<AtomicBool>,
+    ) -> Builder<R> {
+        building.store(true, Ordering::Release);
+        Builder { files, group, meta, slices, building }
+    }
+
+    async fn write(&self) -> io::Result<SnapshotFile> {
+        let mut writer = self.create().await?;
+        put::<R>(&mut writer, &crate::codec::encode(&Head {})).await?;
+        loop {
+            match self.slices.next().await {
+                Some(Some(bytes)) => {
+                    for chunk in bytes.chunks(SNAPSHOT_CHUNK_BYTES_MAX) {
+                        put::<R>(&mut writer, chunk).await?;
+                    }
+                }
+                Some(None) => return writer.finish().await,
+                None => return Err(io::Error::other("the owner of the shard is gone")),
+            }
+        }
+    }
+
+    async fn create(&self) -> io::Result<SnapshotWriter> {
+        loop {
+            match self.files.snapshots.create(self.group, self.meta.clone()).await {
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => wait::<R>().await,
+                created => return created,
+            }
+        }
+    }
+}
+
+/// Writes a chunk, however long it takes until there is room on the disk.
+async fn put<R: AsyncRuntime>(writer: &mut SnapshotWriter, chunk: &[u8]) -> io::Result<()> {
+    loop {
+        match writer.write(chunk).await {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => wait::<R>().await,
+            written => return written,
+        }
+    }
+}
+
+async fn wait<R: AsyncRuntime>() {
+    R::sleep(Duration::from_millis(FULL_RETRY_MS)).await;
 }
 
 impl<R: AsyncRuntime> RaftSnapshotBuilder<Types<R>> for Builder<R> {
-    type SnapshotData = Snapshot;
+    type SnapshotData = SnapshotFile;
 
-    async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<Types<R>, Snapshot>> {
-        Err(io::Error::other("no snapshot"))
+    async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<Types<R>, SnapshotFile>> {
+        let file = self.write().await?;
+        self.files.taken(self.group, &file);
+        Ok(SnapshotOf::<Types<R>, SnapshotFile> { meta: self.meta.clone(), snapshot: file })
+    }
+}
+
+impl<R: AsyncRuntime> Drop for Builder<R> {
+    fn drop(&mut self) {
+        self.building.store(false, Ordering::Release);
     }
 }

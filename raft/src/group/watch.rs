@@ -26,7 +26,7 @@ pub(crate) async fn watch<R: AsyncRuntime>(
         let tick = R::sleep(Duration::from_millis(ROLE_CHECK_MS));
         if let Select2::First(Err(_)) = R::select2(server.changed(), tick).await {
             // The group has stopped for good.
-            shared.set_lead(Lead::Nobody);
+            set_lead(&shared, Lead::Nobody);
             shared.proposals.stop();
             shared.errands.stop();
             return;
@@ -60,5 +60,11 @@ fn look<R: AsyncRuntime>(raft: &Raft<R>, shared: &Shared, lease_ms: u64) {
         }
         _ => Lead::Nobody,
     };
-    shared.set_lead(lead);
+    set_lead(shared, lead);
+}
+
+fn set_lead(shared: &Shared, lead: Lead) {
+    if shared.set_lead(lead) {
+        shared.errands.leader_changed();
+    }
 }
