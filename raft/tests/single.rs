@@ -9,7 +9,7 @@ use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::Sequencer;
 use sluice_engine::time::{LogTime, MonoMs};
 use sluice_engine::zone::settings::{ZoneName, ZonePatch};
-use sluice_raft::node::{Drawn, Server, ServerConfig, Timing};
+use sluice_raft::node::{Drawn, Server, ServerConfig, Timing, limit};
 use sluice_raft::types::Member;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ fn config(folder: &Path) -> ServerConfig {
     ServerConfig {
         folder: folder.to_owned(),
         listen: ([127, 0, 0, 1], 0).into(),
+        tls: None,
+        snapshot_bytes: limit::SNAPSHOT_BYTES,
         member: Member { peer: "127.0.0.1:1".to_owned(), ..Member::default() },
         groups: GROUPS,
         epoch: 1_000,

@@ -1,12 +1,15 @@
 //! How a node is set up, and why one does not start.
 
 use crate::disk::Disk;
+use crate::group::Background;
 use crate::log::LogError;
 use crate::node::IdentityError;
+use crate::peer::Local;
 use crate::types::Member;
 use futures_util::future::BoxFuture;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Timeouts of a cluster. All its nodes should have the same.
@@ -46,6 +49,10 @@ pub struct NodeConfig {
     pub disk: Arc<dyn Disk>,
     /// Where others reach it.
     pub member: Member,
+    /// As whom it speaks to others; set once it is known.
+    pub local: Arc<Local>,
+    /// Bytes of a group's log after which a snapshot is taken.
+    pub snapshot_bytes: u64,
     /// Groups of a cluster that this start founds.
     pub groups: u16,
     /// Log time at which the shards of a cluster founded now begin, ms; 48 bits.
@@ -56,6 +63,8 @@ pub struct NodeConfig {
     pub drawn: Drawn,
     /// Drives the log's writer.
     pub drive: Drive,
+    /// Runs what takes long.
+    pub background: Background,
     /// Called once when the node cannot go on, with the reason. The process has to stop.
     pub on_failure: Box<dyn Fn(&str) + Send + Sync>,
 }
@@ -71,6 +80,8 @@ pub enum StartError {
     Timing(String),
     /// The data folder cannot be taken.
     Folder(io::Error),
+    /// Other nodes cannot be answered there.
+    Listen(SocketAddr, io::Error),
     /// No thread could be started.
     Threads(io::Error),
 }
@@ -82,6 +93,12 @@ impl fmt::Display for StartError {
             StartError::Log(error) => error.fmt(f),
             StartError::Timing(what) => write!(f, "cluster timeouts: {what}"),
             StartError::Folder(error) => write!(f, "data folder: {error}"),
+            StartError::Listen(address, error) => {
+                write!(
+                    f,
+                    "cannot listen for peers on {address}: {error}; free the port or choose another with --peer"
+                )
+            }
             StartError::Threads(error) => write!(f, "a thread cannot be started: {error}"),
         }
     }

@@ -8,8 +8,11 @@
 //! the first moment: snapshots and the log reach them as events, also at a start.
 
 mod config;
+mod handover;
+mod housekeeping;
 mod identity;
 pub mod limit;
+mod service;
 mod start;
 mod threads;
 
@@ -19,6 +22,7 @@ pub use threads::{Server, ServerConfig, Started};
 
 use crate::group::{Lead, Raft, Shared, Waker};
 use crate::log::Log;
+use crate::peer::{Service, Transfers};
 use openraft::async_runtime::AsyncRuntime;
 use sluice_engine::id::GroupId;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -37,6 +41,8 @@ impl<R: AsyncRuntime> Clone for Node<R> {
 struct Inner<R: AsyncRuntime> {
     identity: Identity,
     log: Log<R>,
+    /// Snapshots that arrive.
+    transfers: Transfers<R>,
     groups: Vec<Group<R>>,
     failure: Mutex<Option<String>>,
     on_failure: Box<dyn Fn(&str) + Send + Sync>,
@@ -82,8 +88,16 @@ impl<R: AsyncRuntime> Node<R> {
         self.inner.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Stops all groups, then the log. Nothing is committed any more when this returns.
+    /// What answers other nodes.
+    #[must_use]
+    pub fn service(&self) -> Arc<dyn Service<R>> {
+        Arc::clone(&self.inner) as Arc<dyn Service<R>>
+    }
+
+    /// Hands its groups over to other nodes where that is possible, then stops all groups, then the log. Nothing is committed any
+    /// more when this returns.
     pub async fn shutdown(&self) {
+        self.inner.hand_over().await;
         for raft in self.inner.groups.iter().filter_map(|group| group.raft.get()) {
             // A group that has failed has stopped already.
             let _ = raft.shutdown().await;

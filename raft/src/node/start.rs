@@ -10,11 +10,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::config::{NodeConfig, StartError, Timing};
+use super::housekeeping::keep_house;
 use super::identity::Identity;
 use super::{Group, Inner, Node};
-use crate::group::{Clock, Machine, Port, Raft, Shared, Snapshot, submit, watch};
+use crate::group::{Clock, Files, Machine, Port, Raft, Shared, carry, submit, watch};
 use crate::log::{Log, LogOptions};
-use crate::peer::{Networks, Transport};
+use crate::peer::{self, Networks, Transfers, Transport};
+use crate::snapshot::{SnapshotFile, Snapshots};
 use crate::types::{Member, NodeId, Types};
 
 /// The node that founds a cluster.
@@ -36,8 +38,10 @@ impl<R: AsyncRuntime> Node<R> {
             Some(identity) => identity,
             None => found(&config).await?,
         };
+        config.local.set(peer::Identity { cluster: identity.cluster, node: identity.node });
         let raft_config = Arc::new(config.timing.raft_config(identity.cluster)?);
         let options = LogOptions::new(identity.node, identity.cluster, config.drawn.salt);
+        let snapshots = Snapshots::open(Arc::clone(&config.disk), identity.cluster).await?;
         let log = Log::<R>::open(config.disk, options).await?;
         (config.drive)(Box::pin(log.writer()));
 
@@ -47,9 +51,12 @@ impl<R: AsyncRuntime> Node<R> {
             .map(|group| Group { shared: shared(group), raft: OnceLock::new() })
             .collect();
         let ports = groups.iter().map(|group| Port::new(Arc::clone(&group.shared))).collect();
+        let transfers = Transfers::new(snapshots.clone());
+        let files = Files { snapshots, log: log.clone(), background: config.background };
         let inner = Arc::new(Inner {
             identity,
             log,
+            transfers,
             groups,
             failure: Mutex::new(None),
             on_failure: config.on_failure,
@@ -62,10 +69,12 @@ impl<R: AsyncRuntime> Node<R> {
                 timing: config.timing,
                 member: config.member.clone(),
                 transport: Arc::clone(&transport),
+                files: files.clone(),
             };
             drop(R::spawn(starting.run()));
         }
         drop(R::spawn(heed_log(Arc::clone(&inner))));
+        drop(R::spawn(keep_house(Arc::downgrade(&inner), config.snapshot_bytes)));
         Ok((Node { inner }, ports))
     }
 }
@@ -102,6 +111,7 @@ struct Starting<R: AsyncRuntime> {
     timing: Timing,
     member: Member,
     transport: Arc<dyn Transport<R>>,
+    files: Files<R>,
 }
 
 impl<R: AsyncRuntime> Starting<R> {
@@ -119,8 +129,16 @@ impl<R: AsyncRuntime> Starting<R> {
         let mut store = self.inner.log.group(self.group);
         let committed = store.read_committed().await.map_err(|error| text(&error))?;
         let last = store.get_log_state().await.map_err(|error| text(&error))?.last_log_id;
-        let networks = Networks::<R, Snapshot>::new(Arc::clone(&self.transport), node, self.group);
-        let machine = Machine::new(Arc::clone(shared));
+        if let Some(file) = self.files.snapshots.newest(self.group) {
+            self.files.taken(self.group, &file);
+            if last.is_some_and(|last| Some(last) < file.meta.last_log_id && last.index >= file.index()) {
+                // The snapshot came while the log still had entries of a leader that lost: they were never committed.
+                let purged = store.get_log_state().await.map_err(|error| text(&error))?.last_purged_log_id;
+                store.truncate_after(purged).await.map_err(|error| text(&error))?;
+            }
+        }
+        let networks = Networks::<R, SnapshotFile>::new(Arc::clone(&self.transport), node, self.group);
+        let machine = Machine::new(Arc::clone(shared), self.files.clone());
         let config = Arc::clone(&self.config);
         let raft = openraft::Raft::new(node, config, networks, store, machine).await;
         let raft = raft.map_err(|error| text(&error))?;
@@ -138,6 +156,7 @@ impl<R: AsyncRuntime> Starting<R> {
         }
         assert!(group.raft.set(raft.clone()).is_ok(), "a group starts once");
         drop(R::spawn(submit(raft.clone(), Arc::clone(shared))));
+        drop(R::spawn(carry(raft.clone(), Arc::clone(shared), Arc::clone(&self.transport))));
         drop(R::spawn(attend(raft, Arc::clone(&self.inner), self.group, self.timing.election_ms_max)));
         Ok(())
     }

@@ -13,8 +13,9 @@ use tokio::sync::oneshot;
 use super::Node;
 use super::config::{Drawn, NodeConfig, StartError, Timing};
 use crate::disk::Folder;
-use crate::group::Port;
-use crate::peer::{Local, Tcp};
+use crate::group::{Job, Port};
+use crate::peer::tls::Tls;
+use crate::peer::{Identity, Local, Tcp, listen, serve};
 use crate::types::Member;
 
 /// How a server's node is set up.
@@ -25,6 +26,10 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Where others reach this node.
     pub member: Member,
+    /// Certificates, where peers have to prove who they are.
+    pub tls: Option<Arc<Tls>>,
+    /// Bytes of a group's log after which a snapshot is taken.
+    pub snapshot_bytes: u64,
     /// Groups of a cluster that this start founds.
     pub groups: u16,
     /// Log time at which the shards of a cluster founded now begin, ms; 48 bits.
@@ -107,18 +112,28 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 
 async fn start(config: ServerConfig) -> Sent {
     let folder = Folder::open(config.folder).map_err(StartError::Folder)?;
-    let transport = Arc::new(Tcp::new(Arc::new(Local::default())));
+    let listener = listen(config.listen).map_err(|error| StartError::Listen(config.listen, error))?;
+    let local = Arc::new(match config.tls {
+        Some(tls) => Local::with_tls(Identity::default(), tls),
+        None => Local::default(),
+    });
+    let transport = Arc::new(Tcp::new(Arc::clone(&local)));
     let config = NodeConfig {
         disk: Arc::new(folder),
         member: config.member,
+        local: Arc::clone(&local),
+        snapshot_bytes: config.snapshot_bytes,
         groups: config.groups,
         epoch: config.epoch,
         timing: config.timing,
         drawn: config.drawn,
         drive: Box::new(drive),
+        background: Arc::new(background),
         on_failure: config.on_failure,
     };
-    Node::start(config, transport).await
+    let (node, ports) = Node::start(config, transport).await?;
+    drop(tokio::spawn(serve(listener, local, node.service())));
+    Ok((node, ports))
 }
 
 /// Syncs block: the log's writer gets a thread.
@@ -130,5 +145,12 @@ fn drive(writer: BoxFuture<'static, ()>) {
     };
     if let Err(error) = thread::Builder::new().name("raft-log".to_owned()).spawn(run) {
         tracing::error!(%error, "the log has no thread");
+    }
+}
+
+/// A state is built or freed in one go, which takes as long as it is large.
+fn background(job: Job) {
+    if let Err(error) = thread::Builder::new().name("raft-state".to_owned()).spawn(job) {
+        tracing::error!(%error, "no thread for a state");
     }
 }
