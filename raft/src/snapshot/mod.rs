@@ -125,30 +125,30 @@ impl Snapshots {
     /// A file is whole and durable: gives it its name, and removes what it replaces.
     async fn adopt(&self, part: &str, file: SnapshotFile) -> io::Result<SnapshotFile> {
         let disk = &*self.shared.disk;
-        let group = file.group;
-        disk.rename(part, &path(group, file.index())).await?;
+        disk.rename(part, &path(file.group, file.index())).await?;
         disk.sync_folder(FOLDER).await?;
-        let older = {
-            let mut newest = self.shared.newest();
-            match newest.get(&group) {
-                Some(known) if known.index() > file.index() => Some(file.clone()),
-                _ => newest.insert(group, file.clone()),
-            }
-        };
-        if let Some(older) = older.filter(|older| older.index() != file.index() || self.is_newer(&file)) {
-            disk.remove(&path(group, older.index())).await?;
+        if let Some(older) = self.shared.replace(&file) {
+            disk.remove(&path(file.group, older)).await?;
         }
         Ok(file)
-    }
-
-    fn is_newer(&self, file: &SnapshotFile) -> bool {
-        self.shared.newest().get(&file.group).is_some_and(|known| known.index() > file.index())
     }
 }
 
 impl Shared {
     fn newest(&self) -> MutexGuard<'_, BTreeMap<GroupId, SnapshotFile>> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes `file` the newest of its group unless there is a newer one. Returns the index of the file that is no longer
+    /// needed, `file` itself or another.
+    fn replace(&self, file: &SnapshotFile) -> Option<u64> {
+        let mut newest = self.newest();
+        let known = newest.get(&file.group).map(SnapshotFile::index);
+        if known.is_some_and(|known| known > file.index()) {
+            return Some(file.index());
+        }
+        newest.insert(file.group, file.clone());
+        known.filter(|known| *known != file.index())
     }
 }
 

@@ -4,11 +4,12 @@ use super::format::{self, Head};
 use super::{SnapshotFile, SnapshotMeta, Snapshots};
 use crate::disk::File;
 use crate::limit::{SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_SYNC_BYTES};
+use futures_util::FutureExt;
 use sluice_engine::id::GroupId;
 use std::io;
 use std::sync::Arc;
 
-/// A snapshot on its way to disk. One that is dropped unfinished is removed by the next start.
+/// A snapshot on its way to disk. One that is dropped unfinished is removed.
 pub struct SnapshotWriter {
     snapshots: Snapshots,
     path: String,
@@ -19,6 +20,7 @@ pub struct SnapshotWriter {
     position: u64,
     synced: u64,
     buffer: Vec<u8>,
+    is_finished: bool,
 }
 
 impl SnapshotWriter {
@@ -30,11 +32,21 @@ impl SnapshotWriter {
     ) -> io::Result<SnapshotWriter> {
         let file = snapshots.shared.disk.create(&path, 0).await?;
         let bytes = format::head(&head, &meta)?;
-        file.write_at(&bytes, 0).await?;
         let start = bytes.len() as u64;
-        let group = head.group;
-        let buffer = Vec::new();
-        Ok(SnapshotWriter { snapshots, path, group, meta, file, start, position: start, synced: 0, buffer })
+        let writer = SnapshotWriter {
+            snapshots,
+            path,
+            group: head.group,
+            meta,
+            file,
+            start,
+            position: start,
+            synced: 0,
+            buffer: Vec::new(),
+            is_finished: false,
+        };
+        writer.file.write_at(&bytes, 0).await?;
+        Ok(writer)
     }
 
     /// Appends a chunk, and from time to time makes what is there durable, so that the end does not do it all at once.
@@ -72,19 +84,23 @@ impl SnapshotWriter {
         self.file.sync().await?;
         let file = SnapshotFile {
             group: self.group,
-            meta: self.meta,
+            meta: self.meta.clone(),
             bytes: self.position,
-            file: self.file,
+            file: self.file.clone(),
             start: self.start,
         };
-        self.snapshots.adopt(&self.path, file).await
+        let file = self.snapshots.adopt(&self.path, file).await?;
+        self.is_finished = true;
+        Ok(file)
     }
+}
 
-    /// Gives up, and removes what was written.
-    ///
-    /// # Errors
-    /// Those of the disk.
-    pub async fn abandon(self) -> io::Result<()> {
-        self.snapshots.shared.disk.remove(&self.path).await
+impl Drop for SnapshotWriter {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            // A full disk needs the room. What cannot be removed now, the next start removes.
+            let removed = self.snapshots.shared.disk.remove(&self.path).now_or_never();
+            tracing::warn!(path = self.path, ?removed, "dropped an unfinished snapshot");
+        }
     }
 }
