@@ -8,5 +8,7 @@ mod disk;
 mod faults;
 mod model;
 mod recovery;
+mod snapshots;
 mod space;
 mod stand;
+mod suite;
