@@ -1,5 +1,7 @@
 //! Every bound of the configuration and the command line, with the relations between them.
 
+use std::ops::RangeInclusive;
+
 /// Data-plane threads that may be configured.
 pub(crate) const WORKERS_MAX: usize = 64;
 /// Client connections that may be configured.
@@ -26,14 +28,42 @@ pub(crate) const SIGNAL_ECHO_MS: u64 = 500;
 pub(crate) const DRAIN_WITHIN_MS: u64 = 10_000;
 /// The longest time a connection may be allowed to say nothing.
 pub(crate) const IDLE_TIMEOUT_MS_MAX: u64 = 86_400_000;
+/// Groups of a new cluster where the configuration says nothing.
+pub(crate) const GROUPS_DEFAULT: u16 = 6;
+/// Groups of a new cluster. Each costs a few tasks and heartbeats on every node.
+pub(crate) const GROUPS_MAX: u16 = 64;
+/// How often a leader may be told to be heard of, ms.
+pub(crate) const HEARTBEAT_MS: RangeInclusive<u64> = 10..=10_000;
+/// The same where the configuration says nothing.
+pub(crate) const HEARTBEAT_MS_DEFAULT: u64 = 100;
+/// Heartbeats that may get lost before anybody asks for votes.
+pub(crate) const HEARTBEATS_PER_ELECTION: u32 = 3;
+/// Silence before an election, ms.
+pub(crate) const ELECTION_MS: RangeInclusive<u64> = 50..=60_000;
+/// The shortest silence before an election where the configuration says nothing.
+pub(crate) const ELECTION_MIN_MS_DEFAULT: u64 = 700;
+/// The longest one.
+pub(crate) const ELECTION_MAX_MS_DEFAULT: u64 = 1_400;
+/// The longest time for which a node that cannot be reached may hold up evictions.
+pub(crate) const EVICT_HOLD_MS_MAX: u64 = 3_600_000;
+/// The same where the configuration says nothing.
+pub(crate) const EVICT_HOLD_MS_DEFAULT: u64 = 300_000;
+/// Bytes of a file of the log.
+pub(crate) const SEGMENT_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 30;
+/// The same where the configuration says nothing.
+pub(crate) const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
+/// Bytes that a group may log before a snapshot.
+pub(crate) const SNAPSHOT_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
+/// The same where the configuration says nothing.
+pub(crate) const SNAPSHOT_BYTES_DEFAULT: u64 = 256 << 20;
+/// Bytes of a host's name, as DNS bounds it.
+pub(crate) const HOST_BYTES_MAX: usize = 253;
 /// The highest base of four consecutive ports.
 pub(crate) const PORT_BASE_MAX: u16 = u16::MAX - 3;
 /// Bytes of a language tag, as the engine bounds it.
 pub(crate) const LANGUAGE_BYTES_MAX: usize = 35;
 /// While a node recovers, its shards are looked after this often.
 pub(crate) const RECOVERY_TURN_MS: u64 = 1;
-/// Groups of a cluster where nothing else is said.
-pub(crate) const GROUPS_DEFAULT: u16 = 6;
 /// How long the command line waits for a server to take or give anything.
 pub(crate) const CLI_PATIENCE_MS: u64 = 10_000;
 /// Bytes of a configuration file or a file of credentials.
@@ -50,5 +80,10 @@ const _: () = {
     assert!(MEMORY_BYTES_MIN <= MEMORY_BYTES_UNKNOWN);
     assert!(CONNECTIONS_DEFAULT_MAX <= CONNECTIONS_MAX);
     assert!(DRAIN_DELAY_MS_DEFAULT <= DRAIN_DELAY_MS_MAX);
+    assert!(HEARTBEAT_MS_DEFAULT * HEARTBEATS_PER_ELECTION as u64 <= ELECTION_MIN_MS_DEFAULT);
+    assert!(ELECTION_MIN_MS_DEFAULT < ELECTION_MAX_MS_DEFAULT);
+    assert!(ELECTION_MAX_MS_DEFAULT <= *ELECTION_MS.end());
+    assert!(EVICT_HOLD_MS_DEFAULT <= EVICT_HOLD_MS_MAX);
+    assert!(SEGMENT_BYTES_DEFAULT <= SNAPSHOT_BYTES_DEFAULT);
     assert!(PORT_BASE_MAX.checked_add(3).is_some());
 };

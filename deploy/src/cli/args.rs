@@ -44,7 +44,7 @@ pub(crate) struct ServeArgs {
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE", env = "SLUICE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-    /// Folder for snapshots [default: sluice-data]
+    /// Folder for identity, log and snapshots [default: sluice-data]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
     /// First of four consecutive ports: RESP, HTTP, admin, peer; 0 takes any free ones [default: 7379]
@@ -56,12 +56,15 @@ pub(crate) struct ServeArgs {
     /// Where to serve HTTP [default: 127.0.0.1:7380]
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
-    /// Reserved for the admin plane; checked, not served yet [default: 127.0.0.1:7381]
+    /// Where to serve health, metrics and administration [default: 127.0.0.1:7381]
     #[arg(long, value_name = "ADDR")]
     admin: Option<String>,
-    /// Reserved for the other nodes of a cluster; checked, not served yet [default: 127.0.0.1:7382]
+    /// Where to serve the other nodes of the cluster [default: 127.0.0.1:7382]
     #[arg(long, value_name = "ADDR")]
     peer: Option<String>,
+    /// Found no cluster: wait to be added to the one of which a node's peer port is here
+    #[arg(long, value_name = "ADDR")]
+    join: Option<String>,
     /// Threads that serve clients [default: one a core]
     #[arg(long, value_name = "N")]
     workers: Option<String>,
@@ -80,6 +83,7 @@ impl ServeArgs {
         layer.push_flag("--http", "listen.http", self.http.as_deref());
         layer.push_flag("--admin", "listen.admin", self.admin.as_deref());
         layer.push_flag("--peer", "listen.peer", self.peer.as_deref());
+        layer.push_flag("--join", "node.join", self.join.as_deref());
         layer.push_flag("--workers", "workers", self.workers.as_deref());
         layer.push_flag("--insecure", "insecure", self.insecure.then_some("true"));
         layer

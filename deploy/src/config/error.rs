@@ -35,6 +35,8 @@ pub(crate) enum ConfigError {
     UnknownKey { origin: Origin, key: String, known: String },
     /// The key's value has the wrong type, is out of range, or contradicts another.
     BadValue { origin: Origin, key: String, why: String },
+    /// The key's value contradicts another, wherever both were set.
+    Contradiction { key: &'static str, why: String },
     /// A line of a file of credentials.
     BadCredential { path: PathBuf, line: usize, why: &'static str },
     /// A listener that other machines reach, and nothing that asks them who they are.
@@ -50,6 +52,7 @@ impl fmt::Display for ConfigError {
                 write!(f, "{origin}: unknown key `{key}`; known here: {known}")
             }
             ConfigError::BadValue { origin, key, why } => write!(f, "{origin}: `{key}` {why}"),
+            ConfigError::Contradiction { key, why } => write!(f, "`{key}` {why}"),
             ConfigError::BadCredential { path, line, why } => write!(f, "{}:{line}: {why}", path.display()),
             ConfigError::Exposed { key, address, remedy } => {
                 write!(f, "`{key}` = {address} is open to other machines without credentials: {remedy}")

@@ -24,8 +24,8 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         (
             "listen.peer",
             listen.peer,
-            false,
-            "peers beyond loopback need mutual TLS; keep it on 127.0.0.1, or start with --insecure",
+            config.peer_tls.files().is_some(),
+            "peers beyond loopback need mutual TLS: name certificate, key and ca in [tls.peers], or start with --insecure",
         ),
     ];
     let is_open = |address: SocketAddr| !address.ip().is_loopback();

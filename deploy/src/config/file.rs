@@ -43,22 +43,27 @@ fn parse(path: &Path, text: &str) -> Result<(Layer, Vec<ZoneEntry>), ConfigError
     for (name, value) in document.get_ref() {
         match (name.get_ref().as_ref(), value.get_ref()) {
             ("zone", value) => zones = zone::read_all(value, origin(name.span().start), &origin)?,
-            (section, DeValue::Table(table)) if keys::is_section(section) => {
-                for (key, value) in table {
-                    push(
-                        &mut layer,
-                        &format!("{section}.{}", key.get_ref()),
-                        value,
-                        origin(key.span().start),
-                    );
-                }
-            }
-            (key, _) => push(&mut layer, key, value, origin(name.span().start)),
+            (key, _) => push(&mut layer, key, value, name.span().start, &origin),
         }
     }
     Ok((layer, zones))
 }
 
-fn push(layer: &mut Layer, key: &str, value: &Spanned<DeValue<'_>>, origin: Origin) {
-    layer.push(key, Value::from_toml(value.get_ref()), origin);
+/// Adds a value, or those of a section and of the sections within it.
+fn push(
+    layer: &mut Layer,
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+    offset: usize,
+    origin: &impl Fn(usize) -> Origin,
+) {
+    match value.get_ref() {
+        // Bounded: a name that opens no section ends the descent, and names have few parts.
+        DeValue::Table(table) if keys::is_section(key) => {
+            for (name, value) in table {
+                push(layer, &format!("{key}.{}", name.get_ref()), value, name.span().start, origin);
+            }
+        }
+        _ => layer.push(key, Value::from_toml(value.get_ref()), origin(offset)),
+    }
 }

@@ -53,6 +53,19 @@ const KEYS: &[Key] = &[
     key!("limits.backlog", |value| limits.backlog = value.number_u32(1..=limit::BACKLOG_MAX)?),
     key!("log.level", |value| log.level = value.one_of(LEVELS)?),
     key!("log.format", |value| log.format = value.one_of(FORMATS)?),
+    key!("node.advertise", |value| node.advertise = Some(value.host()?)),
+    key!("node.join", |value| node.join = Some(value.endpoint()?)),
+    key!("node.segment_bytes", |value| node.segment_bytes = value.bytes(limit::SEGMENT_BYTES)?),
+    key!("node.snapshot_bytes", |value| node.snapshot_bytes = value.bytes(limit::SNAPSHOT_BYTES)?),
+    key!("cluster.groups", |value| cluster.groups = value.number_u16(1..=limit::GROUPS_MAX)?),
+    key!("cluster.heartbeat", |value| cluster.heartbeat = value.time(limit::HEARTBEAT_MS)?),
+    key!("cluster.election_min", |value| cluster.election_min = value.time(limit::ELECTION_MS)?),
+    key!("cluster.election_max", |value| cluster.election_max = value.time(limit::ELECTION_MS)?),
+    key!("cluster.evict_hold", |value| cluster.evict_hold = value.duration(limit::EVICT_HOLD_MS_MAX)?),
+    key!("tls.peers.certificate", |value| peer_tls.certificate = Some(value.path()?)),
+    key!("tls.peers.key", |value| peer_tls.key = Some(value.path()?)),
+    key!("tls.peers.ca", |value| peer_tls.ca = Some(value.path()?)),
+    key!("tls.peers.name", |value| peer_tls.name = Some(value.host()?)),
     key!("auth.resp_users", |value| auth.resp_users = Some(value.path()?)),
     key!("auth.writer_tokens", |value| auth.writer_tokens = Some(value.path()?)),
     key!("auth.admin_tokens", |value| auth.admin_tokens = Some(value.path()?)),
@@ -138,7 +151,9 @@ mod tests {
             _ => format!("{line}\n"),
         };
         let open = |line: &&str| {
-            !["resp_users", "writer_tokens", "admin_tokens"].iter().any(|key| line.contains(key))
+            !["resp_users", "writer_tokens", "admin_tokens", "/etc/sluice/"]
+                .iter()
+                .any(|key| line.contains(key))
         };
         example.lines().filter(open).map(uncomment).collect()
     }

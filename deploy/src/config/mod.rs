@@ -9,6 +9,7 @@
 //! Nothing else in the project reads the environment or a configuration file. Adding a key: a field here with its
 //! default, and a line in the table of `keys.rs`.
 
+mod cluster;
 mod error;
 mod exposure;
 mod file;
@@ -22,6 +23,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use cluster::{Cluster, Node, PeerTls};
 pub(crate) use error::{ConfigError, Origin};
 pub(crate) use file::read_text;
 pub(crate) use layer::Layer;
@@ -36,7 +38,7 @@ use crate::limit;
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Config {
     pub(crate) listen: Listen,
-    /// Where snapshots are kept.
+    /// Where identity, log and snapshots are kept.
     pub(crate) data_dir: PathBuf,
     /// Data-plane threads; one a core where unset.
     pub(crate) workers: Option<usize>,
@@ -45,6 +47,9 @@ pub(crate) struct Config {
     pub(crate) memory_max: MemoryMax,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
+    pub(crate) node: Node,
+    pub(crate) cluster: Cluster,
+    pub(crate) peer_tls: PeerTls,
     pub(crate) auth: AuthFiles,
     /// What the files of `auth` say.
     pub(crate) credentials: Credentials,
@@ -57,7 +62,7 @@ pub(crate) struct Config {
     pub(crate) zones: Vec<ZoneEntry>,
 }
 
-/// Where the server listens. Admin and peer ports are reserved: checked here, not served yet.
+/// Where the server listens.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Listen {
     pub(crate) resp: SocketAddr,
@@ -129,6 +134,9 @@ impl Default for Config {
                 backlog: limit::BACKLOG_DEFAULT,
             },
             log: Log { level: tracing::Level::INFO, format: LogFormat::Text },
+            node: Node::default(),
+            cluster: Cluster::default(),
+            peer_tls: PeerTls::default(),
             auth: AuthFiles::default(),
             credentials: Credentials::default(),
             insecure: false,
@@ -155,6 +163,7 @@ impl Config {
         }
         config.credentials = Credentials::load(&config.auth)?;
         exposure::check(&config)?;
+        cluster::check(&config)?;
         Ok(config)
     }
 

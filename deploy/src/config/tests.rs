@@ -122,7 +122,7 @@ fn variables_of_others_are_handed_back_not_refused() {
 #[test]
 fn an_unknown_key_is_named_with_what_could_have_been_meant() {
     let top =
-        "ports, listen, data_dir, workers, drain_delay, memory_max, insecure, limits, log, auth, cors, zone";
+        "ports, listen, data_dir, workers, drain_delay, memory_max, insecure, limits, log, node, cluster, tls, auth, cors, zone";
     assert_eq!(refusal("\nlimit = 5"), format!("sluice.toml:2: unknown key `limit`; known here: {top}"));
     assert_eq!(
         refusal("[strange]\na = 1"),
@@ -238,4 +238,79 @@ fn listening_beyond_this_machine_needs_credentials_or_a_promise() {
     let users = folder.path().join("users");
     std::fs::write(&users, format!("app client {}", "0".repeat(64))).unwrap();
     assert!(load(&format!("{open}[auth]\nresp_users = {users:?}"), &[]).is_ok());
+}
+
+#[test]
+fn a_cluster_is_described() {
+    let text = r#"
+        listen.peer = "10.0.0.1:7382"
+        [node]
+        advertise = "node1.example"
+        join = "node2.example:7382"
+        segment_bytes = "8MiB"
+        [cluster]
+        groups = 3
+        heartbeat = "50ms"
+        [tls.peers]
+        certificate = "node.pem"
+        key = "node-key.pem"
+        ca = "ca.pem"
+    "#;
+    let config = load(text, &[]).unwrap();
+    assert_eq!(config.node.join.as_deref(), Some("node2.example:7382"));
+    assert_eq!((config.node.segment_bytes, config.cluster.groups), (8 << 20, 3));
+    assert_eq!(config.cluster.heartbeat, Duration::from_millis(50));
+    assert_eq!(config.peer_tls.files().map(|files| files.ca.as_path()), Some(Path::new("ca.pem")));
+    assert_eq!(config.advertised("10.0.0.1:7382".parse().unwrap()), "node1.example:7382");
+    let variables = [("SLUICE_NODE_JOIN", "a:1"), ("SLUICE_TLS_PEERS_CA", "other.pem")];
+    let config = load(text, &[environment(&variables)]).unwrap();
+    assert_eq!(config.node.join.as_deref(), Some("a:1"));
+    assert_eq!(config.peer_tls.ca.as_deref(), Some(Path::new("other.pem")));
+}
+
+#[test]
+fn an_address_is_advertised_as_others_can_use_it() {
+    let address = |text: &str| text.parse().unwrap();
+    let bare = Config::default();
+    assert_eq!(bare.advertised(address("127.0.0.1:7379")), "127.0.0.1:7379");
+    assert_eq!(bare.advertised(address("0.0.0.0:7379")), "127.0.0.1:7379");
+    let named = load("node.advertise = \"fd00::1\"", &[]).unwrap();
+    assert_eq!(named.advertised(address("0.0.0.0:7379")), "[fd00::1]:7379");
+}
+
+#[test]
+fn settings_of_a_cluster_fit_each_other() {
+    let cases = [
+        (
+            "cluster.heartbeat = \"500ms\"",
+            "`cluster.election_min` must be at least 1500 ms, three heartbeats",
+        ),
+        (
+            "cluster.election_max = \"700ms\"",
+            "`cluster.election_max` must be longer than `cluster.election_min`, or elections end in ties",
+        ),
+        ("node.snapshot_bytes = \"2MiB\"", "`node.snapshot_bytes` must be at least `node.segment_bytes`"),
+        ("tls.peers.key = \"k\"", "`tls.peers` lacks `certificate`: certificate, key and ca go together"),
+        (
+            "listen.peer = \"10.0.0.1:1\"",
+            "`listen.peer` = 10.0.0.1:1 is open to other machines without credentials: peers beyond loopback need mutual \
+             TLS: name certificate, key and ca in [tls.peers], or start with --insecure",
+        ),
+        (
+            "insecure = true\nlisten.peer = \"0.0.0.0:1\"",
+            "`node.advertise` must name the host at which other nodes reach this one, for `listen.peer` is 0.0.0.0:1",
+        ),
+        ("cluster.groups = 0", "sluice.toml:1: `cluster.groups` must be a whole number from 1 to 64"),
+        (
+            "[tls.peers]\nfoo = 1",
+            "sluice.toml:2: unknown key `tls.peers.foo`; known here: certificate, key, ca, name",
+        ),
+        (
+            "node.join = \"x\"",
+            "sluice.toml:1: `node.join` must be HOST:PORT such as \"10.0.0.1:7382\", not \"x\"",
+        ),
+    ];
+    for (text, line) in cases {
+        assert_eq!(refusal(text), line);
+    }
 }

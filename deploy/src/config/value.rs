@@ -11,6 +11,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::memory::MemoryMax;
+use crate::limit;
 
 /// A value before its key has judged it.
 #[derive(Clone, PartialEq, Debug)]
@@ -103,6 +104,57 @@ impl Value {
         parsed.map_err(|_| format!("must be IP:PORT such as \"127.0.0.1:7379\", not {text:?}"))
     }
 
+    pub(crate) fn number_u16(&self, range: RangeInclusive<u16>) -> Read<u16> {
+        let number = self.number(u64::from(*range.start())..=u64::from(*range.end()))?;
+        u16::try_from(number).map_err(|_| "is too large".to_owned())
+    }
+
+    /// A host: a name or an address, without a port.
+    pub(crate) fn host(&self) -> Read<String> {
+        let text = self.text()?;
+        let is_address = text.parse::<std::net::IpAddr>().is_ok();
+        let is_name = |text: &str| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            !text.is_empty() && text.len() <= limit::HOST_BYTES_MAX && text.chars().all(plain)
+        };
+        if is_address || is_name(&text) {
+            return Ok(text);
+        }
+        Err(format!("must be a host such as \"10.0.0.1\" or \"node1.example\", not {text:?}"))
+    }
+
+    /// `host:port`, looked up when it is used.
+    pub(crate) fn endpoint(&self) -> Read<String> {
+        let text = self.text()?;
+        let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+        let host = parts.map(|(host, _)| host.trim_start_matches('[').trim_end_matches(']'));
+        if host.is_some_and(|host| Value::Text(host.to_owned()).host().is_ok()) {
+            return Ok(text);
+        }
+        Err(format!("must be HOST:PORT such as \"10.0.0.1:7382\", not {text:?}"))
+    }
+
+    /// A number of bytes, or one with its unit: `"64MiB"`.
+    pub(crate) fn bytes(&self, range: RangeInclusive<u64>) -> Read<u64> {
+        let wrong =
+            || format!("must be bytes from {} to {}, or such as \"64MiB\"", range.start(), range.end());
+        let Ok(text) = self.text() else { return self.number(range.clone()).map_err(|_| wrong()) };
+        let units = [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
+        let read = units.iter().find_map(|(unit, size)| {
+            text.strip_suffix(unit).map(|digits| digits.trim_end().parse::<u64>().ok()?.checked_mul(*size))
+        });
+        read.flatten().filter(|bytes| range.contains(bytes)).ok_or_else(wrong)
+    }
+
+    /// A duration within `range_ms`.
+    pub(crate) fn time(&self, range_ms: RangeInclusive<u64>) -> Read<Duration> {
+        let time = self.duration(*range_ms.end())?;
+        if time >= Duration::from_millis(*range_ms.start()) {
+            return Ok(time);
+        }
+        Err(format!("must be at least {} ms", range_ms.start()))
+    }
+
     /// `"250ms"`, `"5s"`, `"2m"`: a number without its unit is refused.
     pub(crate) fn duration(&self, max_ms: u64) -> Read<Duration> {
         let wrong = || format!("must be a time such as \"250ms\", \"5s\" or \"2m\", at most {max_ms} ms");
@@ -186,6 +238,29 @@ mod tests {
         for wrong in ["", "80", ":80", "127.0.0.1", "example.org:80", "127.0.0.1:65536"] {
             assert!(untyped(wrong).address().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn bytes_may_have_a_unit() {
+        for (text, bytes) in [("4096", 4_096), ("4 KiB", 4_096), ("1MiB", 1 << 20), ("1GiB", 1 << 30)] {
+            assert_eq!(untyped(text).bytes(1..=1 << 30), Ok(bytes), "{text}");
+        }
+        assert_eq!(Value::Integer(7).bytes(1..=9), Ok(7));
+        for wrong in ["", "MiB", "1MB", "0", "2GiB", "99999999999999999999GiB", "18446744073709551615GiB"] {
+            assert!(untyped(wrong).bytes(1..=1 << 30).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn another_node_is_a_host_and_a_port() {
+        for text in ["10.0.0.1:7382", "node-1.example:1", "[::1]:80", "localhost:7382"] {
+            assert_eq!(untyped(text).endpoint(), Ok(text.to_owned()));
+        }
+        for wrong in ["", "node", ":80", "node:x", "node:70000", "http://node:80", "a b:1"] {
+            assert!(untyped(wrong).endpoint().is_err(), "{wrong}");
+        }
+        assert!(untyped("::1").host().is_ok());
+        assert!(untyped("node:80").host().is_err());
     }
 
     #[test]
