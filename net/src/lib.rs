@@ -42,6 +42,8 @@ mod http;
 #[cfg(feature = "server")]
 pub mod limit;
 #[cfg(feature = "server")]
+pub mod observer;
+#[cfg(feature = "server")]
 mod protocol;
 #[cfg(feature = "server")]
 pub mod request;

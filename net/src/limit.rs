@@ -37,6 +37,10 @@ pub const VISITS_PER_WRITE_MAX: usize = 64;
 pub const ACCEPTS_PER_TURN: usize = 64;
 /// Operations on the cluster that the connections of one worker may have under way.
 pub const OPERATIONS_MAX: usize = 64;
+/// Zones of one question for statistics: a worker answers them in one go.
+pub const SURVEY_ZONES_MAX: usize = 128;
+/// Questions for statistics that may wait for one worker.
+pub const SURVEYS_MAX: usize = 8;
 /// New sockets on their way to one worker.
 pub const SOCKETS_IN_TRANSIT_MAX: usize = 1_024;
 /// Requests that one worker may have under way at the others, all together.

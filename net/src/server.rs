@@ -2,6 +2,7 @@
 
 use crate::cluster::{Addresses, Alone, Cluster};
 use crate::config::NetConfig;
+use crate::observer::Observer;
 use crate::shared::{Ending, Shared, with_local};
 use crate::stats::Stats;
 use crate::worker::accept::Acceptor;
@@ -180,6 +181,12 @@ impl Server {
                 mailbox.notify();
             }
         }
+    }
+
+    /// A view of this server for the rest of the process.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        Observer::new(Arc::clone(&self.shared))
     }
 
     /// Connections now, both protocols.

@@ -1,4 +1,5 @@
-//! Operations on the cluster over real sockets: their outcomes come late, from threads that are no workers.
+//! What goes on between a running server and the rest of its process: operations on the cluster, whose outcomes come
+//! late and from threads that are no workers, readiness, and statistics.
 
 mod support;
 
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use support::{Client, config, open};
+use support::{Client, config, open, start as serve};
 
 /// A cluster that leaves every decision to the test.
 struct Undecided {
@@ -124,4 +125,29 @@ fn ports_that_are_taken_refuse_until_they_are_open() {
         assert_ne!(address.port(), 0);
         assert_eq!(TcpStream::connect(address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
     }
+}
+
+#[test]
+fn statistics_are_told_zone_by_zone() {
+    let server = serve(config(|config| config.workers = 2), &[("a", 1), ("b", 2), ("c", 3)]);
+    let mut client = Client::connect(server.local_addrs().resp);
+    client.ask("Q.JOIN b");
+    client.ask("Q.JOIN b");
+    client.ask("Q.JOIN b");
+    let observer = server.observer();
+    let mut told = Vec::new();
+    for (group, zones) in observer.zones() {
+        let (sender, taken) = channel();
+        observer.survey(group, zones, Box::new(move |stats| sender.send(stats).unwrap()));
+        told.extend(taken.recv().unwrap());
+    }
+    told.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
+    let shown: Vec<_> = told
+        .iter()
+        .map(|(zone, stats)| (zone.as_str(), stats.limit, stats.joined_total, stats.waiting))
+        .collect();
+    assert_eq!(shown, [("a", 1, 0, 0), ("b", 2, 3, 1), ("c", 3, 0, 0)]);
+    drop(client);
+    let _ = server.drain(Duration::from_secs(10));
+    assert!(!observer.is_ready());
 }

@@ -8,6 +8,7 @@
 
 use crate::cluster::Decision;
 use crate::limit;
+use crate::observer::Survey;
 use crate::protocol::Protocol;
 use crate::session::settled::Settled;
 use crossbeam_queue::ArrayQueue;
@@ -31,6 +32,7 @@ pub(crate) struct Mailbox {
     mail: ArrayQueue<Mail>,
     sockets: ArrayQueue<(TcpStream, Protocol)>,
     decided: ArrayQueue<(Ticket, Box<Decision>)>,
+    surveys: ArrayQueue<Survey>,
     bell: Bell,
     waker: mio::Waker,
 }
@@ -49,6 +51,7 @@ impl Mailbox {
             mail: ArrayQueue::new(capacity.max(1)),
             sockets: ArrayQueue::new(limit::SOCKETS_IN_TRANSIT_MAX),
             decided: ArrayQueue::new(limit::OPERATIONS_MAX),
+            surveys: ArrayQueue::new(limit::SURVEYS_MAX),
             bell: Bell::default(),
             waker,
         }
@@ -64,6 +67,11 @@ impl Mailbox {
     pub(crate) fn decide(&self, ticket: Ticket, decision: Decision) {
         let full = self.decided.push((ticket, Box::new(decision))).is_err();
         assert!(!full, "an inbox has room for every operation");
+    }
+
+    /// Puts a question for statistics in; where too many wait it is dropped.
+    pub(crate) fn survey(&self, survey: Survey) {
+        drop(self.surveys.push(survey));
     }
 
     /// Hands a new connection over; gives it back where too many are on their way.
@@ -96,6 +104,11 @@ impl Mailbox {
     /// The next outcome of an operation.
     pub(crate) fn next_decision(&self) -> Option<(Ticket, Box<Decision>)> {
         self.decided.pop()
+    }
+
+    /// The next question for statistics.
+    pub(crate) fn next_survey(&self) -> Option<Survey> {
+        self.surveys.pop()
     }
 
     /// The next new connection.

@@ -199,6 +199,9 @@ impl Worker {
             self.desk.shards.end_operation();
             self.deliver(Address::of(ticket), Settled::Decided(decision));
         }
+        while let Some(survey) = mailbox.next_survey() {
+            self.desk.shards.answer_survey(survey, turn.now);
+        }
         if shared.kills.get(self.desk.me).is_some_and(|kill| kill.swap(false, Ordering::AcqRel)) {
             self.remove_killed();
         }

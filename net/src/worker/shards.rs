@@ -10,6 +10,7 @@
 use super::mailbox::Mail;
 use crate::cluster::{Decide, Operation};
 use crate::limit;
+use crate::observer::Survey;
 use crate::protocol::Protocol;
 use crate::request::Request;
 use crate::session::settled::Settled;
@@ -230,6 +231,16 @@ impl Shards {
             Mail::Unpark(ticket, zone) => self.withdrawn.push((zone, ticket)),
         }
         None
+    }
+
+    /// Tells somebody who is no client about zones of ours.
+    pub(crate) fn answer_survey(&self, survey: Survey, now: MonoMs) {
+        let stats = |name: ZoneName| {
+            let zone = self.shared.directory.zone(name.as_str().as_bytes())?;
+            let owner = self.owners.get(usize::from(zone.group.0))?.as_ref()?;
+            Some((name, owner.stats(zone, now).ok()?))
+        };
+        (survey.take)(survey.zones.into_iter().filter_map(stats).collect());
     }
 
     /// Hands a new connection to another worker; gives it back where too many are on their way there.
