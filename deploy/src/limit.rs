@@ -58,6 +58,26 @@ pub(crate) const SNAPSHOT_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
 pub(crate) const SNAPSHOT_BYTES_DEFAULT: u64 = 256 << 20;
 /// Bytes of a host's name, as DNS bounds it.
 pub(crate) const HOST_BYTES_MAX: usize = 253;
+/// Connections to the admin plane.
+pub(crate) const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Bytes of a request's head there; the smallest that its library can be told.
+pub(crate) const ADMIN_HEAD_BYTES_MAX: usize = 16 << 10;
+/// Fields of a request's head there.
+pub(crate) const ADMIN_HEADERS_MAX: usize = 64;
+/// Time for a request's head to come.
+pub(crate) const ADMIN_HEAD_MS_MAX: u64 = 10_000;
+/// Bytes of a request's body there.
+pub(crate) const ADMIN_BODY_BYTES_MAX: usize = 16 << 10;
+/// Time for a request's body to come there.
+pub(crate) const ADMIN_BODY_MS_MAX: u64 = 10_000;
+/// Pause before accepting again when the process has no file descriptor left.
+pub(crate) const ADMIN_ACCEPT_RETRY_MS: u64 = 100;
+/// How long a change of the cluster may take before its asker is told to look at the status.
+pub(crate) const OPERATION_MS_MAX: u64 = 300_000;
+/// How long a worker may take to tell about zones.
+pub(crate) const SURVEY_MS_MAX: u64 = 1_000;
+/// Zones of which `/metrics` tells.
+pub(crate) const METRICS_ZONES_MAX: usize = 10_000;
 /// The highest base of four consecutive ports.
 pub(crate) const PORT_BASE_MAX: u16 = u16::MAX - 3;
 /// Bytes of a language tag, as the engine bounds it.

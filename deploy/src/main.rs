@@ -7,6 +7,7 @@
 //! This crate holds no logic of its own: it reads what the operator wants, checks it once, puts the parts together
 //! and takes them down again. Reading order: `config/mod.rs`, `cli/args.rs`.
 
+mod admin;
 mod cli;
 mod config;
 mod credentials;

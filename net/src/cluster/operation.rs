@@ -5,7 +5,7 @@ use std::fmt;
 
 /// One change of the cluster. Nodes are named by their ids, which are never used twice.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Operation {
     /// Add and promote every node that waits to be added.
     Init,

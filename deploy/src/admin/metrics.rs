@@ -1,0 +1,171 @@
+//! `/metrics`: what a monitoring system should see, of this node as it sees the cluster.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use sluice_engine::reply::Stats;
+use sluice_engine::zone::settings::ZoneName;
+use sluice_net::cluster::{Cluster, Group, Status};
+use sluice_net::limit::SURVEY_ZONES_MAX;
+use sluice_net::observer::Observer;
+use tokio::sync::oneshot;
+
+use super::Shared;
+use super::host::Listening;
+use super::page::Page;
+use crate::limit;
+
+pub(super) async fn show(State(shared): State<Arc<Shared>>) -> Response {
+    let mut page = Page::default();
+    cluster(&*shared.cluster, &mut page);
+    if let Some(server) = shared.server.get() {
+        serving(server, &mut page);
+        zones(&survey(server).await, &mut page);
+    }
+    if let Some(listening) = Listening::read(Path::new("/proc/net/netstat")) {
+        host(listening, &mut page);
+    }
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4"), (header::CACHE_CONTROL, "no-store")];
+    (kind, page.finish()).into_response()
+}
+
+/// Figures are counts far below 2^53, which a float holds exactly.
+fn float(figure: u64) -> f64 {
+    figure as f64
+}
+
+fn truth(holds: bool) -> f64 {
+    f64::from(u8::from(holds))
+}
+
+fn cluster(cluster: &dyn Cluster, page: &mut Page) {
+    let status = cluster.status();
+    let version = env!("CARGO_PKG_VERSION");
+    page.gauge("build_info", "Always 1; the version is a label.").of(&[("version", version)], 1.0);
+    page.gauge("recovered", "Whether what was committed is applied again.").is(truth(cluster.is_ready()));
+    page.gauge("can_write", "Whether every group has a leader in reach.").is(truth(cluster.can_write()));
+    let mut reachable = page.gauge("node_reachable", "Whether a node of the cluster was heard of lately.");
+    for node in &status.nodes {
+        reachable.of(&[("node", &node.id.to_string()), ("part", node.part.word())], truth(node.reachable));
+    }
+    type Figure = fn(&Group) -> f64;
+    let figures: [(&str, &str, Figure); 7] = [
+        ("group_has_leader", "Whether a leader is known.", |group| truth(group.leader.is_some())),
+        ("group_term", "The term.", |group| float(group.term)),
+        ("group_last_log_index", "The last entry logged here.", |group| float(group.last_log)),
+        ("group_committed_index", "The last entry known to be committed.", |group| float(group.committed)),
+        ("group_applied_index", "The last entry applied here.", |group| float(group.applied)),
+        ("group_snapshot_index", "The last entry in a snapshot here.", |group| {
+            float(group.snapshot.unwrap_or(0))
+        }),
+        ("group_log_bytes", "Bytes logged since that snapshot.", |group| float(group.log_bytes)),
+    ];
+    for (name, help, figure) in figures {
+        let mut family = page.gauge(name, help);
+        for group in &status.groups {
+            family.of(&[("group", &group.id.to_string())], figure(group));
+        }
+    }
+    leadership(&status, page);
+}
+
+fn leadership(status: &Status, page: &mut Page) {
+    let mut leads = page.gauge("group_is_leader", "Whether this node leads the group.");
+    for group in &status.groups {
+        leads.of(&[("group", &group.id.to_string())], truth(group.leader == Some(status.node)));
+    }
+    let mut lag = page.gauge("group_lag_entries", "Entries that a node lacks, as this leader knows.");
+    for group in &status.groups {
+        for progress in &group.progress {
+            let (number, node) = (group.id.to_string(), progress.node.to_string());
+            let behind = group.lag(progress.node).unwrap_or(group.last_log);
+            lag.of(&[("group", &number), ("node", &node)], float(behind));
+        }
+    }
+}
+
+fn serving(server: &Observer, page: &mut Page) {
+    let (facts, totals) = (server.facts(), server.totals());
+    page.gauge("ready", "Whether traffic should be sent here.").is(truth(server.is_ready()));
+    page.gauge("uptime_seconds", "Seconds since the start.").is(float(facts.uptime_ms) / 1e3);
+    page.gauge("connections", "Connections now.").is(float(facts.connections));
+    page.gauge("connections_max", "Connections allowed at once.").is(float(facts.connections_max));
+    page.gauge("memory_used_bytes", "Bytes counted under the bound.").is(float(facts.memory_used_bytes));
+    page.gauge("memory_max_bytes", "The bound.").is(float(facts.memory_max_bytes));
+    page.gauge("memory_resident_bytes", "Resident bytes.").is(float(facts.memory_resident_bytes));
+    let counters = [
+        ("connections_accepted_total", "Connections accepted.", totals.accepted),
+        ("connections_refused_total", "Connections refused, for want of room.", totals.refused),
+        ("polls_total", "Polls.", totals.polls),
+        ("joins_total", "Joins asked for.", totals.joins),
+        ("error_replies_total", "Error replies.", totals.errors),
+        ("received_bytes_total", "Bytes received.", totals.bytes_in),
+        ("sent_bytes_total", "Bytes sent.", totals.bytes_out),
+    ];
+    for (name, help, value) in counters {
+        page.counter(name, help).is(float(value));
+    }
+    let mut requests = page.counter("requests_total", "Requests answered.");
+    requests.of(&[("protocol", "resp")], float(totals.resp_requests));
+    requests.of(&[("protocol", "http")], float(totals.http_requests));
+    let mut cpu = page.counter("cpu_seconds_total", "CPU time of the process.");
+    cpu.of(&[("mode", "user")], float(facts.cpu_user_us) / 1e6);
+    cpu.of(&[("mode", "system")], float(facts.cpu_system_us) / 1e6);
+}
+
+fn host(listening: Listening, page: &mut Page) {
+    let help = "Times that an accept queue of this host was full.";
+    page.counter("host_listen_overflows_total", help).is(float(listening.overflows));
+    let help = "Connections that this host dropped before anybody accepted them.";
+    page.counter("host_listen_drops_total", help).is(float(listening.drops));
+}
+
+/// Statistics of every zone, asked for in parts so that no worker stalls. What does not come in time is left out.
+async fn survey(server: &Observer) -> Vec<(ZoneName, Stats)> {
+    let mut told = Vec::new();
+    for (group, zones) in server.zones() {
+        for part in zones.chunks(SURVEY_ZONES_MAX) {
+            if told.len() >= limit::METRICS_ZONES_MAX {
+                return told;
+            }
+            let (sender, taken) = oneshot::channel();
+            server.survey(group, part.to_vec(), Box::new(move |stats| drop(sender.send(stats))));
+            let within = Duration::from_millis(limit::SURVEY_MS_MAX);
+            if let Ok(Ok(stats)) = tokio::time::timeout(within, taken).await {
+                told.extend(stats);
+            }
+        }
+    }
+    told
+}
+
+fn zones(zones: &[(ZoneName, Stats)], page: &mut Page) {
+    type Figure = fn(&Stats) -> f64;
+    let gauges: [(&str, &str, Figure); 5] = [
+        ("zone_waiting", "Live waiters.", |stats| float(stats.waiting)),
+        ("zone_present", "Waiters who polled lately.", |stats| float(stats.present)),
+        ("zone_limit", "Admissions allowed a window.", |stats| float(stats.limit)),
+        ("zone_admitted_window", "Admissions in the window now.", |stats| float(stats.admitted_60s)),
+        ("zone_eta_seconds", "Estimated wait of a joiner; -1: unknown.", |stats| {
+            if stats.eta_ms < 0 { -1.0 } else { stats.eta_ms as f64 / 1e3 }
+        }),
+    ];
+    let counters: [(&str, &str, Figure); 4] = [
+        ("zone_joined_total", "Joins accepted.", |stats| float(stats.joined_total)),
+        ("zone_admitted_total", "Admissions.", |stats| float(stats.admitted_total)),
+        ("zone_abandoned_total", "Waiters dropped for silence.", |stats| float(stats.abandoned_total)),
+        ("zone_left_total", "Waiters who left.", |stats| float(stats.left_total)),
+    ];
+    for (name, help, figure) in gauges {
+        let mut family = page.gauge(name, help);
+        zones.iter().for_each(|(zone, stats)| family.of(&[("zone", zone.as_str())], figure(stats)));
+    }
+    for (name, help, figure) in counters {
+        let mut family = page.counter(name, help);
+        zones.iter().for_each(|(zone, stats)| family.of(&[("zone", zone.as_str())], figure(stats)));
+    }
+}

@@ -1,0 +1,128 @@
+//! The admin plane over real sockets, with a cluster that refuses.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_net::auth::digest;
+use sluice_net::cluster::{Addresses, Alone, Cluster, Decide, Done, Operation, Refused, Status};
+
+use super::{Admin, shared};
+
+/// Promotes anybody, and refuses everything else.
+struct Strict;
+
+impl Cluster for Strict {
+    fn status(&self) -> Status {
+        Alone::new(2, Addresses::default()).status()
+    }
+
+    fn administer(&self, operation: Operation, decide: Decide) {
+        decide.tell(match operation {
+            Operation::Promote { node } => Ok(Done { message: format!("node {node} votes"), node: None }),
+            _ => Err(Refused::new("QUORUM", "would lose quorum: 2 of 3 are down")),
+        });
+    }
+
+    fn can_write(&self) -> bool {
+        true
+    }
+
+    fn is_ready(&self) -> bool {
+        true
+    }
+}
+
+fn start(tokens: &[&str]) -> Admin {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let tokens = tokens.iter().map(|token| digest(token.as_bytes()));
+    Admin::start(listener, shared(Arc::new(Strict), tokens)).unwrap()
+}
+
+/// Status and whole answer.
+fn ask(at: SocketAddr, line: &str, fields: &str, body: &str) -> (u16, String) {
+    let length = body.len();
+    send(
+        at,
+        &format!(
+            "{line} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\nContent-Length: {length}\r\n{fields}\r\n{body}"
+        ),
+    )
+}
+
+fn send(at: SocketAddr, request: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(at).unwrap();
+    // A hang is a failure; no test passes or fails by this otherwise.
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.unwrap_or_else(|| panic!("{answer:?}")), answer)
+}
+
+const JSON: &str = "Content-Type: application/json\r\n";
+
+#[test]
+fn the_cluster_is_shown_and_changed() {
+    let admin = start(&[]);
+    let at = admin.address();
+    let (status, answer) = ask(at, "GET /admin/cluster", "", "");
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert_eq!((status, serde_json::from_str::<Status>(body).unwrap()), (200, Strict.status()));
+    let (status, answer) = ask(at, "POST /admin/cluster/promote", JSON, "{\"node\":4}");
+    assert!(status == 200 && answer.ends_with("{\"message\":\"node 4 votes\"}"), "{answer}");
+    let (status, answer) = ask(at, "POST /admin/cluster/remove", JSON, "{\"node\":4}");
+    assert_eq!(status, 409);
+    assert!(answer.contains("application/problem+json"), "{answer}");
+    assert!(answer.contains("\"code\":\"QUORUM\"") && answer.contains("2 of 3 are down"), "{answer}");
+}
+
+#[test]
+fn odd_requests_are_refused() {
+    let admin = start(&[]);
+    let at = admin.address();
+    let large = " ".repeat(100_000);
+    for (line, fields, body, expected) in [
+        ("POST /admin/cluster/promote", "", "{\"node\":4}", 415),
+        ("POST /admin/cluster/promote", JSON, "{}", 400),
+        ("POST /admin/cluster/nosuch", JSON, "{}", 404),
+        ("POST /admin/cluster/promote", JSON, large.as_str(), 413),
+        ("DELETE /admin/cluster", "", "", 405),
+        ("GET /admin", "", "", 404),
+        ("GET /readyz?for=x", "", "", 400),
+        ("GET /admin/cluster", "Origin: https://shop.example\r\n", "", 403),
+    ] {
+        let (status, answer) = ask(at, line, fields, body);
+        assert_eq!(status, expected, "{line}: {answer}");
+        assert!(answer.contains("application/problem+json"), "{line}: {answer}");
+    }
+    let many = "X: y\r\n".repeat(1_000);
+    assert_eq!(ask(at, "GET /healthz", &many, "").0, 431);
+}
+
+#[test]
+fn tokens_guard_everything_but_health() {
+    let admin = start(&["t0ken"]);
+    let at = admin.address();
+    for path in ["/admin/cluster", "/metrics"] {
+        let (status, answer) = ask(at, &format!("GET {path}"), "", "");
+        assert!(status == 401 && answer.contains("www-authenticate: Bearer"), "{answer}");
+        assert_eq!(ask(at, &format!("GET {path}"), "Authorization: Bearer guess\r\n", "").0, 401);
+        assert_eq!(ask(at, &format!("GET {path}"), "Authorization: Bearer t0ken\r\n", "").0, 200);
+    }
+    assert_eq!(ask(at, "POST /admin/cluster/promote", JSON, "{\"node\":4}").0, 401);
+    assert_eq!(ask(at, "GET /healthz", "", "").0, 200);
+}
+
+#[test]
+fn a_node_that_does_not_serve_yet_is_alive_but_not_ready() {
+    let admin = start(&[]);
+    let at = admin.address();
+    assert_eq!((ask(at, "GET /healthz", "", "").0, ask(at, "GET /readyz", "", "").0), (200, 503));
+    let (status, page) = ask(at, "GET /metrics", "", "");
+    assert_eq!(status, 200);
+    assert!(page.contains("\nsluice_group_has_leader{group=\"1\"} 1\n"), "{page}");
+    assert!(page.contains("\nsluice_node_reachable{node=\"1\",part=\"voter\"} 1\n"), "{page}");
+}
