@@ -8,13 +8,13 @@ use sluice_engine::snapshot::SnapshotError;
 use sluice_net::server::StartError as NetError;
 use sluice_raft::node::StartError as NodeError;
 
-use super::data::DataError;
+use super::data::OldData;
 
 /// What stopped the server.
 #[derive(Debug)]
 pub(crate) enum StartError {
     /// The data folder.
-    Data(DataError),
+    Data(OldData),
     /// The node: who it is, its log, its threads.
     Node(NodeError),
     /// The shards cannot be opened.
@@ -62,8 +62,8 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-impl From<DataError> for StartError {
-    fn from(error: DataError) -> Self {
+impl From<OldData> for StartError {
+    fn from(error: OldData) -> Self {
         StartError::Data(error)
     }
 }

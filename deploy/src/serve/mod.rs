@@ -33,7 +33,6 @@ use crate::config::{Config, available_bytes};
 use crate::credentials::Role;
 use crate::limit;
 use banner::Banner;
-use data::DataDir;
 pub(crate) use error::StartError;
 use shards::Shards;
 use signal::Stop;
@@ -44,7 +43,7 @@ const FAILED_EXIT: i32 = 1;
 /// Serves until a signal. What fails before the banner fails the start.
 pub(crate) fn run(config: &Config) -> Result<(), StartError> {
     let mut stop = Stop::listen().map_err(StartError::Signals)?;
-    let _data = DataDir::open(&config.data_dir)?;
+    data::check(&config.data_dir)?;
     let clock = Clock::start();
     let memory_max_bytes = config.memory_max.bytes(available_bytes(Path::new("/")));
     let net = net_config(config, memory_max_bytes, clock)?;
@@ -95,6 +94,8 @@ fn node_config(config: &Config, clients: LocalAddrs) -> Result<NodeConfig, Start
         groups: limit::GROUPS_DEFAULT,
         epoch: shards::wall_ms(),
         timing: Timing::default(),
+        tls: None,
+        snapshot_bytes: sluice_raft::node::limit::SNAPSHOT_BYTES,
         drawn: Drawn {
             cluster: u128::from_le_bytes(shards::random()?),
             secret: shards::random()?,

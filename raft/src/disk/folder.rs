@@ -4,6 +4,7 @@ use super::{Disk, File, Io};
 use rustix::fs::{FallocateFlags, fallocate};
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,13 +25,17 @@ impl Folder {
     /// Those of the file system; [`io::ErrorKind::ResourceBusy`] when another process has the folder open.
     pub fn open(root: impl Into<PathBuf>) -> io::Result<Folder> {
         let root = root.into();
-        fs::create_dir_all(&root)?;
+        // Keys of tokens lie in here.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&root)?;
         let lock = fs::OpenOptions::new().write(true).create(true).truncate(false).open(root.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => Ok(Folder { root, _lock: lock }),
             Err(fs::TryLockError::WouldBlock) => Err(io::Error::new(
                 io::ErrorKind::ResourceBusy,
-                format!("{} is in use by another process", root.display()),
+                format!(
+                    "{} is in use by another process: stop that one or name another with --data",
+                    root.display()
+                ),
             )),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
