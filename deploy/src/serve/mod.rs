@@ -91,6 +91,8 @@ fn node_config(config: &Config, clients: LocalAddrs) -> Result<NodeConfig, Start
             http: clients.http.to_string(),
             admin: config.listen.admin.to_string(),
         },
+        tls: None,
+        snapshot_bytes: sluice_raft::node::limit::SNAPSHOT_BYTES,
         groups: limit::GROUPS_DEFAULT,
         epoch: shards::wall_ms(),
         timing: Timing::default(),
