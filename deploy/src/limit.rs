@@ -74,6 +74,14 @@ pub(crate) const ADMIN_BODY_MS_MAX: u64 = 10_000;
 pub(crate) const ADMIN_ACCEPT_RETRY_MS: u64 = 100;
 /// How long a change of the cluster may take before its asker is told to look at the status.
 pub(crate) const OPERATION_MS_MAX: u64 = 300_000;
+/// How long `cluster init --expect` waits for nodes.
+pub(crate) const GATHER_MS_MAX: u64 = 30_000;
+/// Between two looks how many are there.
+pub(crate) const GATHER_LOOK_MS: u64 = 100;
+/// How long `cluster status` waits for what other nodes know better.
+pub(crate) const GLANCE_MS_MAX: u64 = 1_000;
+/// Bytes of an answer of the admin plane.
+pub(crate) const ANSWER_BYTES_MAX: u64 = 16 << 20;
 /// How long a worker may take to tell about zones.
 pub(crate) const SURVEY_MS_MAX: u64 = 1_000;
 /// Zones of which `/metrics` tells.

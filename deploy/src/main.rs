@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use cli::{Cli, Command, ConfigCommand, ServeArgs, ZoneError};
+use cli::{Cli, Command, ConfigCommand, PlaneError, ServeArgs, ZoneError};
 use config::{Config, ConfigError, Layer};
 use serve::StartError;
 
@@ -31,6 +31,7 @@ enum Failure {
     Config(ConfigError),
     Serve(StartError),
     Zone(ZoneError),
+    Cluster(PlaneError),
 }
 
 impl fmt::Display for Failure {
@@ -39,6 +40,7 @@ impl fmt::Display for Failure {
             Failure::Config(error) => error.fmt(f),
             Failure::Serve(error) => error.fmt(f),
             Failure::Zone(error) => error.fmt(f),
+            Failure::Cluster(error) => error.fmt(f),
         }
     }
 }
@@ -48,13 +50,17 @@ fn main() -> ExitCode {
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve(&args),
         Command::Zone(args) => cli::run_zone(&args).map_err(Failure::Zone),
+        Command::Cluster(args) => cli::run_cluster(&args).map_err(Failure::Cluster),
         Command::Config(ConfigCommand::Check { file }) => check(&file),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("sluice: {failure}");
-            ExitCode::FAILURE
+            match failure {
+                Failure::Cluster(error) => ExitCode::from(error.exit_code()),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

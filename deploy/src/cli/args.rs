@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::cluster::ClusterArgs;
 use super::zone::ZoneArgs;
 use crate::config::Layer;
 
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Zones of a running server
     Zone(ZoneArgs),
+    /// The cluster of a running node
+    Cluster(ClusterArgs),
     /// Look at configuration files
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -111,6 +114,7 @@ mod tests {
         assert!(matches!(parse("sluice serve --resp 127.0.0.1:1"), Some(Command::Serve(_))));
         assert!(matches!(parse("sluice zone list --resp 127.0.0.1:1"), Some(Command::Zone(_))));
         assert!(matches!(parse("sluice zone set shop --limit 60"), Some(Command::Zone(_))));
+        assert!(matches!(parse("sluice cluster init --expect 3"), Some(Command::Cluster(_))));
         assert!(matches!(parse("sluice config check a.toml"), Some(Command::Config(_))));
     }
 }

@@ -6,7 +6,7 @@ use super::{Config, ConfigError, Origin, Value, keys};
 const PREFIX: &str = "SLUICE_";
 
 /// Variables that the command line reads itself.
-const OF_THE_COMMAND_LINE: &[&str] = &["CONFIG", "RESP", "USER", "PASSWORD"];
+const OF_THE_COMMAND_LINE: &[&str] = &["CONFIG", "RESP", "USER", "PASSWORD", "ADMIN", "TOKEN"];
 
 /// Keys with their values, from one source.
 #[derive(Clone, PartialEq, Debug, Default)]
