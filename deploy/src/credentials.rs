@@ -61,6 +61,11 @@ impl Credentials {
         &self.resp_users
     }
 
+    /// Who may administer.
+    pub(crate) fn admin_tokens(&self) -> &[Credential] {
+        &self.admin_tokens
+    }
+
     /// Who may append to streams, and name the users who join, over HTTP.
     pub(crate) fn writer_tokens(&self) -> &[Credential] {
         &self.writer_tokens

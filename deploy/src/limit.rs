@@ -48,14 +48,10 @@ pub(crate) const ELECTION_MAX_MS_DEFAULT: u64 = 1_400;
 pub(crate) const EVICT_HOLD_MS_MAX: u64 = 3_600_000;
 /// The same where the configuration says nothing.
 pub(crate) const EVICT_HOLD_MS_DEFAULT: u64 = 300_000;
-/// Bytes of a file of the log.
-pub(crate) const SEGMENT_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 30;
-/// The same where the configuration says nothing.
-pub(crate) const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
 /// Bytes that a group may log before a snapshot.
 pub(crate) const SNAPSHOT_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
 /// The same where the configuration says nothing.
-pub(crate) const SNAPSHOT_BYTES_DEFAULT: u64 = 256 << 20;
+pub(crate) const SNAPSHOT_BYTES_DEFAULT: u64 = 64 << 20;
 /// Bytes of a host's name, as DNS bounds it.
 pub(crate) const HOST_BYTES_MAX: usize = 253;
 /// Connections to the admin plane.
@@ -82,6 +78,8 @@ pub(crate) const GATHER_LOOK_MS: u64 = 100;
 pub(crate) const GLANCE_MS_MAX: u64 = 1_000;
 /// Bytes of an answer of the admin plane.
 pub(crate) const ANSWER_BYTES_MAX: u64 = 16 << 20;
+/// How long a start that has recovered waits for leaders before it serves without.
+pub(crate) const LEADER_WAIT_MS: u64 = 1_000;
 /// How long a worker may take to tell about zones.
 pub(crate) const SURVEY_MS_MAX: u64 = 1_000;
 /// Zones of which `/metrics` tells.
@@ -112,6 +110,5 @@ const _: () = {
     assert!(ELECTION_MIN_MS_DEFAULT < ELECTION_MAX_MS_DEFAULT);
     assert!(ELECTION_MAX_MS_DEFAULT <= *ELECTION_MS.end());
     assert!(EVICT_HOLD_MS_DEFAULT <= EVICT_HOLD_MS_MAX);
-    assert!(SEGMENT_BYTES_DEFAULT <= SNAPSHOT_BYTES_DEFAULT);
     assert!(PORT_BASE_MAX.checked_add(3).is_some());
 };

@@ -18,7 +18,7 @@ mod problem;
 mod routes;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
@@ -59,7 +59,6 @@ impl Shared {
 
 /// The running plane. Dropping it closes every connection.
 pub(crate) struct Admin {
-    address: SocketAddr,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -68,7 +67,6 @@ impl Admin {
     /// Serves on a listener that is bound already.
     pub(crate) fn start(listener: TcpListener, shared: Arc<Shared>) -> io::Result<Admin> {
         listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
         let serve = move || match runtime.block_on(door::serve(listener, shared, stopped)) {
@@ -76,12 +74,7 @@ impl Admin {
             Err(error) => tracing::error!(%error, "the admin plane has ended"),
         };
         let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(serve)?;
-        Ok(Admin { address, stop, thread: Some(thread) })
-    }
-
-    /// Where it is.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        Ok(Admin { stop, thread: Some(thread) })
     }
 }
 

@@ -34,10 +34,11 @@ impl Cluster for Strict {
     }
 }
 
-fn start(tokens: &[&str]) -> Admin {
+fn start(tokens: &[&str]) -> (Admin, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let tokens = tokens.iter().map(|token| digest(token.as_bytes()));
-    Admin::start(listener, shared(Arc::new(Strict), tokens)).unwrap()
+    let at = listener.local_addr().unwrap();
+    (Admin::start(listener, shared(Arc::new(Strict), tokens)).unwrap(), at)
 }
 
 /// Status and whole answer.
@@ -66,8 +67,7 @@ const JSON: &str = "Content-Type: application/json\r\n";
 
 #[test]
 fn the_cluster_is_shown_and_changed() {
-    let admin = start(&[]);
-    let at = admin.address();
+    let (_admin, at) = start(&[]);
     let (status, answer) = ask(at, "GET /admin/cluster", "", "");
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     assert_eq!((status, serde_json::from_str::<Status>(body).unwrap()), (200, Strict.status()));
@@ -81,8 +81,7 @@ fn the_cluster_is_shown_and_changed() {
 
 #[test]
 fn odd_requests_are_refused() {
-    let admin = start(&[]);
-    let at = admin.address();
+    let (_admin, at) = start(&[]);
     let large = " ".repeat(100_000);
     for (line, fields, body, expected) in [
         ("POST /admin/cluster/promote", "", "{\"node\":4}", 415),
@@ -104,8 +103,7 @@ fn odd_requests_are_refused() {
 
 #[test]
 fn tokens_guard_everything_but_health() {
-    let admin = start(&["t0ken"]);
-    let at = admin.address();
+    let (_admin, at) = start(&["t0ken"]);
     for path in ["/admin/cluster", "/metrics"] {
         let (status, answer) = ask(at, &format!("GET {path}"), "", "");
         assert!(status == 401 && answer.contains("www-authenticate: Bearer"), "{answer}");
@@ -118,8 +116,7 @@ fn tokens_guard_everything_but_health() {
 
 #[test]
 fn a_node_that_does_not_serve_yet_is_alive_but_not_ready() {
-    let admin = start(&[]);
-    let at = admin.address();
+    let (_admin, at) = start(&[]);
     assert_eq!((ask(at, "GET /healthz", "", "").0, ask(at, "GET /readyz", "", "").0), (200, 503));
     let (status, page) = ask(at, "GET /metrics", "", "");
     assert_eq!(status, 200);

@@ -14,8 +14,6 @@ pub(crate) struct Node {
     pub(crate) advertise: Option<String>,
     /// The peer port of any node of the cluster to wait for, `host:port`; unset: found a cluster.
     pub(crate) join: Option<String>,
-    /// Bytes of a file of the log.
-    pub(crate) segment_bytes: u64,
     /// Bytes that a group may log before a snapshot is written.
     pub(crate) snapshot_bytes: u64,
 }
@@ -47,12 +45,7 @@ pub(crate) struct PeerTls {
 
 impl Default for Node {
     fn default() -> Self {
-        Self {
-            advertise: None,
-            join: None,
-            segment_bytes: limit::SEGMENT_BYTES_DEFAULT,
-            snapshot_bytes: limit::SNAPSHOT_BYTES_DEFAULT,
-        }
+        Self { advertise: None, join: None, snapshot_bytes: limit::SNAPSHOT_BYTES_DEFAULT }
     }
 }
 
@@ -110,9 +103,6 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if election_min >= election_max {
         let why = "must be longer than `cluster.election_min`, or elections end in ties".to_owned();
         return wrong("cluster.election_max", why);
-    }
-    if config.node.snapshot_bytes < config.node.segment_bytes {
-        return wrong("node.snapshot_bytes", "must be at least `node.segment_bytes`".to_owned());
     }
     let tls = &config.peer_tls;
     let files = [("certificate", &tls.certificate), ("key", &tls.key), ("ca", &tls.ca)]

@@ -55,7 +55,6 @@ const KEYS: &[Key] = &[
     key!("log.format", |value| log.format = value.one_of(FORMATS)?),
     key!("node.advertise", |value| node.advertise = Some(value.host()?)),
     key!("node.join", |value| node.join = Some(value.endpoint()?)),
-    key!("node.segment_bytes", |value| node.segment_bytes = value.bytes(limit::SEGMENT_BYTES)?),
     key!("node.snapshot_bytes", |value| node.snapshot_bytes = value.bytes(limit::SNAPSHOT_BYTES)?),
     key!("cluster.groups", |value| cluster.groups = value.number_u16(1..=limit::GROUPS_MAX)?),
     key!("cluster.heartbeat", |value| cluster.heartbeat = value.time(limit::HEARTBEAT_MS)?),

@@ -246,7 +246,7 @@ fn a_cluster_is_described() {
         [node]
         advertise = "node1.example"
         join = "node2.example:7382"
-        segment_bytes = "8MiB"
+        snapshot_bytes = "8MiB"
         [cluster]
         groups = 3
         heartbeat = "50ms"
@@ -257,7 +257,7 @@ fn a_cluster_is_described() {
     "#;
     let config = load(text, &[]).unwrap();
     assert_eq!(config.node.join.as_deref(), Some("node2.example:7382"));
-    assert_eq!((config.node.segment_bytes, config.cluster.groups), (8 << 20, 3));
+    assert_eq!((config.node.snapshot_bytes, config.cluster.groups), (8 << 20, 3));
     assert_eq!(config.cluster.heartbeat, Duration::from_millis(50));
     assert_eq!(config.peer_tls.files().map(|files| files.ca.as_path()), Some(Path::new("ca.pem")));
     assert_eq!(config.advertised("10.0.0.1:7382".parse().unwrap()), "node1.example:7382");
@@ -288,7 +288,6 @@ fn settings_of_a_cluster_fit_each_other() {
             "cluster.election_max = \"700ms\"",
             "`cluster.election_max` must be longer than `cluster.election_min`, or elections end in ties",
         ),
-        ("node.snapshot_bytes = \"2MiB\"", "`node.snapshot_bytes` must be at least `node.segment_bytes`"),
         ("tls.peers.key = \"k\"", "`tls.peers` lacks `certificate`: certificate, key and ca go together"),
         (
             "listen.peer = \"10.0.0.1:1\"",

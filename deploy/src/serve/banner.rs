@@ -8,6 +8,10 @@ use std::path::PathBuf;
 pub(crate) struct Banner {
     pub(crate) resp: SocketAddr,
     pub(crate) http: SocketAddr,
+    /// As others use it.
+    pub(crate) admin: String,
+    /// As others use it.
+    pub(crate) peer: String,
     pub(crate) data_dir: PathBuf,
     pub(crate) workers: usize,
     /// A zone to try things on.
@@ -16,11 +20,13 @@ pub(crate) struct Banner {
 
 impl fmt::Display for Banner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { resp, http, data_dir, workers, zone } = self;
+        let Self { resp, http, admin, peer, data_dir, workers, zone } = self;
         let (resp_at, http_at) = (reachable(*resp), reachable(*http));
         writeln!(f, "sluice {} is ready", env!("SLUICE_VERSION"))?;
         writeln!(f, "  RESP  {resp}")?;
         writeln!(f, "  HTTP  {http}")?;
+        writeln!(f, "  admin {admin}")?;
+        writeln!(f, "  peer  {peer}")?;
         writeln!(f, "  data  {}", data_dir.display())?;
         writeln!(f, "  {workers} workers")?;
         writeln!(f, "\nTry:")?;
@@ -49,6 +55,8 @@ mod tests {
         let banner = Banner {
             resp: "0.0.0.0:7379".parse().unwrap(),
             http: "[::]:7380".parse().unwrap(),
+            admin: "127.0.0.1:7381".to_owned(),
+            peer: "127.0.0.1:7382".to_owned(),
             data_dir: "sluice-data".into(),
             workers: 2,
             zone: "demo".to_owned(),

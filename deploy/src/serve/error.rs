@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use sluice_engine::error::Refusal;
 use sluice_engine::snapshot::SnapshotError;
 use sluice_net::server::StartError as NetError;
 use sluice_raft::node::StartError as NodeError;
+use sluice_raft::peer::TlsError;
 
 use super::data::OldData;
 
@@ -15,6 +18,8 @@ use super::data::OldData;
 pub(crate) enum StartError {
     /// The data folder.
     Data(OldData),
+    /// The data folder cannot be had.
+    Folder { path: PathBuf, why: io::Error },
     /// The node: who it is, its log, its threads.
     Node(NodeError),
     /// The shards cannot be opened.
@@ -23,6 +28,12 @@ pub(crate) enum StartError {
     Zone { zone: String, why: Refusal },
     /// A port, or a thread.
     Net(NetError),
+    /// The admin port.
+    Admin { at: SocketAddr, why: io::Error },
+    /// The peer port.
+    Peer { at: SocketAddr, why: io::Error },
+    /// The certificates of peers.
+    Tls(TlsError),
     /// The system gives no randomness.
     Random(getrandom::Error),
     /// The system does not deliver signals.
@@ -33,30 +44,47 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Data(error) => error.fmt(f),
-            StartError::Node(error) => error.fmt(f),
             StartError::Shard(why) => write!(f, "the shards cannot be opened: {why}"),
             StartError::Zone { zone, why } => write!(f, "zone {zone} cannot be created: {why}"),
             StartError::Net(NetError::Listen { protocol, at, source }) => {
-                let key = protocol.to_lowercase();
-                write!(f, "cannot serve {protocol} at {at} (`listen.{key}`): ")?;
-                match source.kind() {
-                    io::ErrorKind::AddrInUse => {
-                        write!(
-                            f,
-                            "the port is in use; stop who uses it, or choose another with --{key} or --ports"
-                        )
-                    }
-                    io::ErrorKind::AddrNotAvailable => f.write_str("this machine has no such address"),
-                    io::ErrorKind::PermissionDenied => {
-                        f.write_str("not permitted; choose a port from 1024 on")
-                    }
-                    _ => source.fmt(f),
-                }
+                unserved(f, protocol, &protocol.to_lowercase(), *at, source)
             }
+            StartError::Admin { at, why } => unserved(f, "admin", "admin", *at, why),
+            StartError::Peer { at, why } | StartError::Node(NodeError::Listen(at, why)) => {
+                unserved(f, "peers", "peer", *at, why)
+            }
+            StartError::Folder { path, why } if why.kind() == io::ErrorKind::ResourceBusy => {
+                let path = path.display();
+                write!(f, "data folder {path} is in use by another process: stop that one or name another with --data")
+            }
+            StartError::Folder { path, why } => {
+                write!(f, "data folder: {}: {why}; make it writable or name another with --data", path.display())
+            }
+            StartError::Node(error) => error.fmt(f),
+            StartError::Tls(error) => write!(f, "`tls.peers`: {error}"),
             StartError::Net(error) => error.fmt(f),
             StartError::Random(error) => write!(f, "the system gives no randomness: {error}"),
             StartError::Signals(error) => write!(f, "the system does not deliver signals: {error}"),
         }
+    }
+}
+
+/// A port that cannot be had. `key` is that of the configuration and the flag.
+fn unserved(
+    f: &mut fmt::Formatter<'_>,
+    what: &str,
+    key: &str,
+    at: SocketAddr,
+    why: &io::Error,
+) -> fmt::Result {
+    write!(f, "cannot serve {what} at {at} (`listen.{key}`): ")?;
+    match why.kind() {
+        io::ErrorKind::AddrInUse => {
+            write!(f, "the port is in use; stop who uses it, or choose another with --{key} or --ports")
+        }
+        io::ErrorKind::AddrNotAvailable => f.write_str("this machine has no such address"),
+        io::ErrorKind::PermissionDenied => f.write_str("not permitted; choose a port from 1024 on"),
+        _ => write!(f, "{why}"),
     }
 }
 
@@ -74,8 +102,12 @@ impl From<NetError> for StartError {
     }
 }
 
-impl From<NodeError> for StartError {
-    fn from(error: NodeError) -> Self {
-        StartError::Node(error)
+impl StartError {
+    /// Why the node that has this data folder does not start.
+    pub(super) fn of_node(error: NodeError, folder: &Path) -> Self {
+        match error {
+            NodeError::Folder(why) => StartError::Folder { path: folder.to_owned(), why },
+            other => StartError::Node(other),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use sluice_engine::command::Command;
 use sluice_engine::directory::Directory;
@@ -37,6 +37,7 @@ pub(super) struct Shards {
 impl Shards {
     /// Empty shards on these ports.
     pub(super) fn open(
+        config: &Config,
         identity: &Identity,
         ports: Vec<Port>,
         memory_max: u64,
@@ -46,6 +47,7 @@ impl Shards {
             groups: identity.groups,
             memory_max,
             epoch: LogTime(identity.epoch),
+            evict_hold_ms: u64::try_from(config.cluster.evict_hold.as_millis()).unwrap_or(u64::MAX),
             ..Options::new(identity.secret)
         };
         let mut ports = ports.into_iter();
@@ -57,15 +59,18 @@ impl Shards {
         Ok(Shards { directory, owners, clock })
     }
 
-    /// Drives the owners until `done`; false where a signal came first.
-    pub(super) fn drive_until(&mut self, done: impl Fn() -> bool, stop: &mut Stop) -> bool {
+    /// Drives the owners until `done`, at most `within`, and hands them what was there by then; false where it was not
+    /// done, or a signal came first.
+    pub(super) fn drive_until(&mut self, done: impl Fn() -> bool, within: Duration, stop: &mut Stop) -> bool {
+        let begun = Instant::now();
         while !done() {
-            if stop.has_come() {
+            if stop.has_come() || begun.elapsed() >= within {
                 return false;
             }
             self.turn();
             thread::park_timeout(Duration::from_millis(limit::RECOVERY_TURN_MS));
         }
+        self.turn();
         true
     }
 
@@ -110,17 +115,4 @@ fn first_zones(config: &Config) -> Vec<ZoneEntry> {
     let patch = ZonePatch { limit: Some(DEMO_LIMIT), only_create: true, ..ZonePatch::default() };
     let name = ZoneName::parse(DEMO.as_bytes());
     name.map(|name| ZoneEntry { name, patch }).into_iter().collect()
-}
-
-/// Secrets come from the system, here and nowhere else.
-pub(super) fn random<const N: usize>() -> Result<[u8; N], StartError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(StartError::Random)?;
-    Ok(bytes)
-}
-
-/// Log time of a cluster that is founded now.
-pub(super) fn wall_ms() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

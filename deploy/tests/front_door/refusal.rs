@@ -24,7 +24,12 @@ fn a_port_in_use_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for (flag, key) in [("--resp", "listen.resp"), ("--http", "listen.http")] {
+    for (flag, key) in [
+        ("--resp", "listen.resp"),
+        ("--http", "listen.http"),
+        ("--admin", "listen.admin"),
+        ("--peer", "listen.peer"),
+    ] {
         let line = refusal(&["--ports", "0", flag, &address, "--data", text(folder.path())]);
         assert!(line.contains(&address) && line.contains(key) && line.contains("in use"), "{line}");
     }
@@ -43,20 +48,32 @@ fn a_data_folder_serves_one_process() {
 #[test]
 fn a_folder_that_cannot_be_used_is_named() {
     let line = refusal(&["--ports", "0", "--data", "/dev/null/here"]);
-    assert!(line.starts_with("sluice: data folder: /dev/null/here: "), "{line}");
+    assert!(line.starts_with("sluice: data folder") && line.contains("/dev/null/here"), "{line}");
 }
 
 #[test]
-fn a_damaged_state_is_not_served() {
+fn a_damaged_log_is_not_served() {
     let folder = tempfile::tempdir().unwrap();
-    Server::start(folder.path(), &[]).stop();
-    let state = folder.path().join("state");
-    let mut bytes = std::fs::read(&state).expect("a clean stop leaves a state");
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(&state, bytes).unwrap();
+    let server = Server::start(folder.path(), &[]);
+    for _ in 0..20 {
+        server.zone(&["join", "demo"]);
+    }
+    server.stop();
+    let logs = std::fs::read_dir(folder.path().join("log")).expect("a stop leaves a log");
+    let segment = logs.map(|entry| entry.unwrap().path()).min().expect("a segment");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[1_000] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
     let line = refusal(&["--ports", "0", "--data", text(folder.path())]);
-    assert!(line.contains("is damaged") && line.contains("move it away to start empty"), "{line}");
+    assert!(line.contains("log") && line.contains("restore this node from its peers"), "{line}");
+}
+
+#[test]
+fn what_an_older_build_left_is_not_taken_for_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("state"), b"sluice\r\n\x01\0\0\0").unwrap();
+    let line = refusal(&["--ports", "0", "--data", text(folder.path())]);
+    assert!(line.contains("build without a log") && line.contains("move it away"), "{line}");
 }
 
 #[test]

@@ -92,7 +92,9 @@ impl ClusterCommand {
         Some(match self {
             ClusterCommand::Status => return None,
             ClusterCommand::Init { .. } => Operation::Init,
-            ClusterCommand::AddLearner { peer, id } => Operation::AddLearner { node: *id, peer: peer.clone() },
+            ClusterCommand::AddLearner { peer, id } => {
+                Operation::AddLearner { node: *id, peer: peer.clone() }
+            }
             ClusterCommand::Promote { node } => Operation::Promote { node: *node },
             ClusterCommand::Remove { node } => Operation::Remove { node: *node },
             ClusterCommand::Transfer { node, group } => Operation::Transfer { group: *group, node: *node },

@@ -16,7 +16,8 @@ pub(super) fn draw(status: &Status) -> String {
 
 fn headline(status: &Status) -> String {
     if status.node == 0 {
-        return "this node waits to be added: run `sluice cluster init` against a node of the cluster\n".to_owned();
+        return "this node waits to be added: run `sluice cluster init` against a node of the cluster\n"
+            .to_owned();
     }
     let of = |part| status.nodes.iter().filter(move |node| node.part == part);
     let (voters, learners) = (of(Part::Voter).count(), of(Part::Learner).count());
@@ -46,10 +47,19 @@ fn troubles(status: &Status) -> Vec<String> {
             true => "no other may be lost".to_owned(),
             false => "no quorum: writes are refused, polls are answered".to_owned(),
         };
-        troubles.push(format!("{} of {} voters down ({}): {meaning}", down.len(), voters.len(), down.join(", ")));
+        troubles.push(format!(
+            "{} of {} voters down ({}): {meaning}",
+            down.len(),
+            voters.len(),
+            down.join(", ")
+        ));
     }
-    let orphans: Vec<String> =
-        status.groups.iter().filter(|group| group.leader.is_none()).map(|group| group.id.to_string()).collect();
+    let orphans: Vec<String> = status
+        .groups
+        .iter()
+        .filter(|group| group.leader.is_none())
+        .map(|group| group.id.to_string())
+        .collect();
     if !orphans.is_empty() {
         troubles.push(format!("no leader known for group {}", orphans.join(", ")));
     }
@@ -62,10 +72,13 @@ fn troubles(status: &Status) -> Vec<String> {
     }
     let waiting = status.nodes.iter().filter(|node| node.part == Part::Waiting).count();
     if waiting > 0 {
-        troubles.push(format!("{} to be added: `sluice cluster init` takes in all", match waiting {
-            1 => "1 node waits".to_owned(),
-            many => format!("{many} nodes wait"),
-        }));
+        troubles.push(format!(
+            "{} to be added: `sluice cluster init` takes in all",
+            match waiting {
+                1 => "1 node waits".to_owned(),
+                many => format!("{many} nodes wait"),
+            }
+        ));
     }
     if let Some(operation) = &status.operation {
         troubles.push(format!("under way: {operation}"));
@@ -74,7 +87,8 @@ fn troubles(status: &Status) -> Vec<String> {
 }
 
 fn nodes(status: &Status) -> String {
-    let mut table = Table::new(&["NODE", "ROLE", "STATE", "HEARD", "LEADS", "RESP", "HTTP", "ADMIN", "PEER"], 0);
+    let mut table =
+        Table::new(&["NODE", "ROLE", "STATE", "HEARD", "LEADS", "RESP", "HTTP", "ADMIN", "PEER"], 0);
     for member in &status.nodes {
         let me = member.id == status.node && member.id != 0;
         let led: Vec<String> = status
@@ -85,7 +99,11 @@ fn nodes(status: &Status) -> String {
             .collect();
         let address = &member.addresses;
         table.row(vec![
-            if member.id == 0 { "-".to_owned() } else { format!("{}{}", member.id, if me { " *" } else { "" }) },
+            if member.id == 0 {
+                "-".to_owned()
+            } else {
+                format!("{}{}", member.id, if me { " *" } else { "" })
+            },
             member.part.word().to_owned(),
             if member.reachable { "up" } else { "DOWN" }.to_owned(),
             if me { "-".to_owned() } else { member.heard_ms.map_or("never".to_owned(), ago) },
@@ -100,7 +118,18 @@ fn nodes(status: &Status) -> String {
 }
 
 fn groups(status: &Status) -> String {
-    let heads = ["GROUP", "LEADER", "TERM", "LOG", "COMMITTED", "APPLIED", "SNAPSHOT", "SINCE", "LAG", "VOTERS CHANGE"];
+    let heads = [
+        "GROUP",
+        "LEADER",
+        "TERM",
+        "LOG",
+        "COMMITTED",
+        "APPLIED",
+        "SNAPSHOT",
+        "SINCE",
+        "LAG",
+        "VOTERS CHANGE",
+    ];
     // Figures stand below each other by their last digit, up to the column of sizes.
     let mut table = Table::new(&heads, 8);
     let is_joint = status.groups.iter().any(|group| !group.joint.is_empty());
@@ -201,7 +230,8 @@ impl Table {
 
     fn draw(&self) -> String {
         let columns = self.rows.first().map_or(0, Vec::len);
-        let width = |column| self.rows.iter().map(|row: &Vec<String>| row[column].chars().count()).max();
+        let width =
+            |column: usize| self.rows.iter().map(|row: &Vec<String>| row[column].chars().count()).max();
         let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
         let mut text = String::new();
         for row in &self.rows {
@@ -285,7 +315,8 @@ GROUP  LEADER  TERM    LOG  COMMITTED  APPLIED  SNAPSHOT    SINCE  LAG          
 
     #[test]
     fn a_lost_quorum_is_named() {
-        let nodes = vec![node(1, Part::Voter, true), node(2, Part::Voter, false), node(3, Part::Voter, false)];
+        let nodes =
+            vec![node(1, Part::Voter, true), node(2, Part::Voter, false), node(3, Part::Voter, false)];
         let status = Status { node: 1, nodes, ..Status::default() };
         assert!(draw(&status).contains("2 of 3 voters down (2, 3): no quorum"), "{}", draw(&status));
         let mut five = status.clone();

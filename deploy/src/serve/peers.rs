@@ -1,0 +1,95 @@
+//! How the node is set up: its folder, its addresses, its certificates.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use sluice_net::cluster::Addresses;
+use sluice_net::server::LocalAddrs;
+use sluice_raft::node::{Drawn, ServerConfig as NodeConfig, Timing};
+use sluice_raft::peer::{Tls, TlsFiles};
+use sluice_raft::types::Member;
+
+use super::error::StartError;
+use super::random;
+use crate::config::Config;
+
+/// The exit code of a node whose disk failed it.
+const FAILED_EXIT: i32 = 1;
+
+/// Where this node is reached: clients' and admin ports are bound already, the peer port is settled here.
+pub(super) fn addresses(
+    config: &Config,
+    clients: LocalAddrs,
+    admin: SocketAddr,
+) -> Result<(Addresses, SocketAddr), StartError> {
+    let peer = settle(config.listen.peer).map_err(|why| StartError::Peer { at: config.listen.peer, why })?;
+    let addresses = Addresses {
+        resp: config.advertised(clients.resp),
+        http: config.advertised(clients.http),
+        admin: config.advertised(admin),
+        peer: config.advertised(peer),
+    };
+    Ok((addresses, peer))
+}
+
+/// Port 0 becomes a free one: it is told to other nodes before anybody listens there.
+fn settle(address: SocketAddr) -> io::Result<SocketAddr> {
+    if address.port() != 0 { Ok(address) } else { TcpListener::bind(address)?.local_addr() }
+}
+
+/// The node's configuration.
+pub(super) fn node_config(
+    config: &Config,
+    addresses: &Addresses,
+    listen: SocketAddr,
+) -> Result<NodeConfig, StartError> {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Ok(NodeConfig {
+        folder: config.data_dir.clone(),
+        listen,
+        member: Member {
+            peer: addresses.peer.clone(),
+            resp: addresses.resp.clone(),
+            http: addresses.http.clone(),
+            admin: addresses.admin.clone(),
+        },
+        tls: tls(config)?,
+        snapshot_bytes: config.node.snapshot_bytes,
+        groups: config.cluster.groups,
+        epoch: wall_ms(),
+        timing: Timing {
+            heartbeat_ms: millis(config.cluster.heartbeat),
+            election_ms_min: millis(config.cluster.election_min),
+            election_ms_max: millis(config.cluster.election_max),
+        },
+        drawn: Drawn {
+            cluster: u128::from_le_bytes(random::bytes()?),
+            secret: random::bytes()?,
+            salt: u64::from_le_bytes(random::bytes()?),
+        },
+        on_failure: Box::new(|why| {
+            // Nothing may be acknowledged any more, and nothing here can mend it.
+            eprintln!("sluice: {why}");
+            std::process::exit(FAILED_EXIT);
+        }),
+    })
+}
+
+fn tls(config: &Config) -> Result<Option<Arc<Tls>>, StartError> {
+    let Some(files) = config.peer_tls.files() else { return Ok(None) };
+    let files = TlsFiles {
+        authority: files.ca.clone(),
+        certificate: files.certificate.clone(),
+        key: files.key.clone(),
+        peer_name: config.peer_tls.name.clone(),
+    };
+    Ok(Some(Arc::new(Tls::load(files).map_err(StartError::Tls)?)))
+}
+
+/// Log time of a cluster that is founded now.
+fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
