@@ -55,10 +55,17 @@ impl fmt::Display for StartError {
             }
             StartError::Folder { path, why } if why.kind() == io::ErrorKind::ResourceBusy => {
                 let path = path.display();
-                write!(f, "data folder {path} is in use by another process: stop that one or name another with --data")
+                write!(
+                    f,
+                    "data folder {path} is in use by another process: stop that one or name another with --data"
+                )
             }
             StartError::Folder { path, why } => {
-                write!(f, "data folder: {}: {why}; make it writable or name another with --data", path.display())
+                write!(
+                    f,
+                    "data folder: {}: {why}; make it writable or name another with --data",
+                    path.display()
+                )
             }
             StartError::Node(error) => error.fmt(f),
             StartError::Tls(error) => write!(f, "`tls.peers`: {error}"),
