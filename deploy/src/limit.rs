@@ -35,15 +35,15 @@ pub(crate) const GROUPS_MAX: u16 = 64;
 /// How often a leader may be told to be heard of, ms.
 pub(crate) const HEARTBEAT_MS: RangeInclusive<u64> = 10..=10_000;
 /// The same where the configuration says nothing.
-pub(crate) const HEARTBEAT_MS_DEFAULT: u64 = 100;
+pub(crate) const HEARTBEAT_MS_DEFAULT: u64 = 220;
 /// Heartbeats that may get lost before anybody asks for votes.
-pub(crate) const HEARTBEATS_PER_ELECTION: u32 = 3;
+pub(crate) const HEARTBEATS_PER_ELECTION: u32 = 2;
 /// Silence before an election, ms.
 pub(crate) const ELECTION_MS: RangeInclusive<u64> = 50..=60_000;
 /// The shortest silence before an election where the configuration says nothing.
-pub(crate) const ELECTION_MIN_MS_DEFAULT: u64 = 700;
+pub(crate) const ELECTION_MIN_MS_DEFAULT: u64 = 450;
 /// The longest one.
-pub(crate) const ELECTION_MAX_MS_DEFAULT: u64 = 1_400;
+pub(crate) const ELECTION_MAX_MS_DEFAULT: u64 = 900;
 /// The longest time for which a node that cannot be reached may hold up evictions.
 pub(crate) const EVICT_HOLD_MS_MAX: u64 = 3_600_000;
 /// The same where the configuration says nothing.

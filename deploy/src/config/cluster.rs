@@ -98,7 +98,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     let Cluster { heartbeat, election_min, election_max, .. } = config.cluster;
     if heartbeat * limit::HEARTBEATS_PER_ELECTION > election_min {
         let least = (heartbeat * limit::HEARTBEATS_PER_ELECTION).as_millis();
-        return wrong("cluster.election_min", format!("must be at least {least} ms, three heartbeats"));
+        return wrong("cluster.election_min", format!("must be at least {least} ms, two heartbeats"));
     }
     if election_min >= election_max {
         let why = "must be longer than `cluster.election_min`, or elections end in ties".to_owned();

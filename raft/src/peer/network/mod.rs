@@ -98,10 +98,10 @@ impl<R: AsyncRuntime> Peer<R> {
 }
 
 impl<R: AsyncRuntime, S: SnapshotSource> Network<R, S> {
-    /// A heartbeat's deadline is openraft's. Entries get longer: the other's disk may stall for a moment.
+    /// A heartbeat's deadline is openraft's, which gives it up itself. Entries get longer: the other's disk may stall for a moment.
     fn append_within(&self, option: &RPCOption) -> Duration {
         match self.lane {
-            Lane::Vote => option.soft_ttl(),
+            Lane::Vote => option.hard_ttl(),
             Lane::Append | Lane::Bulk => option.soft_ttl().max(Duration::from_millis(APPEND_MS)),
         }
     }
