@@ -11,7 +11,7 @@ use sluice_engine::id::Ticket;
 use sluice_engine::limit::NO_LEADER_RETRY_MS;
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::{Ask, Event, Presence, Pulse};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub(crate) async fn carry<R: AsyncRuntime>(
     transport: Arc<dyn Transport<R>>,
 ) {
     let mut carrier =
-        Carrier { raft, shared, transport, asked: HashSet::new(), calls: FuturesUnordered::new() };
+        Carrier { raft, shared, transport, asked: BTreeSet::new(), calls: FuturesUnordered::new() };
     let shared = Arc::clone(&carrier.shared);
     loop {
         let next = if carrier.calls.is_empty() {
@@ -58,7 +58,7 @@ struct Carrier<R: AsyncRuntime> {
     shared: Arc<Shared>,
     transport: Arc<dyn Transport<R>>,
     /// Requests on their way.
-    asked: HashSet<Ticket>,
+    asked: BTreeSet<Ticket>,
     calls: FuturesUnordered<BoxFuture<'static, (Ticket, Answer)>>,
 }
 

@@ -55,6 +55,10 @@ pub struct NodeConfig {
     pub local: Arc<Local>,
     /// Bytes of a group's log after which a snapshot is taken.
     pub snapshot_bytes: u64,
+    /// Entries that stay in the log behind a snapshot.
+    pub kept_entries: u64,
+    /// Bytes of a segment of the log.
+    pub segment_bytes: u64,
     /// Groups of a cluster that this start founds.
     pub groups: u16,
     /// Log time at which the shards of a cluster founded now begin, ms; 48 bits.
@@ -122,7 +126,11 @@ impl From<LogError> for StartError {
 
 impl Timing {
     /// openraft's settings for these timeouts.
-    pub(crate) fn raft_config(self, cluster: u128) -> Result<openraft::Config, StartError> {
+    pub(crate) fn raft_config(
+        self,
+        cluster: u128,
+        kept_entries: u64,
+    ) -> Result<openraft::Config, StartError> {
         let config = openraft::Config {
             cluster_name: format!("{cluster:032x}"),
             heartbeat_interval: self.heartbeat_ms,
@@ -130,7 +138,7 @@ impl Timing {
             election_timeout_max: self.election_ms_max,
             // By bytes instead: an entry is a whole batch.
             snapshot_policy: openraft::SnapshotPolicy::Never,
-            max_in_snapshot_log_to_keep: super::limit::LOG_KEPT_ENTRIES,
+            max_in_snapshot_log_to_keep: kept_entries,
             // Entries that the log still has go out as entries, however many they are.
             replication_lag_threshold: u64::MAX,
             purge_batch_size: super::limit::PURGE_ENTRIES_MIN,

@@ -39,8 +39,11 @@ impl<R: AsyncRuntime> Node<R> {
             None => found(&config).await?,
         };
         config.local.set(peer::Identity { cluster: identity.cluster, node: identity.node });
-        let raft_config = Arc::new(config.timing.raft_config(identity.cluster)?);
-        let options = LogOptions::new(identity.node, identity.cluster, config.drawn.salt);
+        let raft_config = Arc::new(config.timing.raft_config(identity.cluster, config.kept_entries)?);
+        let options = LogOptions {
+            segment_bytes: config.segment_bytes,
+            ..LogOptions::new(identity.node, identity.cluster, config.drawn.salt)
+        };
         let snapshots = Snapshots::open(Arc::clone(&config.disk), identity.cluster).await?;
         let log = Log::<R>::open(config.disk, options).await?;
         (config.drive)(Box::pin(log.writer()));

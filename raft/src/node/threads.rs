@@ -123,6 +123,8 @@ async fn start(config: ServerConfig) -> Sent {
         member: config.member,
         local: Arc::clone(&local),
         snapshot_bytes: config.snapshot_bytes,
+        kept_entries: super::limit::LOG_KEPT_ENTRIES,
+        segment_bytes: crate::limit::SEGMENT_BYTES,
         groups: config.groups,
         epoch: config.epoch,
         timing: config.timing,

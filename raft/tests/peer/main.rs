@@ -12,3 +12,5 @@ mod support;
 
 #[path = "../sim/net.rs"]
 mod net;
+
+use openraft_rt_sim::SimRuntime;

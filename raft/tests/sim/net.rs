@@ -3,10 +3,11 @@
 //! Every message is written and read as on the wire. A call is carried by a task of its own, as by a real network: the caller's
 //! giving up recalls nothing. Without reordering, the messages of one lane between two nodes keep their order, as on TCP.
 
+use crate::SimRuntime;
 use futures_util::FutureExt;
 use futures_util::future::{AbortHandle, Abortable, BoxFuture};
 use openraft::async_runtime::{AsyncRuntime, Instant};
-use openraft_rt_sim::{SimInstant, SimRuntime};
+use openraft_rt_sim::SimInstant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluice_raft::peer::frame::{self, Kind};
