@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::lane::Delivery;
 use super::shared::Shared;
 use super::slices::Slices;
-use super::snapshot::{Builder, Files};
+use super::snapshot::{Builder, Building, Files, Head};
 use crate::codec;
 use crate::snapshot::SnapshotFile;
 use crate::types::{Batch, Command, Types};
@@ -65,12 +65,14 @@ impl<R: AsyncRuntime> Machine<R> {
         let proposal = own.is_some().then_some(batch.proposal);
         let commands = match own {
             Some(commands) => commands,
-            None => codec::decode(&batch.commands).map_err(|error| {
-                let what = format!("an entry of group {} cannot be read: {error}", self.shared.group.0);
-                io::Error::new(io::ErrorKind::InvalidData, what)
-            })?,
+            None => codec::decode(&batch.commands).map_err(|error| self.unreadable(error))?,
         };
         Ok(Content { stamp: batch.stamp, proposal, commands, bytes: batch.commands.len(), refused: None })
+    }
+
+    fn unreadable(&self, error: codec::CodecError) -> io::Error {
+        let what = format!("an entry of group {} cannot be read: {error}", self.shared.group.0);
+        io::Error::new(io::ErrorKind::InvalidData, what)
     }
 
     async fn deliver(&mut self, log_id: LogIdOf<Types<R>>, payload: Payload) -> io::Result<()> {
@@ -82,7 +84,11 @@ impl<R: AsyncRuntime> Machine<R> {
                 Content::NOTHING
             }
             EntryPayload::Normal(Command::Batch(batch)) => self.batch(&batch, term)?,
-            EntryPayload::Normal(Command::Cluster(_)) => Content::NOTHING,
+            EntryPayload::Normal(Command::Cluster(bytes)) => {
+                let change = codec::decode(&bytes).map_err(|error| self.unreadable(error))?;
+                self.shared.change_metadata(change);
+                Content::NOTHING
+            }
         };
         let shared = &self.shared;
         shared.lane.room().await;
@@ -142,10 +148,19 @@ impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Machine<R> {
             last_log_id: self.applied,
             last_membership: self.membership.clone(),
         };
+        let head = Head { cluster: self.shared.metadata() };
         let slices = Arc::new(Slices::new());
         // Behind everything applied so far, and before all that follows.
         self.shared.lane.push(Delivery::Cut(Arc::clone(&slices)));
-        Builder::new(self.files.clone(), self.shared.group, meta, slices, Arc::clone(&self.building))
+        let building = Building::begin(Arc::clone(&self.building));
+        Builder {
+            files: self.files.clone(),
+            group: self.shared.group,
+            meta,
+            head,
+            slices,
+            _building: building,
+        }
     }
 
     async fn install_snapshot(
@@ -153,7 +168,7 @@ impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Machine<R> {
         meta: &SnapshotMetaOf<Types<R>>,
         file: SnapshotFile,
     ) -> io::Result<()> {
-        let state = self.files.load(self.shared.group, &file).await?;
+        let (head, state) = self.files.load(self.shared.group, &file).await?;
         let index = meta.last_log_id.map_or(0, |log_id| log_id.index() + 1);
         if state.index() != index {
             let what = format!("{file:?} holds a state at {}", state.index());
@@ -166,6 +181,9 @@ impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Machine<R> {
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.files.taken(self.shared.group, &file);
+        if let Some(metadata) = head.cluster {
+            self.shared.set_metadata(metadata);
+        }
         if let Some(log_id) = meta.last_log_id {
             let term = log_id.committed_leader_id().term;
             self.shared.roles.applied(term, &self.shared.lane, &self.shared.proposals);

@@ -28,6 +28,7 @@ mod watch;
 pub use lane::Waker;
 pub use machine::Machine;
 pub use port::Port;
+pub(crate) use queue::Queue;
 pub(crate) use roles::Lead;
 pub(crate) use shared::{Clock, Shared};
 pub(crate) use snapshot::Files;

@@ -11,6 +11,7 @@ use super::lane::Lane;
 use super::proposals::Proposals;
 use super::queue::Queue;
 use super::roles::{Lead, Roles};
+use crate::cluster::{Change, Metadata};
 
 /// Milliseconds since the node started, by its runtime's clock.
 pub(crate) type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) errands: Errands,
     /// States that were replaced, on their way to be freed where that may take long.
     pub(crate) bin: Queue<Box<Detached>>,
+    /// In the first group: the cluster's metadata, by its state machine.
+    metadata: Mutex<Option<Metadata>>,
     /// The other nodes of the group.
     others: Mutex<Arc<[NodeId]>>,
     /// When a majority last answered this node as leader; [`NEVER`] while it does not lead. By the watching task.
@@ -55,6 +58,7 @@ impl Shared {
             proposals: Proposals::new(),
             errands: Errands::new(),
             bin: Queue::new(),
+            metadata: Mutex::new((group == GroupId(0)).then(Metadata::default)),
             others: Mutex::new(Arc::from([])),
             acked_ms: AtomicU64::new(NEVER),
             alone: AtomicBool::new(false),
@@ -62,6 +66,21 @@ impl Shared {
             taken: AtomicU64::new(0),
             recover_to: AtomicU64::new(NEVER),
             full: AtomicBool::new(false),
+        }
+    }
+
+    /// The cluster's metadata, as far as it is applied here; `None` but in the first group.
+    pub(crate) fn metadata(&self) -> Option<Metadata> {
+        self.metadata.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_metadata(&self, metadata: Metadata) {
+        *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = Some(metadata);
+    }
+
+    pub(crate) fn change_metadata(&self, change: Change) {
+        if let Some(metadata) = &mut *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) {
+            metadata.apply(change);
         }
     }
 

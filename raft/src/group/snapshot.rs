@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::queue::Queue;
 use super::slices::Slices;
+use crate::cluster::Metadata;
 use crate::limit::{FULL_RETRY_MS, SNAPSHOT_CHUNK_BYTES_MAX};
 use crate::log::Log;
 use crate::snapshot::{SnapshotFile, SnapshotWriter, Snapshots};
@@ -46,11 +47,11 @@ impl<R: AsyncRuntime> Files<R> {
     }
 
     /// The state in a file.
-    pub(crate) async fn load(&self, group: GroupId, file: &SnapshotFile) -> io::Result<Detached> {
+    pub(crate) async fn load(&self, group: GroupId, file: &SnapshotFile) -> io::Result<(Head, Detached)> {
         let mut reader = file.reader();
         let damaged = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
         let head = reader.next().await?.ok_or_else(|| damaged(format!("{file:?} is empty")))?;
-        crate::codec::decode::<Head>(&head).map_err(|error| damaged(format!("{file:?}: {error}")))?;
+        let head = crate::codec::decode(&head).map_err(|error| damaged(format!("{file:?}: {error}")))?;
         let mut bytes = Vec::with_capacity(usize::try_from(file.bytes).unwrap_or(0));
         while let Some(chunk) = reader.next().await? {
             bytes.extend_from_slice(&chunk);
@@ -59,38 +60,48 @@ impl<R: AsyncRuntime> Files<R> {
         let result = Arc::clone(&restored);
         (self.background)(Box::new(move || result.push(Detached::restore(&bytes, group))));
         let restored = restored.next().await.ok_or_else(|| io::Error::other("the loading thread ended"))?;
-        restored.map_err(|error| damaged(format!("{file:?}: {error}")))
+        let state = restored.map_err(|error| damaged(format!("{file:?}: {error}")))?;
+        Ok((head, state))
     }
 }
 
 /// What a group knows beside its shard.
 #[derive(serde::Serialize, serde::Deserialize)]
-struct Head {}
+pub(crate) struct Head {
+    /// In the first group: the cluster's metadata.
+    pub(crate) cluster: Option<Metadata>,
+}
+
+/// While this lives, a snapshot of the group is on its way.
+pub(crate) struct Building(Arc<AtomicBool>);
+
+impl Building {
+    pub(crate) fn begin(flag: Arc<AtomicBool>) -> Building {
+        flag.store(true, Ordering::Release);
+        Building(flag)
+    }
+}
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
 
 /// Writes one snapshot.
 pub struct Builder<R: AsyncRuntime> {
-    files: Files<R>,
-    group: GroupId,
-    meta: SnapshotMetaOf<Types<R>>,
-    slices: Arc<Slices>,
-    building: Arc<AtomicBool>,
+    pub(crate) files: Files<R>,
+    pub(crate) group: GroupId,
+    pub(crate) meta: SnapshotMetaOf<Types<R>>,
+    pub(crate) head: Head,
+    pub(crate) slices: Arc<Slices>,
+    pub(crate) _building: Building,
 }
 
 impl<R: AsyncRuntime> Builder<R> {
-    pub(crate) fn new(
-        files: Files<R>,
-        group: GroupId,
-        meta: SnapshotMetaOf<Types<R>>,
-        slices: Arc<Slices>,
-        building: Arc<AtomicBool>,
-    ) -> Builder<R> {
-        building.store(true, Ordering::Release);
-        Builder { files, group, meta, slices, building }
-    }
-
     async fn write(&self) -> io::Result<SnapshotFile> {
         let mut writer = self.create().await?;
-        put::<R>(&mut writer, &crate::codec::encode(&Head {})).await?;
+        put::<R>(&mut writer, &crate::codec::encode(&self.head)).await?;
         loop {
             match self.slices.next().await {
                 Some(Some(bytes)) => {
@@ -135,11 +146,5 @@ impl<R: AsyncRuntime> RaftSnapshotBuilder<Types<R>> for Builder<R> {
         let file = self.write().await?;
         self.files.taken(self.group, &file);
         Ok(SnapshotOf::<Types<R>, SnapshotFile> { meta: self.meta.clone(), snapshot: file })
-    }
-}
-
-impl<R: AsyncRuntime> Drop for Builder<R> {
-    fn drop(&mut self) {
-        self.building.store(false, Ordering::Release);
     }
 }

@@ -111,6 +111,10 @@ pub struct Adoption {
     pub groups: u16,
     /// The `nonce` of its own [`Request::Waiting`]: another process at the same address must refuse.
     pub nonce: u64,
+    /// The first token key of the cluster.
+    pub secret: [u8; 16],
+    /// Log time at which empty shards begin, ms.
+    pub epoch: u64,
 }
 
 /// Answers a [`Request`].

@@ -55,7 +55,7 @@ fn requests() {
         hex(Kind::Request, &(2_u64, 75_u64, forward(ECHO, "x"))),
         "534c505201030000060000006f6b89aa024b07000178"
     );
-    let adoption = Adoption { cluster: CLUSTER, node: 4, groups: 6, nonce: 5 };
+    let adoption = Adoption { cluster: CLUSTER, node: 4, groups: 6, nonce: 5, secret: [7; 16], epoch: 9 };
     assert_eq!(
         hex(Kind::Request, &(3_u64, 75_u64, Request::<R>::Adopt(adoption))),
         "534c505201030000070000009f2aa68d034b0907040605"

@@ -25,7 +25,7 @@ fn waiting() -> Request<crate::support::R> {
 }
 
 fn adopt() -> Request<crate::support::R> {
-    Request::Adopt(Adoption { cluster: CLUSTER, node: 4, groups: 6, nonce: 5 })
+    Request::Adopt(Adoption { cluster: CLUSTER, node: 4, groups: 6, nonce: 5, secret: [7; 16], epoch: 9 })
 }
 
 fn is_not_allowed(called: Called<crate::support::R>) -> bool {

@@ -1,0 +1,72 @@
+//! What one node knows of its cluster, as plain figures.
+
+use crate::types::{Member, NodeId};
+use serde::{Deserialize, Serialize};
+
+/// The cluster as one node sees it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClusterStatus {
+    /// The cluster.
+    pub cluster: u128,
+    /// Format of what it writes to its logs.
+    pub format: u32,
+    /// This node.
+    pub node: NodeId,
+    /// Nodes by id, then those that wait.
+    pub nodes: Vec<NodeStatus>,
+    /// Groups by number.
+    pub groups: Vec<GroupStatus>,
+    /// The change under way, in words.
+    pub operation: Option<String>,
+}
+
+/// What a node is to the cluster.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Part {
+    /// Votes, may lead, answers polls.
+    Voter,
+    /// Answers polls.
+    Learner,
+    /// Waits to be added.
+    Waiting,
+}
+
+/// A node.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Its id; 0 while it waits.
+    pub id: NodeId,
+    /// What it is.
+    pub part: Part,
+    /// Where it is reached.
+    pub member: Member,
+    /// Whether it was heard of lately.
+    pub is_reachable: bool,
+    /// Milliseconds since then, where that is known.
+    pub heard_ms: Option<u64>,
+}
+
+/// A group, as one node sees it. Indexes are those of the shard, from 1.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// Its number.
+    pub id: u16,
+    /// Who leads it and can be reached, as far as is known.
+    pub leader: Option<NodeId>,
+    /// The term.
+    pub term: u64,
+    /// Last entry of this node's log.
+    pub last_log: u64,
+    /// Last entry known to be committed.
+    pub committed: u64,
+    /// Last entry that the owner here has taken.
+    pub applied: u64,
+    /// Last entry of the newest snapshot here.
+    pub snapshot: Option<u64>,
+    /// Bytes logged here since that.
+    pub log_bytes: u64,
+    /// How far each node's log is known to be the leader's; empty where this node does not lead.
+    pub matched: Vec<(NodeId, Option<u64>)>,
+    /// Old and new voters while a change of them is half-way; empty otherwise.
+    pub joint: Vec<Vec<NodeId>>,
+}
