@@ -59,6 +59,8 @@ pub struct NodeConfig {
     pub kept_entries: u64,
     /// Bytes of a segment of the log.
     pub segment_bytes: u64,
+    /// A node of the cluster to join, `host:port`; `None`: a node without data founds one.
+    pub join: Option<String>,
     /// Groups of a cluster that this start founds.
     pub groups: u16,
     /// Log time at which the shards of a cluster founded now begin, ms; 48 bits.

@@ -22,3 +22,35 @@ pub const HAND_OVER_MS: u64 = 1_500;
 pub const HAND_OVER_CHECK_MS: u64 = 20;
 
 const _: () = assert!(HAND_OVER_CHECK_MS < HAND_OVER_MS);
+
+/// Deadline of a message about an operation, ms: catching up may take most of it.
+pub const ADMIN_CALL_MS: u64 = 300_000;
+/// How long an operation waits for a leader, or for a node to announce itself, ms.
+pub const ADMIN_WAIT_MS: u64 = 10_000;
+/// Pause before something is tried or looked at again, ms.
+pub const RETRY_MS: u64 = 100;
+/// How long a transfer of leadership may take, ms.
+pub const TRANSFER_MS: u64 = 3_000;
+/// How long one step of a change may take, ms.
+pub const STEP_MS: u64 = 60_000;
+/// How long a new node may take to catch up within one operation, ms.
+pub const CATCH_UP_MS: u64 = 120_000;
+/// A node that is no further behind may vote and lead.
+pub const BEHIND_ENTRIES_MAX: u64 = 100;
+/// A node that waits announces itself this often, ms.
+pub const ANNOUNCE_MS: u64 = 1_000;
+/// One that was not heard of for this long does not wait any more, ms.
+pub const WAITING_MS: u64 = 5_000;
+/// Waiting nodes that are remembered.
+pub const WAITING_MAX: usize = 64;
+
+const _: () = {
+    assert!(CATCH_UP_MS < ADMIN_CALL_MS && STEP_MS < ADMIN_CALL_MS);
+    assert!(ADMIN_CALL_MS <= crate::peer::limit::CALL_MS_MAX);
+    assert!(ANNOUNCE_MS * 2 < WAITING_MS && RETRY_MS < TRANSFER_MS);
+};
+
+/// How often it is looked who leads what, ms.
+pub const BALANCE_CHECK_MS: u64 = 1_000;
+/// Nobody gives leadership away sooner after any change of leaders, ms.
+pub const BALANCE_CALM_MS: u64 = 5_000;

@@ -3,26 +3,36 @@
 //! ```text
 //! config    how it is set up                 identity  who it is, written once
 //! start     from a folder to running groups  threads   the same, on threads of its own
+//! front     answers before the node is one   admin     operations on the cluster
+//! status    what is known                    balance   leaders spread over the nodes
 //! ```
 //! [`Node::start`] gives a [`Port`](crate::group::Port) for each group. The owners of the shards start empty and are driven from
 //! the first moment: snapshots and the log reach them as events, also at a start.
 
+mod admin;
+mod balance;
 mod config;
+mod front;
 mod handover;
 mod housekeeping;
 mod identity;
 pub mod limit;
 mod service;
 mod start;
+mod status;
 mod threads;
 
+pub use admin::Tell;
 pub use config::{Drawn, Drive, NodeConfig, StartError, Timing};
+pub use front::Front;
 pub use identity::{Identity, IdentityError};
 pub use threads::{Server, ServerConfig, Started};
 
-use crate::group::{Lead, Raft, Shared, Waker};
+use crate::cluster::{AdminRequest, ClusterStatus};
+use crate::group::{Clock, Lead, Queue, Raft, Shared, Waker};
 use crate::log::Log;
-use crate::peer::{Service, Transfers};
+use crate::peer::{Transfers, Transport};
+use admin::Waiting;
 use openraft::async_runtime::AsyncRuntime;
 use sluice_engine::id::GroupId;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -43,6 +53,13 @@ struct Inner<R: AsyncRuntime> {
     log: Log<R>,
     /// Snapshots that arrive.
     transfers: Transfers<R>,
+    transport: Arc<dyn Transport<R>>,
+    clock: Clock,
+    /// Silence after which a node counts as out of reach, ms.
+    lease_ms: u64,
+    /// Nodes that want to be added.
+    waiting: Waiting,
+    requests: Arc<AdminQueue>,
     groups: Vec<Group<R>>,
     failure: Mutex<Option<String>>,
     on_failure: Box<dyn Fn(&str) + Send + Sync>,
@@ -88,10 +105,21 @@ impl<R: AsyncRuntime> Node<R> {
         self.inner.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What answers other nodes.
+    /// Begins an operation on the cluster, wherever it has to be carried out. `tell` is called once, from any thread.
+    pub fn administer(&self, request: AdminRequest, tell: Tell) {
+        self.inner.requests.push((request, tell));
+    }
+
+    /// What this node knows of the cluster now. Never waits.
     #[must_use]
-    pub fn service(&self) -> Arc<dyn Service<R>> {
-        Arc::clone(&self.inner) as Arc<dyn Service<R>>
+    pub fn status(&self) -> ClusterStatus {
+        self.inner.status()
+    }
+
+    /// Syncs of the log since the start, and bytes written to it.
+    #[must_use]
+    pub fn log_figures(&self) -> (u64, u64) {
+        (self.inner.log.syncs(), self.inner.log.written_bytes())
     }
 
     /// Hands its groups over to other nodes where that is possible, then stops all groups, then the log. Nothing is committed any
@@ -102,9 +130,13 @@ impl<R: AsyncRuntime> Node<R> {
             // A group that has failed has stopped already.
             let _ = raft.shutdown().await;
         }
+        self.inner.requests.close();
         self.inner.log.close();
     }
 }
+
+/// Operations asked for at this node.
+type AdminQueue = Queue<(AdminRequest, Tell)>;
 
 impl<R: AsyncRuntime> Inner<R> {
     fn fail(&self, reason: &str) {

@@ -65,7 +65,12 @@ impl<R: AsyncRuntime> Inner<R> {
                 let shared = Arc::clone(&self.group(group)?.shared);
                 Ok(Response::Forward(serve_ask(shared, &bytes).await))
             }
-            Request::Admin(_) | Request::Adopt(_) | Request::Waiting { .. } => Err(Refusal::NotAllowed),
+            Request::Admin(bytes) => self.administered(&bytes).await,
+            Request::Waiting { member, nonce } => {
+                self.note_waiting(member, nonce);
+                Ok(Response::Noted)
+            }
+            Request::Adopt(_) => Err(Refusal::NotAllowed),
         }
     }
 

@@ -9,11 +9,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use super::admin::{Waiting, administer};
+use super::balance::balance;
 use super::config::{NodeConfig, StartError, Timing};
 use super::housekeeping::keep_house;
 use super::identity::Identity;
-use super::{Group, Inner, Node};
-use crate::group::{Clock, Files, Machine, Port, Raft, Shared, carry, submit, watch};
+use super::{Front, Group, Inner, Node};
+use crate::group::{Clock, Files, Machine, Port, Queue, Raft, Shared, carry, submit, watch};
 use crate::log::{Log, LogOptions};
 use crate::peer::{self, Networks, Transfers, Transport};
 use crate::snapshot::{SnapshotFile, Snapshots};
@@ -23,7 +25,8 @@ use crate::types::{Member, NodeId, Types};
 const FOUNDER: NodeId = 1;
 
 impl<R: AsyncRuntime> Node<R> {
-    /// Starts the node that the data folder holds; in an empty one, a cluster of its own.
+    /// Starts the node that the data folder holds; in an empty one, a cluster of its own, or a node that waits to be added first.
+    /// `front` answers other nodes from the beginning.
     ///
     /// The ports, one a group in order, have to be given to owners that are driven from now on: recovery hands them what the log
     /// holds.
@@ -33,10 +36,12 @@ impl<R: AsyncRuntime> Node<R> {
     pub async fn start(
         config: NodeConfig,
         transport: Arc<dyn Transport<R>>,
+        front: &Front<R>,
     ) -> Result<(Node<R>, Vec<Port>), StartError> {
-        let identity = match Identity::load(&*config.disk).await? {
-            Some(identity) => identity,
-            None => found(&config).await?,
+        let identity = match (Identity::load(&*config.disk).await?, &config.join) {
+            (Some(identity), _) => identity,
+            (None, None) => found(&config).await?,
+            (None, Some(at)) => front.join(&config, &transport, at).await?,
         };
         config.local.set(peer::Identity { cluster: identity.cluster, node: identity.node });
         let raft_config = Arc::new(config.timing.raft_config(identity.cluster, config.kept_entries)?);
@@ -60,6 +65,11 @@ impl<R: AsyncRuntime> Node<R> {
             identity,
             log,
             transfers,
+            transport: Arc::clone(&transport),
+            clock,
+            lease_ms: config.timing.election_ms_max,
+            waiting: Waiting::default(),
+            requests: Arc::new(Queue::new()),
             groups,
             failure: Mutex::new(None),
             on_failure: config.on_failure,
@@ -77,6 +87,9 @@ impl<R: AsyncRuntime> Node<R> {
             drop(R::spawn(starting.run()));
         }
         drop(R::spawn(heed_log(Arc::clone(&inner))));
+        front.open(Arc::clone(&inner));
+        drop(R::spawn(administer(Arc::downgrade(&inner), Arc::clone(&inner.requests))));
+        drop(R::spawn(balance(Arc::downgrade(&inner))));
         drop(R::spawn(keep_house(Arc::downgrade(&inner), config.snapshot_bytes)));
         Ok((Node { inner }, ports))
     }

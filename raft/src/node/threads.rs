@@ -10,12 +10,12 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 
-use super::Node;
 use super::config::{Drawn, NodeConfig, StartError, Timing};
+use super::{Front, Node};
 use crate::disk::Folder;
 use crate::group::{Job, Port};
 use crate::peer::tls::Tls;
-use crate::peer::{Identity, Local, Tcp, listen, serve};
+use crate::peer::{Identity, Local, Service, Tcp, listen, serve};
 use crate::types::Member;
 
 /// How a server's node is set up.
@@ -30,6 +30,8 @@ pub struct ServerConfig {
     pub tls: Option<Arc<Tls>>,
     /// Bytes of a group's log after which a snapshot is taken.
     pub snapshot_bytes: u64,
+    /// A node of the cluster to join, `host:port`; `None`: a node without data founds one.
+    pub join: Option<String>,
     /// Groups of a cluster that this start founds.
     pub groups: u16,
     /// Log time at which the shards of a cluster founded now begin, ms; 48 bits.
@@ -53,8 +55,8 @@ pub struct Server {
 pub type Started = Result<(Server, Vec<Port>), StartError>;
 
 impl Server {
-    /// Starts the node that the folder holds. Blocks until it can hand out its ports, not until it has recovered: for that the owners
-    /// have to be driven.
+    /// Starts the node that the folder holds. Blocks until it can hand out its ports, so in a node that joins until it is added, but
+    /// not until it has recovered: for that the owners have to be driven.
     ///
     /// # Errors
     /// [`StartError`].
@@ -125,6 +127,7 @@ async fn start(config: ServerConfig) -> Sent {
         snapshot_bytes: config.snapshot_bytes,
         kept_entries: super::limit::LOG_KEPT_ENTRIES,
         segment_bytes: crate::limit::SEGMENT_BYTES,
+        join: config.join,
         groups: config.groups,
         epoch: config.epoch,
         timing: config.timing,
@@ -133,9 +136,9 @@ async fn start(config: ServerConfig) -> Sent {
         background: Arc::new(background),
         on_failure: config.on_failure,
     };
-    let (node, ports) = Node::start(config, transport).await?;
-    drop(tokio::spawn(serve(listener, local, node.service())));
-    Ok((node, ports))
+    let front = Front::new();
+    drop(tokio::spawn(serve(listener, local, Arc::clone(&front) as Arc<dyn Service<TokioRuntime>>)));
+    Node::start(config, transport, &front).await
 }
 
 /// Syncs block: the log's writer gets a thread.

@@ -1,0 +1,364 @@
+//! Changes of the cluster, on the leader of the first group.
+
+use openraft::async_runtime::AsyncRuntime;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::Inner;
+use super::super::limit::{ADMIN_WAIT_MS, BEHIND_ENTRIES_MAX, CATCH_UP_MS, RETRY_MS};
+use super::step::{Act, Peer, Report, Step};
+use super::waiting::Newcomer;
+use super::{FIRST, no_leader};
+use crate::cluster::{
+    AdminCode as Code, AdminError, AdminReply, AdminRequest, Administered, Change, Metadata, Operation,
+};
+use crate::codec;
+use crate::peer::{Adoption, CallError, Lane, Request, Response};
+use crate::types::{Command, NodeId};
+
+type Outcome<T> = Result<T, AdminError>;
+
+impl<R: AsyncRuntime> Inner<R> {
+    /// Carries a change out, alone.
+    pub(super) async fn change(self: Arc<Self>, request: AdminRequest) -> Administered {
+        match &request {
+            AdminRequest::Finish => return self.finish().await,
+            // These change nothing that two could disagree about.
+            AdminRequest::Transfer { group, node } => return self.transfer(*group, *node).await,
+            AdminRequest::Snapshot { group } => return self.snapshot(*group).await,
+            _ => {}
+        }
+        self.check_ids(&request)?;
+        let operation = Operation { nonce: (self.clock)(), text: request.to_string() };
+        let metadata = self.record(&Change::Begin(operation.clone())).await?;
+        match metadata.operation {
+            Some(under_way) if under_way != operation => {
+                let message = format!(
+                    "another change is under way: {}; wait for it, or run finish if whoever began it is gone",
+                    under_way.text
+                );
+                return Err(AdminError::new(Code::Busy, message));
+            }
+            _ => {}
+        }
+        let outcome = match request {
+            AdminRequest::Init => self.init().await,
+            AdminRequest::AddLearner { node, peer } => {
+                self.add(node, &peer).await.map(|node| added(node, &peer))
+            }
+            AdminRequest::Promote { node } => self.promote(node).await,
+            AdminRequest::Remove { node } => self.remove(node).await,
+            AdminRequest::Replace { node, peer } => self.replace(node, &peer).await,
+            AdminRequest::Transfer { .. } | AdminRequest::Snapshot { .. } | AdminRequest::Finish => {
+                unreachable!("carried out above")
+            }
+        };
+        self.end().await;
+        outcome
+    }
+
+    fn check_ids(&self, request: &AdminRequest) -> Outcome<()> {
+        if let AdminRequest::AddLearner { node: Some(node), .. } = request
+            && *node < self.metadata().next_node
+        {
+            let message = format!(
+                "node id {node} was used before and is never used again: leave it out, or take one from {} on",
+                self.metadata().next_node
+            );
+            return Err(AdminError::new(Code::UsedId, message));
+        }
+        Ok(())
+    }
+
+    fn metadata(&self) -> Metadata {
+        self.groups[usize::from(FIRST.0)].shared.metadata().unwrap_or_default()
+    }
+
+    /// Writes a change of the metadata into the first group's log; returns what is applied after it.
+    async fn record(&self, change: &Change) -> Outcome<Metadata> {
+        let raft = self.groups[usize::from(FIRST.0)].raft.get().ok_or_else(|| no_leader(FIRST))?;
+        let command = Command::Cluster(codec::encode(change));
+        let within = Duration::from_millis(ADMIN_WAIT_MS);
+        match R::timeout(within, raft.client_write(command)).await {
+            Ok(Ok(_)) => Ok(self.metadata()),
+            _ => Err(no_leader(FIRST)),
+        }
+    }
+
+    /// The change is over. Where another node leads the first group by now, that one is asked.
+    async fn end(self: &Arc<Self>) {
+        if self.record(&Change::End).await.is_err() {
+            let finished = Box::pin(Arc::clone(self).administer(AdminRequest::Finish)).await;
+            if let Err(error) = finished {
+                tracing::warn!(%error, "a change stays marked as under way: run finish");
+            }
+        }
+    }
+
+    async fn at(&self, group: u16, act: Act) -> Outcome<Report> {
+        self.lead_step(&Step { group, act }).await
+    }
+
+    fn all(&self) -> std::ops::Range<u16> {
+        0..self.identity.groups
+    }
+
+    async fn init(self: &Arc<Self>) -> Administered {
+        let waiting = self.waiting.list((self.clock)());
+        if waiting.is_empty() {
+            let message = "no node waits to be added: start some with --join and this node's peer address";
+            return Err(AdminError::new(Code::NotWaiting, message));
+        }
+        let mut names = Vec::new();
+        for newcomer in waiting {
+            let node = self.add(None, &newcomer.member.peer).await?;
+            self.catch_up(node).await?;
+            self.promote(node).await?;
+            names.push(format!("{node} at {}", newcomer.member.peer));
+        }
+        Ok(AdminReply { message: format!("voters now: {}", names.join(", ")), node: None })
+    }
+
+    /// Adds the node that waits at `peer` to every group; returns its id.
+    async fn add(self: &Arc<Self>, node: Option<NodeId>, peer: &str) -> Outcome<NodeId> {
+        let newcomer = self.newcomer(peer).await?;
+        let wanted = node.unwrap_or_else(|| self.metadata().next_node);
+        let member = newcomer.member.clone();
+        let metadata = self.record(&Change::Add { node: wanted, member: member.clone() }).await?;
+        if metadata.added.get(&wanted) != Some(&member) {
+            return Err(AdminError::new(
+                Code::UsedId,
+                format!("node id {wanted} was used before: leave it out"),
+            ));
+        }
+        self.adopt(wanted, &newcomer).await?;
+        self.waiting.forget(peer);
+        for group in self.all() {
+            self.at(group, Act::AddLearner(wanted, member.clone())).await?;
+        }
+        Ok(wanted)
+    }
+
+    async fn newcomer(&self, peer: &str) -> Outcome<Newcomer> {
+        for _ in 0..ADMIN_WAIT_MS / RETRY_MS {
+            let waiting = self.waiting.list((self.clock)());
+            if let Some(newcomer) = waiting.into_iter().find(|newcomer| newcomer.member.peer == peer) {
+                return Ok(newcomer);
+            }
+            R::sleep(Duration::from_millis(RETRY_MS)).await;
+        }
+        let message =
+            format!("no node waits at {peer}: start it with --join and the peer address of a node here");
+        Err(AdminError::new(Code::NotWaiting, message))
+    }
+
+    async fn adopt(&self, node: NodeId, newcomer: &Newcomer) -> Outcome<()> {
+        let adoption = Adoption {
+            cluster: self.identity.cluster,
+            node,
+            groups: self.identity.groups,
+            nonce: newcomer.nonce,
+            secret: self.identity.secret,
+            epoch: self.identity.epoch,
+        };
+        let within = Duration::from_millis(ADMIN_WAIT_MS);
+        let call = self.transport.call(0, &newcomer.member, Lane::Bulk, Request::Adopt(adoption), within);
+        match call.await {
+            // No answer: it may well have written it down. Replication will show.
+            Ok(Response::Adopted) | Err(CallError::Lost | CallError::Timeout) => Ok(()),
+            other => {
+                let why = other.map_or_else(|error| error.to_string(), |answer| format!("{answer:?}"));
+                let message = format!("the node at {} could not be added: {why}", newcomer.member.peer);
+                Err(AdminError::new(Code::Failed, message))
+            }
+        }
+    }
+
+    /// Waits until a node has all that the leaders of its groups have.
+    async fn catch_up(&self, node: NodeId) -> Outcome<()> {
+        for _ in 0..CATCH_UP_MS / RETRY_MS {
+            if self.behind(node).await?.is_none() {
+                return Ok(());
+            }
+            R::sleep(Duration::from_millis(RETRY_MS)).await;
+        }
+        Err(AdminError::new(
+            Code::NotCaughtUp,
+            format!("node {node} is added but still catching up: promote it later"),
+        ))
+    }
+
+    /// Why a node cannot vote yet.
+    async fn behind(&self, node: NodeId) -> Outcome<Option<String>> {
+        for group in self.all() {
+            let report = self.at(group, Act::Look).await?;
+            let peer = report.peer(node).ok_or_else(|| unknown(node))?;
+            let behind = report.next.saturating_sub(peer.next);
+            if !peer.is_reachable {
+                return Ok(Some(format!("it does not answer in group {group}")));
+            }
+            if behind > BEHIND_ENTRIES_MAX {
+                return Ok(Some(format!("it is {behind} entries behind in group {group}")));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn promote(&self, node: NodeId) -> Administered {
+        let look = self.at(FIRST.0, Act::Look).await?;
+        look.peer(node).ok_or_else(|| unknown(node))?;
+        if let Some(why) = self.behind(node).await? {
+            let message = format!("node {node} cannot vote yet: {why}; wait until it has caught up");
+            return Err(AdminError::new(Code::NotCaughtUp, message));
+        }
+        for group in self.all() {
+            let report = self.at(group, Act::Look).await?;
+            check_quorum(&report, group, |peer| peer.is_voter || peer.id == node)?;
+        }
+        for group in self.all() {
+            self.at(group, Act::AddVoter(node)).await?;
+        }
+        Ok(AdminReply { message: format!("node {node} votes"), node: Some(node) })
+    }
+
+    async fn remove(&self, node: NodeId) -> Administered {
+        let mut is_known = false;
+        for group in self.all() {
+            let report = self.at(group, Act::Look).await?;
+            is_known |= report.peer(node).is_some();
+            check_quorum(&report, group, |peer| peer.is_voter && peer.id != node)?;
+        }
+        if !is_known {
+            return Err(unknown(node));
+        }
+        // The first group last: whoever leads that one carries this change out.
+        for group in self.all().rev() {
+            self.at(group, Act::Remove(node)).await?;
+        }
+        Ok(AdminReply {
+            message: format!("node {node} is removed; its id is never used again"),
+            node: Some(node),
+        })
+    }
+
+    async fn replace(self: &Arc<Self>, old: NodeId, peer: &str) -> Administered {
+        let report = self.at(FIRST.0, Act::Look).await?;
+        let was_voter = report.peer(old).ok_or_else(|| unknown(old))?.is_voter;
+        let node = self.add(None, peer).await?;
+        if was_voter {
+            self.catch_up(node).await?;
+            self.promote(node).await?;
+        }
+        self.remove(old).await?;
+        Ok(AdminReply {
+            message: format!("node {node} at {peer} took the place of node {old}"),
+            node: Some(node),
+        })
+    }
+
+    async fn transfer(&self, group: Option<u16>, to: NodeId) -> Administered {
+        for group in self.chosen(group)? {
+            let report = self.at(group, Act::Look).await?;
+            let peer = report.peer(to).filter(|peer| peer.is_voter);
+            let peer = peer.ok_or_else(|| {
+                AdminError::new(
+                    Code::Unknown,
+                    format!("node {to} is no voter of group {group}: promote it first"),
+                )
+            })?;
+            let behind = report.next.saturating_sub(peer.next);
+            if !peer.is_reachable || behind > BEHIND_ENTRIES_MAX {
+                let message =
+                    format!("node {to} cannot lead group {group} now: it does not answer, or is behind");
+                return Err(AdminError::new(Code::NotCaughtUp, message));
+            }
+            if report.leader != to {
+                self.give(group, to).await?;
+            }
+        }
+        Ok(AdminReply { message: format!("node {to} leads"), node: Some(to) })
+    }
+
+    /// Afterwards the old leader cannot report: that the new one does is the proof.
+    async fn give(&self, group: u16, to: NodeId) -> Outcome<()> {
+        for _ in 0..ADMIN_WAIT_MS / RETRY_MS {
+            let report = self.at(group, Act::Look).await?;
+            if report.leader == to {
+                return Ok(());
+            }
+            match self.at(group, Act::Transfer(to)).await {
+                Ok(_) => {}
+                Err(error) if error.code == Code::NoLeader => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(AdminError::new(Code::Failed, format!("node {to} did not take group {group} over; try again")))
+    }
+
+    async fn snapshot(&self, group: Option<u16>) -> Administered {
+        for group in self.chosen(group)? {
+            self.at(group, Act::Snapshot).await?;
+        }
+        Ok(AdminReply { message: "snapshots are written".to_owned(), node: None })
+    }
+
+    fn chosen(&self, group: Option<u16>) -> Outcome<std::ops::Range<u16>> {
+        match group {
+            None => Ok(self.all()),
+            Some(group) if group < self.identity.groups => Ok(group..group + 1),
+            Some(group) => {
+                let message =
+                    format!("there is no group {group}: they are 0 to {}", self.identity.groups - 1);
+                Err(AdminError::new(Code::Unknown, message))
+            }
+        }
+    }
+
+    async fn finish(&self) -> Administered {
+        let mut joint = 0;
+        for group in self.all() {
+            if self.at(group, Act::Look).await?.is_joint {
+                self.at(group, Act::Finish).await?;
+                joint += 1;
+            }
+        }
+        let under_way = self.metadata().operation;
+        self.record(&Change::End).await?;
+        let message = match under_way {
+            Some(operation) => {
+                format!("{} is over; {joint} groups were half-way: look at the status", operation.text)
+            }
+            None if joint > 0 => format!("{joint} groups were half-way and are complete"),
+            None => "nothing was under way".to_owned(),
+        };
+        Ok(AdminReply { message, node: None })
+    }
+}
+
+fn added(node: NodeId, peer: &str) -> AdminReply {
+    AdminReply { message: format!("node {node} at {peer} is added and catches up"), node: Some(node) }
+}
+
+fn unknown(node: NodeId) -> AdminError {
+    AdminError::new(Code::Unknown, format!("there is no node {node} in this cluster"))
+}
+
+/// Refuses a set of voters of which no majority answers.
+fn check_quorum(report: &Report, group: u16, votes: impl Fn(&Peer) -> bool) -> Outcome<()> {
+    let voters = report.nodes.iter().filter(|peer| votes(peer));
+    let (count, down) =
+        voters.fold((0, 0), |(count, down), peer| (count + 1, down + usize::from(!peer.is_reachable)));
+    if count == 0 {
+        return Err(AdminError::new(
+            Code::Quorum,
+            "the last voter cannot be removed: add and promote another first",
+        ));
+    }
+    if (count - down) * 2 <= count {
+        let message = format!(
+            "group {group} would lose quorum: {down} of {count} are down; bring nodes back, or replace them, first"
+        );
+        return Err(AdminError::new(Code::Quorum, message));
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! Operations on the cluster.
+//!
+//! ```text
+//!  any node ── operation ──▶ leader of the first group: change ── step ──▶ leader of each group: step
+//!                              │ marks the change in its log                  │ openraft's membership, transfer, snapshot
+//! ```
+//! One change at a time: the mark is replicated, so it holds also where the node that carries a change out is lost. Then the
+//! mark stays until an operator finishes the change.
+
+mod change;
+mod step;
+mod waiting;
+
+pub(super) use waiting::Waiting;
+
+use bytes::Bytes;
+use openraft::async_runtime::{AsyncRuntime, WatchReceiver};
+use serde::{Deserialize, Serialize};
+use sluice_engine::id::GroupId;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::Inner;
+use super::limit::{ADMIN_CALL_MS, ADMIN_WAIT_MS, RETRY_MS};
+use crate::cluster::{AdminCode, AdminError, AdminRequest, Administered};
+use crate::codec;
+use crate::group::Lead;
+use crate::peer::{CallError, Called, Lane, Refusal, Request, Response};
+use crate::types::{Member, NodeId};
+use step::{Step, Stepped};
+
+/// Told the outcome of an operation, once.
+pub type Tell = Box<dyn FnOnce(Administered) + Send>;
+
+/// What nodes say to each other about operations.
+#[derive(Serialize, Deserialize)]
+enum Message {
+    /// To the leader of the first group.
+    Operation(AdminRequest),
+    /// To the leader of a group.
+    Step(Step),
+    /// A node waits to be added; to the leader of the first group.
+    Waiting(Member, u64),
+}
+
+/// The group whose leader carries changes out.
+const FIRST: GroupId = GroupId(0);
+
+/// Carries out what operators ask for at this node.
+pub(super) async fn administer<R: AsyncRuntime>(inner: Weak<Inner<R>>, requests: Arc<super::AdminQueue>) {
+    while let Some((request, tell)) = requests.next().await {
+        let Some(inner) = inner.upgrade() else { return };
+        drop(R::spawn(async move { tell(inner.administer(request).await) }));
+    }
+}
+
+impl<R: AsyncRuntime> Inner<R> {
+    /// Carries an operation out, here or where that is possible.
+    async fn administer(self: Arc<Self>, request: AdminRequest) -> Administered {
+        for _ in 0..ADMIN_WAIT_MS / RETRY_MS {
+            match self.leader(FIRST) {
+                Some((leader, _)) if leader == self.identity.node => {
+                    return self.change(request).await;
+                }
+                Some((leader, member)) => {
+                    let message = codec::encode(&Message::Operation(request.clone()));
+                    match self.tell(leader, &member, message).await {
+                        Ok(Response::Admin(bytes)) => return read(&bytes),
+                        // It was not carried out there.
+                        Ok(Response::Refused(Refusal::NoGroup | Refusal::Stopped)) => {}
+                        Ok(_) => return Err(lost()),
+                        Err(
+                            CallError::Unreachable(_)
+                            | CallError::Denied(_)
+                            | CallError::Busy
+                            | CallError::Frame(_),
+                        ) => {}
+                        Err(_) => return Err(lost()),
+                    }
+                }
+                None => {}
+            }
+            R::sleep(Duration::from_millis(RETRY_MS)).await;
+        }
+        Err(no_leader(FIRST))
+    }
+
+    /// Answers another node's message.
+    pub(super) async fn administered(self: &Arc<Self>, bytes: &[u8]) -> Result<Response<R>, Refusal> {
+        let message = codec::decode(bytes).map_err(|error| Refusal::Other(error.to_string()))?;
+        let answer = match message {
+            Message::Operation(_) if !self.leads(FIRST) => return Err(Refusal::NoGroup),
+            Message::Operation(request) => {
+                // To its end, whoever still listens.
+                let inner = Arc::clone(self);
+                let outcome = R::spawn(async move { inner.change(request).await }).await;
+                codec::encode(&outcome.map_err(|error| Refusal::Other(error.to_string()))?)
+            }
+            Message::Step(step) => codec::encode(&self.step(step).await),
+            Message::Waiting(member, nonce) => {
+                self.waiting.note(member, nonce, (self.clock)());
+                Bytes::new()
+            }
+        };
+        Ok(Response::Admin(answer))
+    }
+
+    /// A node waits: the one that adds nodes has to know.
+    pub(super) fn note_waiting(self: &Arc<Self>, member: Member, nonce: u64) {
+        self.waiting.note(member.clone(), nonce, (self.clock)());
+        if let Some((leader, at)) = self.leader(FIRST).filter(|(leader, _)| *leader != self.identity.node) {
+            let message = codec::encode(&Message::Waiting(member, nonce));
+            let inner = Arc::clone(self);
+            // It announces itself again.
+            drop(R::spawn(async move { inner.tell(leader, &at, message).await.is_ok() }));
+        }
+    }
+
+    /// Who leads the group, and how it is reached.
+    fn leader(&self, group: GroupId) -> Option<(NodeId, Member)> {
+        let group = self.groups.get(usize::from(group.0))?;
+        let leader = match group.shared.roles.lead() {
+            Lead::Here(_) => self.identity.node,
+            Lead::There(leader, _) => leader,
+            Lead::Nobody => return None,
+        };
+        let metrics = group.raft.get()?.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let member = metrics.membership_config.membership().get_node(&leader)?.clone();
+        Some((leader, member))
+    }
+
+    fn leads(&self, group: GroupId) -> bool {
+        self.leader(group).is_some_and(|(leader, _)| leader == self.identity.node)
+    }
+
+    async fn tell(&self, to: NodeId, member: &Member, message: Bytes) -> Called<R> {
+        let within = Duration::from_millis(ADMIN_CALL_MS);
+        self.transport.call(to, member, Lane::Bulk, Request::Admin(message), within).await
+    }
+
+    /// Has a step done by the leader of its group, whoever that is by then.
+    async fn lead_step(&self, step: &Step) -> Result<step::Report, AdminError> {
+        for _ in 0..ADMIN_WAIT_MS / RETRY_MS {
+            let stepped = match self.leader(step.group()) {
+                Some((leader, _)) if leader == self.identity.node => self.step(step.clone()).await,
+                Some((leader, member)) => {
+                    match self.tell(leader, &member, codec::encode(&Message::Step(step.clone()))).await {
+                        Ok(Response::Admin(bytes)) => codec::decode(&bytes).unwrap_or(Stepped::Again),
+                        _ => Stepped::Again,
+                    }
+                }
+                None => Stepped::Again,
+            };
+            match stepped {
+                Stepped::Done(report) => return Ok(report),
+                Stepped::Failed(why) => {
+                    let message = format!("group {}: {why}", step.group().0);
+                    return Err(AdminError::new(AdminCode::Failed, message));
+                }
+                Stepped::Again => R::sleep(Duration::from_millis(RETRY_MS)).await,
+            }
+        }
+        Err(no_leader(step.group()))
+    }
+}
+
+fn read(bytes: &[u8]) -> Administered {
+    codec::decode(bytes).unwrap_or_else(|_| Err(lost()))
+}
+
+fn lost() -> AdminError {
+    let message =
+        "the way to the node that carries changes out broke: look at the status before trying again";
+    AdminError::new(AdminCode::Failed, message)
+}
+
+fn no_leader(group: GroupId) -> AdminError {
+    let message =
+        format!("group {} has no leader that can be reached: start its nodes, or try again", group.0);
+    AdminError::new(AdminCode::NoLeader, message)
+}

@@ -1,0 +1,213 @@
+//! One step of a change, on the leader of one group.
+
+use openraft::ChangeMembers;
+use openraft::async_runtime::{AsyncRuntime, Instant, WatchReceiver};
+use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
+use serde::{Deserialize, Serialize};
+use sluice_engine::id::GroupId;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::super::limit::{RETRY_MS, STEP_MS, TRANSFER_MS};
+use super::super::{Group, Inner};
+use crate::group::{Lead, Raft};
+use crate::types::{Member, NodeId, Types};
+
+/// What to do, in which group. Each may be done twice without harm.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Step {
+    pub(super) group: u16,
+    pub(super) act: Act,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Act {
+    /// Nothing: only report.
+    Look,
+    AddLearner(NodeId, Member),
+    AddVoter(NodeId),
+    Remove(NodeId),
+    Transfer(NodeId),
+    Snapshot,
+    /// Leave a joint configuration.
+    Finish,
+}
+
+impl Step {
+    pub(super) fn group(&self) -> GroupId {
+        GroupId(self.group)
+    }
+}
+
+/// How a step went.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Stepped {
+    Done(Report),
+    /// Not by this node, or not now.
+    Again,
+    Failed(String),
+}
+
+/// What the leader of a group knows.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Report {
+    pub(super) leader: NodeId,
+    /// The next index of its log.
+    pub(super) next: u64,
+    pub(super) nodes: Vec<Peer>,
+    pub(super) is_joint: bool,
+}
+
+/// A node, as a leader knows it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Peer {
+    pub(super) id: NodeId,
+    pub(super) member: Member,
+    pub(super) is_voter: bool,
+    pub(super) is_reachable: bool,
+    /// The next index that it needs.
+    pub(super) next: u64,
+}
+
+impl Report {
+    pub(super) fn peer(&self, id: NodeId) -> Option<&Peer> {
+        self.nodes.iter().find(|peer| peer.id == id)
+    }
+}
+
+/// What openraft made of a change.
+enum Change {
+    Done,
+    Again,
+    Failed(String),
+}
+
+impl<R: AsyncRuntime> Inner<R> {
+    /// Does a step, where this node leads the group.
+    pub(super) async fn step(&self, step: Step) -> Stepped {
+        let Some(group) = self.groups.get(usize::from(step.group)) else {
+            return Stepped::Failed("there is no such group".to_owned());
+        };
+        let (Some(raft), Lead::Here(_)) = (group.raft.get(), group.shared.roles.lead()) else {
+            return Stepped::Again;
+        };
+        let within = Duration::from_millis(STEP_MS);
+        match R::timeout(within, act(self, group, raft, step.act)).await {
+            Ok(Change::Done) => group.report(self.lease_ms).map_or(Stepped::Again, Stepped::Done),
+            Ok(Change::Again) => Stepped::Again,
+            Ok(Change::Failed(why)) => Stepped::Failed(why),
+            Err(_) => Stepped::Failed(
+                "no majority confirmed it in time; look at the status, then finish".to_owned(),
+            ),
+        }
+    }
+}
+
+async fn act<R: AsyncRuntime>(inner: &Inner<R>, group: &Group<R>, raft: &Raft<R>, act: Act) -> Change {
+    let written = match act {
+        Act::Look => return Change::Done,
+        Act::AddLearner(node, member) => raft.add_learner(node, member, false).await,
+        Act::AddVoter(node) => {
+            raft.change_membership(ChangeMembers::AddVoterIds(BTreeSet::from([node])), true).await
+        }
+        Act::Remove(node) => return remove(inner, group, raft, node).await,
+        Act::Transfer(node) => return transfer(raft, node).await,
+        Act::Snapshot => return snapshot(raft).await,
+        // Adds nobody: openraft goes from a joint configuration to the uniform one.
+        Act::Finish => raft.change_membership(ChangeMembers::AddVoterIds(BTreeSet::new()), true).await,
+    };
+    changed::<R>(written)
+}
+
+type Written<R> =
+    Result<openraft::raft::ClientWriteResponse<Types<R>>, RaftError<Types<R>, ClientWriteError<Types<R>>>>;
+
+fn changed<R: AsyncRuntime>(written: Written<R>) -> Change {
+    match written {
+        Ok(_) => Change::Done,
+        Err(RaftError::APIError(
+            ClientWriteError::ForwardToLeader(_)
+            | ClientWriteError::LogEntryDiscarded(_)
+            | ClientWriteError::ChangeMembershipError(ChangeMembershipError::InProgress(_)),
+        )) => Change::Again,
+        Err(error) => Change::Failed(error.to_string()),
+    }
+}
+
+/// A leader first gives its place away, and the next one removes it.
+async fn remove<R: AsyncRuntime>(inner: &Inner<R>, group: &Group<R>, raft: &Raft<R>, node: NodeId) -> Change {
+    if node == inner.identity.node {
+        return match group.successor() {
+            Some(to) => match transfer(raft, to).await {
+                Change::Done => Change::Again,
+                other => other,
+            },
+            None => Change::Failed("the last voter cannot be removed".to_owned()),
+        };
+    }
+    let voters = BTreeSet::from([node]);
+    let removed =
+        changed::<R>(raft.change_membership(ChangeMembers::RemoveVoters(voters.clone()), false).await);
+    match removed {
+        Change::Done => changed::<R>(raft.change_membership(ChangeMembers::RemoveNodes(voters), false).await),
+        other => other,
+    }
+}
+
+async fn transfer<R: AsyncRuntime>(raft: &Raft<R>, to: NodeId) -> Change {
+    if raft.server_metrics().borrow_watched().current_leader == Some(to) {
+        return Change::Done;
+    }
+    if raft.trigger().transfer_leader(to).await.is_err() {
+        return Change::Again;
+    }
+    for _ in 0..TRANSFER_MS / RETRY_MS {
+        R::sleep(Duration::from_millis(RETRY_MS)).await;
+        if raft.server_metrics().borrow_watched().current_leader == Some(to) {
+            return Change::Done;
+        }
+    }
+    Change::Failed(format!("node {to} did not take over; look whether it is reachable and has caught up"))
+}
+
+/// Waits for a snapshot that holds what is applied now.
+async fn snapshot<R: AsyncRuntime>(raft: &Raft<R>) -> Change {
+    let Some(wanted) = raft.data_metrics().borrow_watched().last_applied else { return Change::Done };
+    for _ in 0..STEP_MS / RETRY_MS {
+        if raft.data_metrics().borrow_watched().snapshot >= Some(wanted) {
+            return Change::Done;
+        }
+        if raft.trigger().snapshot().await.is_err() {
+            return Change::Again;
+        }
+        R::sleep(Duration::from_millis(RETRY_MS)).await;
+    }
+    Change::Failed("the snapshot takes long; look at the status".to_owned())
+}
+
+impl<R: AsyncRuntime> Group<R> {
+    /// What this node knows of the group as its leader; `None` where it does not lead.
+    fn report(&self, lease_ms: u64) -> Option<Report> {
+        let metrics = self.raft.get()?.metrics();
+        let metrics = metrics.borrow_watched();
+        let replication = metrics.replication.as_ref()?;
+        let heartbeat = metrics.heartbeat.as_ref()?;
+        let membership = metrics.membership_config.membership();
+        let voters: BTreeSet<NodeId> = membership.voter_ids().collect();
+        let next = metrics.last_log_index.map_or(0, |index| index + 1);
+        let nodes = membership.nodes().map(|(id, member)| {
+            let heard = heartbeat.get(id).copied().flatten().map(|at| at.elapsed().as_millis() as u64);
+            let matched = replication.get(id).copied().flatten().map_or(0, |log_id| log_id.index + 1);
+            let is_me = *id == metrics.id;
+            Peer {
+                id: *id,
+                member: member.clone(),
+                is_voter: voters.contains(id),
+                is_reachable: is_me || heard.is_some_and(|age| age < lease_ms),
+                next: if is_me { next } else { matched },
+            }
+        });
+        let nodes = nodes.collect();
+        Some(Report { leader: metrics.id, next, nodes, is_joint: membership.get_joint_config().len() > 1 })
+    }
+}
