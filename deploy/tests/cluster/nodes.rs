@@ -1,0 +1,210 @@
+//! Processes that form a cluster, and what the stories do with them.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A story that waits so long for something has found a defect. None passes or fails by it otherwise.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What `try` finally returns, asked again and again.
+pub(crate) fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(value) = attempt() {
+            return value;
+        }
+        assert!(begun.elapsed() < PATIENCE, "still waiting for {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// The binary with nothing of this environment that could configure it.
+fn sluice(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SLUICE_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).env("SLUICE_LOG_LEVEL", "error").stdin(Stdio::null());
+    command
+}
+
+/// A node's place: its folder and its addresses outlive its process.
+pub(crate) struct Node {
+    data: PathBuf,
+    pub(crate) resp: String,
+    pub(crate) admin: String,
+    pub(crate) peer: String,
+    http: String,
+    child: Option<Child>,
+}
+
+/// Nodes in one folder, killed when dropped.
+pub(crate) struct Nodes {
+    folder: TempDir,
+    pub(crate) all: Vec<Node>,
+}
+
+impl Nodes {
+    /// As many nodes as are named, in one cluster: the first founds it, the others join.
+    pub(crate) fn form(count: usize) -> Nodes {
+        let mut nodes = Nodes { folder: tempfile::tempdir().unwrap(), all: Vec::new() };
+        for _ in 0..count {
+            nodes.add();
+        }
+        nodes.wait_ready(0);
+        if count > 1 {
+            nodes.cluster(0, &["init", "--expect", &count.to_string()]);
+        }
+        (0..count).for_each(|node| nodes.wait_ready(node));
+        nodes
+    }
+
+    /// Starts one more node, which joins where there are others. Its index.
+    pub(crate) fn add(&mut self) -> usize {
+        // Held together, so that they differ.
+        let free: Vec<_> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let at = |index: usize| free[index].local_addr().unwrap().to_string();
+        let index = self.all.len();
+        let data = self.folder.path().join(format!("node-{index}"));
+        let (resp, http, admin, peer) = (at(0), at(1), at(2), at(3));
+        drop(free);
+        self.all.push(Node { data, resp, http, admin, peer, child: None });
+        let join = (index > 0).then(|| self.all[0].peer.clone());
+        self.start(index, join.as_deref());
+        index
+    }
+
+    /// Starts a node's process, also a second time.
+    pub(crate) fn start(&mut self, node: usize, join: Option<&str>) {
+        let place = &mut self.all[node];
+        let mut command = sluice(&["serve", "--workers", "1", "--resp", &place.resp, "--http", &place.http]);
+        command.args(["--admin", &place.admin, "--peer", &place.peer, "--data"]).arg(&place.data);
+        if let Some(peer) = join {
+            command.args(["--join", peer]);
+        }
+        place.child = Some(command.stdout(Stdio::null()).spawn().expect("sluice starts"));
+    }
+
+    /// Waits until the node answers polls.
+    pub(crate) fn wait_ready(&self, node: usize) {
+        eventually("a node to be ready", || (self.health(node, "/readyz") == Some(200)).then_some(()));
+    }
+
+    /// Waits until the node takes joins.
+    pub(crate) fn wait_writable(&self, node: usize) {
+        eventually("leaders", || (self.health(node, "/readyz?for=writes") == Some(200)).then_some(()));
+    }
+
+    /// The status of a path of the admin port; `None` where nobody answers.
+    pub(crate) fn health(&self, node: usize, path: &str) -> Option<u16> {
+        let mut stream = TcpStream::connect(&self.all[node].admin).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.split(' ').nth(1)?.parse().ok()
+    }
+
+    /// `sluice cluster …` against a node: what it prints, which must be a success.
+    pub(crate) fn cluster(&self, node: usize, arguments: &[&str]) -> String {
+        let output = self.try_cluster(node, arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "cluster {arguments:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The same, whatever comes of it.
+    pub(crate) fn try_cluster(&self, node: usize, arguments: &[&str]) -> Output {
+        let admin = &self.all[node].admin;
+        sluice(&["cluster", "--admin", admin]).args(arguments).output().expect("sluice runs")
+    }
+
+    /// The cluster as a node sees it.
+    pub(crate) fn status(&self, node: usize) -> Value {
+        serde_json::from_str(&self.cluster(node, &["status", "--json"])).expect("--json prints JSON")
+    }
+
+    /// The id of a node; it knows it itself.
+    pub(crate) fn id(&self, node: usize) -> u64 {
+        self.status(node)["node"].as_u64().expect("an id")
+    }
+
+    /// `sluice zone …` against a node: the reply, or what it complained of.
+    pub(crate) fn zone(&self, node: usize, arguments: &[&str]) -> Result<Value, String> {
+        let resp = &self.all[node].resp;
+        let output = sluice(&["zone", "--json", "--resp", resp]).args(arguments).output().expect("sluice runs");
+        match output.status.success() {
+            true => Ok(serde_json::from_slice(&output.stdout).expect("--json prints JSON")),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    }
+
+    /// The same, repeated as the documentation tells clients to: while the server is overloaded or has no leader, or
+    /// the connection was lost.
+    pub(crate) fn insist(&self, node: usize, arguments: &[&str]) -> Value {
+        eventually(&format!("{arguments:?}"), || match self.zone(node, arguments) {
+            Ok(reply) => Some(reply),
+            Err(why) if ["NOLEADER", "BUSY"].iter().any(|code| why.contains(code)) => None,
+            Err(why) => panic!("{arguments:?}: {why}"),
+        })
+    }
+
+    /// Takes a place that has to wait; its token.
+    pub(crate) fn wait_in(&self, node: usize, zone: &str) -> String {
+        let place = self.insist(node, &["join", zone]);
+        assert_eq!(place["state"], "waiting", "{place}");
+        place["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Asks every node that runs where the token stands; all say the same.
+    pub(crate) fn everywhere(&self, zone: &str, token: &str, position: u64) {
+        for node in (0..self.all.len()).filter(|node| self.all[*node].child.is_some()) {
+            let place = self.insist(node, &["poll", zone, token]);
+            assert_eq!(place["position"], position, "at node {node}: {place}");
+        }
+    }
+
+    pub(crate) fn signal(&self, node: usize, signal: Signal) {
+        let child = self.all[node].child.as_ref().expect("the node runs");
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(pid, signal).expect("the process is there");
+    }
+
+    /// Ends a node's process as a crash does.
+    pub(crate) fn kill(&mut self, node: usize) {
+        self.signal(node, Signal::KILL);
+        self.ended(node);
+    }
+
+    /// Blocks until the node's process has ended.
+    pub(crate) fn ended(&mut self, node: usize) -> ExitStatus {
+        let mut child = self.all[node].child.take().expect("the node runs");
+        child.wait().expect("the process can be awaited")
+    }
+
+    /// The index of the node that leads a group.
+    pub(crate) fn leader(&self, asked: usize, group: usize) -> usize {
+        let id = eventually("a leader", || self.status(asked)["groups"][group]["leader"].as_u64());
+        let running = (0..self.all.len()).filter(|node| self.all[*node].child.is_some());
+        running.into_iter().find(|node| self.id(*node) == id).expect("the leader runs")
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        for child in self.all.iter_mut().filter_map(|node| node.child.as_mut()) {
+            // Fails where it has ended already, which is as good.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
