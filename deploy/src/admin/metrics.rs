@@ -71,6 +71,9 @@ fn cluster(cluster: &dyn Cluster, page: &mut Page) {
         }
     }
     leadership(&status, page);
+    page.counter("log_syncs_total", "Times that the log was made durable.").is(float(status.log.syncs));
+    let help = "Bytes of records written to the log.";
+    page.counter("log_written_bytes_total", help).is(float(status.log.written_bytes));
 }
 
 fn leadership(status: &Status, page: &mut Page) {

@@ -3,7 +3,13 @@
 use std::sync::OnceLock;
 
 use openraft_rt_tokio::TokioRuntime;
-use sluice_net::cluster::{Addresses, Cluster, Decide, Group, Member, Operation, Part, Refused, Status};
+use sluice_net::cluster::{
+    Addresses, Cluster, Decide, Decision, Done, Group, Log, Member, Operation, Part, Progress, Refused,
+    Status,
+};
+use sluice_raft::cluster::{
+    AdminRequest, Administered, ClusterStatus, GroupStatus, NodeStatus, Part as NodePart,
+};
 use sluice_raft::node::Node;
 
 /// A node, from before it runs: while it waits to be added it is alone.
@@ -24,39 +30,36 @@ impl Bridge {
         let _ = self.node.set(node);
     }
 
-    fn alone(&self, part: Part, id: u64) -> Member {
-        Member {
-            id,
-            part,
+    /// As it sees itself before it belongs to a cluster.
+    fn waiting(&self) -> Status {
+        let me = Member {
+            id: 0,
+            part: Part::Waiting,
             addresses: self.addresses.clone(),
             reachable: true,
             heard_ms: Some(0),
-            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        }
+        };
+        Status { cluster: "0".repeat(32), nodes: vec![me], ..Status::default() }
     }
 }
 
 impl Cluster for Bridge {
     fn status(&self) -> Status {
-        let Some(node) = self.node.get() else {
-            let nodes = vec![self.alone(Part::Waiting, 0)];
-            return Status { cluster: "0".repeat(32), nodes, ..Status::default() };
-        };
-        let identity = node.identity();
-        Status {
-            cluster: format!("{:032x}", identity.cluster),
-            format: 1,
-            node: identity.node,
-            nodes: vec![self.alone(Part::Voter, identity.node)],
-            groups: (0..identity.groups)
-                .map(|id| Group { id, leader: Some(identity.node), ..Group::default() })
-                .collect(),
-            operation: None,
-        }
+        let Some(node) = self.node.get() else { return self.waiting() };
+        let (syncs, written_bytes) = node.log_figures();
+        Status { log: Log { syncs, written_bytes }, ..told(node.status()) }
     }
 
-    fn administer(&self, _: Operation, decide: Decide) {
-        decide.tell(Err(Refused::new("ERR", "this build cannot change its cluster")));
+    fn administer(&self, operation: Operation, decide: Decide) {
+        match self.node.get() {
+            None => decide.tell(Err(Refused::new(
+                "WAITING",
+                "this node waits to be added: ask a node that belongs to the cluster",
+            ))),
+            Some(node) => {
+                node.administer(asked(operation), Box::new(move |outcome| decide.tell(decision(outcome))))
+            }
+        }
     }
 
     fn can_write(&self) -> bool {
@@ -65,5 +68,72 @@ impl Cluster for Bridge {
 
     fn is_ready(&self) -> bool {
         self.node.get().is_some_and(Node::is_ready)
+    }
+}
+
+fn asked(operation: Operation) -> AdminRequest {
+    match operation {
+        Operation::Init => AdminRequest::Init,
+        Operation::AddLearner { node, peer } => AdminRequest::AddLearner { node, peer },
+        Operation::Promote { node } => AdminRequest::Promote { node },
+        Operation::Remove { node } => AdminRequest::Remove { node },
+        Operation::Transfer { group, node } => AdminRequest::Transfer { group, node },
+        Operation::Snapshot { group } => AdminRequest::Snapshot { group },
+        Operation::Replace { node, peer } => AdminRequest::Replace { node, peer },
+        Operation::Finish => AdminRequest::Finish,
+    }
+}
+
+fn decision(outcome: Administered) -> Decision {
+    match outcome {
+        Ok(reply) => Ok(Done { message: reply.message, node: reply.node }),
+        Err(error) => Err(Refused {
+            code: error.code.word().to_owned(),
+            message: error.message,
+            retry_ms: error.code.retry_ms(),
+        }),
+    }
+}
+
+fn told(status: ClusterStatus) -> Status {
+    Status {
+        cluster: format!("{:032x}", status.cluster),
+        format: status.format,
+        node: status.node,
+        nodes: status.nodes.into_iter().map(member).collect(),
+        groups: status.groups.into_iter().map(group).collect(),
+        operation: status.operation,
+        log: Log::default(),
+    }
+}
+
+fn member(node: NodeStatus) -> Member {
+    let at = node.member;
+    Member {
+        id: node.id,
+        part: match node.part {
+            NodePart::Voter => Part::Voter,
+            NodePart::Learner => Part::Learner,
+            NodePart::Waiting => Part::Waiting,
+        },
+        addresses: Addresses { resp: at.resp, http: at.http, admin: at.admin, peer: at.peer },
+        reachable: node.is_reachable,
+        heard_ms: node.heard_ms,
+    }
+}
+
+fn group(group: GroupStatus) -> Group {
+    let progress = |(node, matched)| Progress { node, matched };
+    Group {
+        id: group.id,
+        leader: group.leader,
+        term: group.term,
+        last_log: group.last_log,
+        committed: group.committed,
+        applied: group.applied,
+        snapshot: group.snapshot,
+        log_bytes: group.log_bytes,
+        progress: group.matched.into_iter().map(progress).collect(),
+        joint: group.joint,
     }
 }

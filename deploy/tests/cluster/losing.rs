@@ -4,8 +4,7 @@ use rustix::process::Signal;
 
 use crate::nodes::Nodes;
 
-const PATIENT: [&str; 8] =
-    ["set", "shop", "--limit", "1", "--poll-ms", "60000", "--abandon-ms", "600000"];
+const PATIENT: [&str; 8] = ["set", "shop", "--limit", "1", "--poll-ms", "60000", "--abandon-ms", "600000"];
 
 #[test]
 fn a_killed_leader_costs_nobody_a_place() {

@@ -52,7 +52,8 @@ fn a_dead_node_is_replaced_by_a_fresh_one() {
     nodes.wait_ready(fresh);
     nodes.everywhere("shop", &token, 1);
     let status = nodes.status(0);
-    let ids: Vec<u64> = status["nodes"].as_array().unwrap().iter().filter_map(|node| node["id"].as_u64()).collect();
+    let ids: Vec<u64> =
+        status["nodes"].as_array().unwrap().iter().filter_map(|node| node["id"].as_u64()).collect();
     assert_eq!(ids.len(), 3, "{ids:?}");
     assert!(!ids.contains(&dead), "{ids:?}");
 }
@@ -61,7 +62,9 @@ fn a_dead_node_is_replaced_by_a_fresh_one() {
 fn leaders_move_off_a_node_and_the_leader_of_a_group_can_be_removed() {
     let nodes = Nodes::form(3);
     let target = nodes.id(1).to_string();
-    eventually("the transfer", || nodes.try_cluster(0, &["transfer", &target]).status.success().then_some(()));
+    eventually("the transfer", || {
+        nodes.try_cluster(0, &["transfer", &target]).status.success().then_some(())
+    });
     eventually("leaders at one node", || {
         let status = nodes.status(0);
         let groups = status["groups"].as_array().unwrap();

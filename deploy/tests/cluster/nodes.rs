@@ -141,7 +141,8 @@ impl Nodes {
     /// `sluice zone …` against a node: the reply, or what it complained of.
     pub(crate) fn zone(&self, node: usize, arguments: &[&str]) -> Result<Value, String> {
         let resp = &self.all[node].resp;
-        let output = sluice(&["zone", "--json", "--resp", resp]).args(arguments).output().expect("sluice runs");
+        let output =
+            sluice(&["zone", "--json", "--resp", resp]).args(arguments).output().expect("sluice runs");
         match output.status.success() {
             true => Ok(serde_json::from_slice(&output.stdout).expect("--json prints JSON")),
             false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),

@@ -29,7 +29,6 @@ impl Cluster for Alone {
             addresses: self.addresses.clone(),
             reachable: true,
             heard_ms: Some(0),
-            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         };
         Status {
             cluster: "0".repeat(32),

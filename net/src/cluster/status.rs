@@ -18,6 +18,18 @@ pub struct Status {
     pub groups: Vec<Group>,
     /// The change that is under way, in words.
     pub operation: Option<String>,
+    /// What this node's log has written.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// What a node's log has written since it started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Log {
+    /// Times that it was made durable.
+    pub syncs: u64,
+    /// Bytes of records, of all groups.
+    pub written_bytes: u64,
 }
 
 /// A node.
@@ -33,8 +45,6 @@ pub struct Member {
     pub reachable: bool,
     /// Milliseconds since it was last heard of, where that is known.
     pub heard_ms: Option<u64>,
-    /// Version of the software it runs, where that is known.
-    pub version: Option<String>,
 }
 
 /// What a node is to the cluster.

@@ -254,7 +254,7 @@ mod tests {
     fn node(id: u64, part: Part, reachable: bool) -> Member {
         let at = |port: u64| format!("127.0.0.1:{}", port + id * 10);
         let addresses = Addresses { resp: at(7000), http: at(7001), admin: at(7002), peer: at(7003) };
-        Member { id, part, addresses, reachable, heard_ms: (id != 3).then_some(id * 700), version: None }
+        Member { id, part, addresses, reachable, heard_ms: (id != 3).then_some(id * 700) }
     }
 
     fn group(id: u16, leader: Option<u64>) -> Group {
@@ -291,6 +291,7 @@ mod tests {
             ],
             groups: vec![led, group(1, None)],
             operation: Some("promoting node 3".to_owned()),
+            ..Status::default()
         };
         let expected = "\
 cluster 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f  format 1  3 voters, 2 groups

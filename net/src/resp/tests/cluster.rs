@@ -2,7 +2,9 @@
 //! that waits; the first leads four of six groups.
 
 use super::fixture::Fixture;
-use crate::cluster::{Addresses, Cluster, Decide, Group, Member, Operation, Part, Progress, Refused, Status};
+use crate::cluster::{
+    Addresses, Cluster, Decide, Group, Log, Member, Operation, Part, Progress, Refused, Status,
+};
 use crate::request::{Answer, Request, RequestKind};
 use crate::resp::command::encode_answer;
 use crate::resp::encode::Proto;
@@ -24,7 +26,6 @@ impl Cluster for Three {
             },
             reachable,
             heard_ms: Some(id * 100),
-            version: None,
         };
         let progress = |matched| Progress { node: 2, matched };
         let group = |id: u16| Group {
@@ -51,6 +52,7 @@ impl Cluster for Three {
             ],
             groups: (0..6).map(group).collect(),
             operation: None,
+            log: Log::default(),
         }
     }
 
