@@ -19,12 +19,11 @@ pub(crate) fn start(log: Log) {
     }
 }
 
-/// The consensus library tells every step of every group: only its complaints are for operators, all of it for those
-/// who look for a defect.
+/// The consensus library tells every step of every group, and warns each time that a lost node does not answer: that is
+/// for those who look for a defect.
 fn directives(level: Level) -> String {
     match level {
-        Level::ERROR | Level::WARN => format!("{level},openraft=error"),
-        Level::INFO => format!("{level},openraft=warn"),
+        Level::ERROR | Level::WARN | Level::INFO => format!("{level},openraft=error"),
         _ => level.to_string(),
     }
 }
@@ -36,7 +35,7 @@ mod tests {
 
     #[test]
     fn the_library_is_quiet_until_somebody_looks_for_a_defect() {
-        assert_eq!(directives(Level::INFO), "INFO,openraft=warn");
+        assert_eq!(directives(Level::INFO), "INFO,openraft=error");
         assert_eq!(directives(Level::DEBUG), "DEBUG");
     }
 }

@@ -96,6 +96,12 @@ fn decision(outcome: Administered) -> Decision {
 }
 
 fn told(status: ClusterStatus) -> Status {
+    // Nodes that lead nothing hear of leaders only: that they never heard of the others says nothing about them.
+    let leads = status.groups.iter().any(|group| group.leader == Some(status.node));
+    let member = |node| {
+        let member = member(node);
+        Member { reachable: member.reachable || (!leads && member.heard_ms.is_none()), ..member }
+    };
     Status {
         cluster: format!("{:032x}", status.cluster),
         format: status.format,

@@ -41,7 +41,8 @@ pub struct Member {
     pub part: Part,
     /// Where it is reached.
     pub addresses: Addresses,
-    /// Whether it was heard of lately. This node hears itself.
+    /// False where it should have been heard of lately and was not. This node hears itself, leaders and, as a leader,
+    /// everybody.
     pub reachable: bool,
     /// Milliseconds since it was last heard of, where that is known.
     pub heard_ms: Option<u64>,

@@ -141,8 +141,8 @@ fn gather(plane: &Plane, nodes: usize) -> Result<(), PlaneError> {
     }
 }
 
-/// How far the others have come is known to each group's leader: leaders are asked, and what does not answer is left as
-/// this node sees it.
+/// How far the others have come, and whether they are there, is known to leaders: they are asked, and what does not
+/// answer is left as this node sees it.
 fn complete(mut status: Status, token: Option<&str>) -> Status {
     let unknown = |status: &Status, node: u64| {
         status.groups.iter().any(|group| group.leader == Some(node) && group.progress.is_empty())
@@ -153,8 +153,16 @@ fn complete(mut status: Status, token: Option<&str>) -> Status {
             continue;
         }
         let Ok(seen) = Plane::new(&node.addresses.admin, token).hastily().status() else { continue };
+        if seen.cluster != status.cluster {
+            continue;
+        }
+        for member in status.nodes.iter_mut().filter(|member| member.heard_ms.is_none()) {
+            if let Some(there) = seen.member(member.id) {
+                (member.reachable, member.heard_ms) = (there.reachable, there.heard_ms);
+            }
+        }
         for (group, there) in status.groups.iter_mut().zip(seen.groups) {
-            if there.leader == Some(node.id) && seen.cluster == status.cluster && group.id == there.id {
+            if there.leader == Some(node.id) && group.id == there.id {
                 group.progress = there.progress;
                 group.last_log = group.last_log.max(there.last_log);
                 group.joint = there.joint;
