@@ -5,3 +5,4 @@ mod forming;
 mod losing;
 mod membership;
 mod nodes;
+mod trust;

@@ -1,5 +1,6 @@
 //! Processes that form a cluster, and what the stories do with them.
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -33,7 +34,7 @@ fn sluice(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    command.args(arguments).env("SLUICE_LOG_LEVEL", "error").stdin(Stdio::null());
+    command.args(arguments).env("SLUICE_LOG_LEVEL", "warn").stdin(Stdio::null());
     command
 }
 
@@ -44,19 +45,21 @@ pub(crate) struct Node {
     pub(crate) admin: String,
     pub(crate) peer: String,
     http: String,
+    /// A configuration file, where it has one.
+    pub(crate) config: Option<PathBuf>,
     child: Option<Child>,
 }
 
 /// Nodes in one folder, killed when dropped.
 pub(crate) struct Nodes {
-    folder: TempDir,
+    pub(crate) folder: TempDir,
     pub(crate) all: Vec<Node>,
 }
 
 impl Nodes {
     /// As many nodes as are named, in one cluster: the first founds it, the others join.
     pub(crate) fn form(count: usize) -> Nodes {
-        let mut nodes = Nodes { folder: tempfile::tempdir().unwrap(), all: Vec::new() };
+        let mut nodes = Nodes::none();
         for _ in 0..count {
             nodes.add();
         }
@@ -68,8 +71,18 @@ impl Nodes {
         nodes
     }
 
+    /// None yet.
+    pub(crate) fn none() -> Nodes {
+        Nodes { folder: tempfile::tempdir().unwrap(), all: Vec::new() }
+    }
+
     /// Starts one more node, which joins where there are others. Its index.
     pub(crate) fn add(&mut self) -> usize {
+        self.add_configured(None)
+    }
+
+    /// The same with a configuration file.
+    pub(crate) fn add_configured(&mut self, config: Option<PathBuf>) -> usize {
         // Held together, so that they differ.
         let free: Vec<_> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let at = |index: usize| free[index].local_addr().unwrap().to_string();
@@ -77,7 +90,7 @@ impl Nodes {
         let data = self.folder.path().join(format!("node-{index}"));
         let (resp, http, admin, peer) = (at(0), at(1), at(2), at(3));
         drop(free);
-        self.all.push(Node { data, resp, http, admin, peer, child: None });
+        self.all.push(Node { data, resp, http, admin, peer, config, child: None });
         let join = (index > 0).then(|| self.all[0].peer.clone());
         self.start(index, join.as_deref());
         index
@@ -91,7 +104,17 @@ impl Nodes {
         if let Some(peer) = join {
             command.args(["--join", peer]);
         }
-        place.child = Some(command.stdout(Stdio::null()).spawn().expect("sluice starts"));
+        if let Some(config) = &place.config {
+            command.arg("--config").arg(config);
+        }
+        let log = File::options().create(true).append(true).open(place.data.with_extension("log")).unwrap();
+        place.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().expect("sluice starts"));
+    }
+
+    /// Waits until the node complains of this.
+    pub(crate) fn wait_logged(&self, node: usize, what: &str) {
+        let path = self.all[node].data.with_extension("log");
+        eventually(what, || std::fs::read_to_string(&path).unwrap().contains(what).then_some(()));
     }
 
     /// Waits until the node answers polls.
