@@ -29,6 +29,9 @@ pub(super) async fn ready(
         Some(_) if !shared.cluster.is_ready() => unready("LOADING", "the log is being applied again"),
         Some(false) => unready("DRAINING", "the server is about to stop"),
         Some(true) if for_writes && !shared.cluster.can_write() => {
+            if shared.cluster.status().log.is_full {
+                return unready("BUSY", "the disk is full, polls are answered");
+            }
             unready("NOLEADER", "no quorum, polls are answered")
         }
         Some(true) => Ok("ready\n"),

@@ -72,6 +72,7 @@ fn cluster(cluster: &dyn Cluster, page: &mut Page) {
     }
     leadership(&status, page);
     page.counter("log_syncs_total", "Times that the log was made durable.").is(float(status.log.syncs));
+    page.gauge("log_full", "Whether the disk has no room for the log.").is(truth(status.log.is_full));
     let help = "Bytes of records written to the log.";
     page.counter("log_written_bytes_total", help).is(float(status.log.written_bytes));
 }

@@ -47,7 +47,7 @@ impl Cluster for Bridge {
     fn status(&self) -> Status {
         let Some(node) = self.node.get() else { return self.waiting() };
         let (syncs, written_bytes) = node.log_figures();
-        Status { log: Log { syncs, written_bytes }, ..told(node.status()) }
+        Status { log: Log { syncs, written_bytes, is_full: node.is_full() }, ..told(node.status()) }
     }
 
     fn administer(&self, operation: Operation, decide: Decide) {

@@ -58,7 +58,6 @@ pub(super) fn node_config(
         tls: tls(config)?,
         join: config.node.join.clone(),
         snapshot_bytes: config.node.snapshot_bytes,
-        join: config.node.join.clone(),
         groups: config.cluster.groups,
         epoch: wall_ms(),
         timing: Timing {

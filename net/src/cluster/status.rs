@@ -30,6 +30,8 @@ pub struct Log {
     pub syncs: u64,
     /// Bytes of records, of all groups.
     pub written_bytes: u64,
+    /// Whether the disk has no room for more: polls are answered, changes are refused.
+    pub is_full: bool,
 }
 
 /// A node.

@@ -116,6 +116,12 @@ impl<R: AsyncRuntime> Node<R> {
         self.inner.status()
     }
 
+    /// Whether the disk has no room for the log: nothing is taken until it has.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.inner.log.is_full()
+    }
+
     /// Syncs of the log since the start, and bytes written to it.
     #[must_use]
     pub fn log_figures(&self) -> (u64, u64) {

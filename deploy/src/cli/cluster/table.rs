@@ -54,6 +54,12 @@ fn troubles(status: &Status) -> Vec<String> {
             down.join(", ")
         ));
     }
+    if status.log.is_full {
+        troubles.push(
+            "the disk of this node has no room for its log: changes are refused, polls are answered"
+                .to_owned(),
+        );
+    }
     let orphans: Vec<String> = status
         .groups
         .iter()

@@ -23,7 +23,12 @@ pub(crate) fn ready(visit: &mut Visit<'_, '_>) -> Handled {
         return visit.problem(&unready("DRAINING", "the server is about to stop"));
     }
     if visit.call.query == "for=writes" && !shared.cluster.can_write() {
-        return visit.problem(&unready("NOLEADER", "no quorum, polls are answered"));
+        let is_full = shared.cluster.status().log.is_full;
+        return visit.problem(&if is_full {
+            unready("BUSY", "the disk is full, polls are answered")
+        } else {
+            unready("NOLEADER", "no quorum, polls are answered")
+        });
     }
     visit.respond(200, Media::Text, b"ready\n")
 }
