@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use sluice_net::cluster::Addresses;
+
 /// Printed once, on standard output, when the server is ready; the addresses are the bound ones.
 pub(crate) struct Banner {
     pub(crate) resp: SocketAddr,
@@ -33,6 +35,26 @@ impl fmt::Display for Banner {
         writeln!(f, "  redis-cli -h {} -p {} Q.JOIN {zone}", resp_at.ip(), resp_at.port())?;
         write!(f, "  curl -s http://{http_at}/traffic/wait -H 'content-type: application/json' ")?;
         writeln!(f, "-d '{{\"zoneId\":\"{zone}\"}}'")
+    }
+}
+
+/// Printed by a node that does not belong to a cluster yet.
+pub(crate) struct Waiting<'a> {
+    pub(crate) at: &'a Addresses,
+    /// Whom it tells that it is there.
+    pub(crate) cluster: &'a str,
+}
+
+impl fmt::Display for Waiting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, cluster } = self;
+        writeln!(f, "sluice {} waits to be added to the cluster of {cluster}", env!("SLUICE_VERSION"))?;
+        writeln!(f, "  admin {}", at.admin)?;
+        writeln!(f, "  peer  {}", at.peer)?;
+        writeln!(
+            f,
+            "Take in all that wait with `sluice cluster init`, against the admin port of a node that belongs to it."
+        )
     }
 }
 

@@ -18,6 +18,7 @@ mod random;
 mod shards;
 mod signal;
 
+use std::fmt::Display;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
@@ -29,12 +30,12 @@ use sluice_engine::id::GroupId;
 use sluice_net::clock::Clock;
 use sluice_net::cluster::Addresses;
 use sluice_net::server::{LocalAddrs, Ports, Server};
-use sluice_raft::node::{Identity, Server as Node};
+use sluice_raft::node::{Identity, Server as Node, ServerConfig as NodeConfig, Started};
 
 use crate::admin::{self, Admin};
 use crate::config::{Config, available_bytes};
 use crate::limit;
-use banner::Banner;
+use banner::{Banner, Waiting};
 use bridge::Bridge;
 pub(crate) use error::StartError;
 use shards::Shards;
@@ -59,8 +60,13 @@ pub(crate) fn run(config: &Config) -> Result<(), StartError> {
     let plane = admin::shared(bridge.clone(), tokens);
     let admin = Admin::start(listener, Arc::clone(&plane)).map_err(|why| StartError::Admin { at, why })?;
 
-    let is_founded_now = !Identity::is_in(&config.data_dir);
-    let started = Node::start(peers::node_config(config, &addresses, peer_at)?);
+    let is_new = !Identity::is_in(&config.data_dir);
+    let is_founded_now = is_new && config.node.join.is_none();
+    if let (true, Some(cluster)) = (is_new, &config.node.join) {
+        say(&Waiting { at: &addresses, cluster });
+    }
+    let started = start_node(peers::node_config(config, &addresses, peer_at)?, &mut stop);
+    let Some(started) = started else { return Ok(()) };
     let (node, groups) = started.map_err(|error| StartError::of_node(error, &config.data_dir))?;
     bridge.set(node.node().clone());
     let shards = recover(config, &node, groups, (memory_max_bytes, clock), is_founded_now, &mut stop)?;
@@ -80,6 +86,22 @@ pub(crate) fn run(config: &Config) -> Result<(), StartError> {
     drop((owners, admin));
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Starts the node, which takes until it is added where it joins a cluster. `None`: a signal came first, and there is
+/// nothing yet that would have to be taken down.
+fn start_node(config: NodeConfig, stop: &mut Stop) -> Option<Started> {
+    let starting = thread::spawn(move || Node::start(config));
+    while !starting.is_finished() {
+        if stop.has_come() {
+            return None;
+        }
+        thread::park_timeout(Duration::from_millis(limit::RECOVERY_TURN_MS));
+    }
+    match starting.join() {
+        Ok(started) => Some(started),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
 }
 
 /// The shards with everything that the log holds, and where the cluster was founded now, with its first zones.
@@ -105,12 +127,17 @@ fn recover(
     Ok(shards)
 }
 
-/// Tells a person where the server is. Nobody may be reading: that is no reason not to serve.
+/// Tells a person where the server is.
 fn announce(config: &Config, LocalAddrs { resp, http }: LocalAddrs, at: &Addresses, workers: usize) {
     let first = config.zones.first().map_or(shards::DEMO, |zone| zone.name.as_str());
     let data_dir = config.data_dir.clone();
     let (admin, peer) = (at.admin.clone(), at.peer.clone());
     let banner = Banner { resp, http, admin, peer, data_dir, workers, zone: first.to_owned() };
+    say(&banner);
+}
+
+/// Nobody may be reading: that is no reason not to serve.
+fn say(text: &impl Display) {
     let mut stdout = std::io::stdout().lock();
-    let _ = write!(stdout, "{banner}").and_then(|()| stdout.flush());
+    let _ = write!(stdout, "{text}").and_then(|()| stdout.flush());
 }

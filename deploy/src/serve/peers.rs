@@ -12,7 +12,7 @@ use sluice_raft::peer::{Tls, TlsFiles};
 use sluice_raft::types::Member;
 
 use super::error::StartError;
-use super::random;
+use super::{random, signal};
 use crate::config::Config;
 
 /// The exit code of a node whose disk failed it.
@@ -39,7 +39,7 @@ fn settle(address: SocketAddr) -> io::Result<SocketAddr> {
     if address.port() != 0 { Ok(address) } else { TcpListener::bind(address)?.local_addr() }
 }
 
-/// The node's configuration.
+/// The node's configuration. Its certificates are read again whenever the process is told to (SIGHUP).
 pub(super) fn node_config(
     config: &Config,
     addresses: &Addresses,
@@ -56,8 +56,8 @@ pub(super) fn node_config(
             admin: addresses.admin.clone(),
         },
         tls: tls(config)?,
-        join: config.node.join.clone(),
         snapshot_bytes: config.node.snapshot_bytes,
+        join: config.node.join.clone(),
         groups: config.cluster.groups,
         epoch: wall_ms(),
         timing: Timing {
@@ -86,7 +86,14 @@ fn tls(config: &Config) -> Result<Option<Arc<Tls>>, StartError> {
         key: files.key.clone(),
         peer_name: config.peer_tls.name.clone(),
     };
-    Ok(Some(Arc::new(Tls::load(files).map_err(StartError::Tls)?)))
+    let tls = Arc::new(Tls::load(files).map_err(StartError::Tls)?);
+    let again = Arc::clone(&tls);
+    signal::on_hangup(move || match again.reload() {
+        Ok(()) => tracing::info!("the certificates for peers were read again"),
+        Err(error) => tracing::error!(%error, "the certificates for peers stay as they were"),
+    })
+    .map_err(StartError::Signals)?;
+    Ok(Some(tls))
 }
 
 /// Log time of a cluster that is founded now.

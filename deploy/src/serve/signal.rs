@@ -7,7 +7,7 @@ use std::io;
 use std::process;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::limit;
@@ -45,4 +45,15 @@ impl Stop {
             }
         });
     }
+}
+
+/// Calls `act` at each SIGHUP from now on, on a thread of its own.
+pub(super) fn on_hangup(act: impl Fn() + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP])?;
+    std::thread::Builder::new().name("hangup".to_owned()).spawn(move || {
+        for _ in signals.forever() {
+            act();
+        }
+    })?;
+    Ok(())
 }

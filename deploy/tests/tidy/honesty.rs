@@ -2,7 +2,7 @@
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
-use syn::{Attribute, Expr, ExprCall, ExprMethodCall, ItemFn, ItemMod, Macro, Meta};
+use syn::{Attribute, Expr, ExprCall, ExprMethodCall, ItemFn, ItemMod, Macro, Meta, Path};
 
 use crate::source::Source;
 use crate::{Breach, breaches_in, hold};
@@ -55,6 +55,13 @@ impl Sleeps<'_> {
     }
 }
 
+/// The simulator's runtime, by its name or as the parameter that code is generic over, sleeps in virtual time: there the
+/// passing of time is the event itself.
+fn is_virtual(path: &Path) -> bool {
+    path.segments.len() == 2
+        && path.segments.first().is_some_and(|of| of.ident == "SimRuntime" || of.ident == "R")
+}
+
 /// `#[test]`, `#[cfg(test)]` and `#[cfg(all(test, …))]`.
 fn marks_test(attribute: &Attribute) -> bool {
     match &attribute.meta {
@@ -84,6 +91,7 @@ impl<'ast> Visit<'ast> for Sleeps<'_> {
         if let Expr::Path(function) = &*call.func
             && let Some(last) = function.path.segments.last()
             && last.ident == "sleep"
+            && !is_virtual(&function.path)
         {
             self.met(last.ident.span().start().line);
         }
@@ -154,6 +162,9 @@ fn a_sleeping_test_is_seen() {
     assert_eq!(breaches_in(sleeps, "a.rs", unit), [breach("a.rs", 4)]);
     let marked = "#[test]\nfn f() {\n    timer.sleep(d);\n    assert!(thread::sleep(d));\n}\n";
     assert_eq!(breaches_in(sleeps, "a.rs", marked), [breach("a.rs", 3), breach("a.rs", 4)]);
+    let simulated =
+        "#[test]\nfn f() {\n    SimRuntime::sleep(d);\n    R::sleep(d);\n    TokioRuntime::sleep(d);\n}\n";
+    assert_eq!(breaches_in(sleeps, "a.rs", simulated), [breach("a.rs", 5)]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use sluice_net::cluster::{Group, Member, Part, Status};
 /// The whole picture.
 pub(super) fn draw(status: &Status) -> String {
     let mut text = headline(status);
-    text.push_str("\n");
+    text.push('\n');
     text.push_str(&nodes(status));
     if !status.groups.is_empty() {
         text.push('\n');
