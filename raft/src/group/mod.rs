@@ -23,6 +23,8 @@ mod shared;
 mod slices;
 mod snapshot;
 mod submit;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use lane::Waker;

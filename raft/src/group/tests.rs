@@ -1,0 +1,165 @@
+//! Short stories of what lies between an owner and openraft, without either.
+//!
+//! Seen to fail: with `Roles` telling before the session's own entry; with `close` keeping what it returns; with `settle` blind to
+//! sessions; with a lane that has always room.
+
+use futures_util::FutureExt;
+use sluice_engine::command::Command;
+use sluice_engine::id::{GroupId, Ticket};
+use sluice_engine::id::{Seq, ZoneId};
+use sluice_engine::reply::Reply;
+use sluice_engine::sequencer::{Committed, Event, Presence, ProposalId, REMOTE, Role};
+use sluice_engine::time::{LogTime, MonoMs};
+use std::collections::VecDeque;
+
+use super::errands::Errands;
+use super::lane::{Delivery, Lane};
+use super::limit::{LANE_COMMITTED_MAX, LANE_SOFT_MAX, PROPOSALS_MAX};
+use super::proposals::Proposals;
+use super::roles::{Lead, Roles};
+use crate::types::Batch;
+
+fn leave() -> Vec<Command> {
+    vec![Command::Leave { zone: ZoneId { group: GroupId(0), ordinal: 1 }, seq: Seq(7) }]
+}
+
+/// A group without openraft.
+struct Stand {
+    lane: Lane,
+    proposals: Proposals,
+    roles: Roles,
+}
+
+impl Stand {
+    fn new() -> Stand {
+        Stand { lane: Lane::new(), proposals: Proposals::new(), roles: Roles::new() }
+    }
+
+    fn lead(&self, lead: Lead) {
+        self.roles.set_lead(lead, &self.lane, &self.proposals);
+    }
+
+    fn applied(&self, session: u64) {
+        self.roles.applied(session, &self.lane, &self.proposals);
+    }
+
+    /// What the owner has been told since the last call, in words.
+    fn told(&self) -> Vec<String> {
+        let mut deliveries = VecDeque::new();
+        self.lane.take(&mut deliveries);
+        let word = |delivery| match delivery {
+            Delivery::Leader(session) => format!("leads {session}"),
+            Delivery::Event(Event::Role(Role::Follower)) => "follows".to_owned(),
+            Delivery::Event(Event::Role(_)) => "cut".to_owned(),
+            Delivery::Event(Event::Refused(ProposalId(id), _)) => format!("refused {id}"),
+            _ => "other".to_owned(),
+        };
+        deliveries.into_iter().map(word).collect()
+    }
+}
+
+#[test]
+fn an_owner_leads_only_after_an_entry_of_its_own_session() {
+    let stand = Stand::new();
+    stand.applied(3);
+    stand.lead(Lead::Here(4));
+    assert!(stand.told().is_empty(), "what session 3 committed may still be on its way");
+    assert!(stand.proposals.add(4, leave(), LogTime(1)).is_none());
+    stand.applied(4);
+    assert_eq!(stand.told(), ["leads 4"]);
+    assert!(stand.proposals.add(4, leave(), LogTime(1)).is_some());
+}
+
+#[test]
+fn what_was_proposed_is_refused_before_the_owner_hears_that_it_does_not_lead() {
+    let stand = Stand::new();
+    stand.lead(Lead::Here(4));
+    stand.applied(4);
+    let ids = [(); 2].map(|()| stand.proposals.add(4, leave(), LogTime(1)).unwrap());
+    stand.lead(Lead::There(2, 5));
+    assert_eq!(stand.told(), ["leads 4", "refused 1", "refused 2", "follows"]);
+    assert!(!stand.proposals.refuse(ids[0].0), "each ends once");
+    assert!(stand.proposals.add(4, leave(), LogTime(1)).is_none(), "the session is over");
+}
+
+#[test]
+fn another_session_of_the_same_node_ends_the_one_before() {
+    let stand = Stand::new();
+    stand.lead(Lead::Here(4));
+    stand.applied(4);
+    stand.lead(Lead::Here(6));
+    stand.applied(6);
+    assert_eq!(stand.told(), ["leads 4", "cut", "leads 6"]);
+}
+
+#[test]
+fn a_leader_whom_nobody_answers_is_cut_and_goes_on_in_its_session() {
+    let stand = Stand::new();
+    stand.lead(Lead::Here(4));
+    stand.applied(4);
+    stand.lead(Lead::Nobody);
+    stand.lead(Lead::Here(4));
+    assert_eq!(stand.told(), ["leads 4", "cut", "leads 4"]);
+}
+
+#[test]
+fn a_committed_batch_settles_the_proposal_of_its_session_once() {
+    let proposals = Proposals::new();
+    proposals.open(4);
+    let id = proposals.add(4, leave(), LogTime(9)).unwrap();
+    let batch = proposals.next().now_or_never().flatten().unwrap();
+    assert_eq!((batch.session, batch.proposal, batch.stamp), (4, id.0, 9));
+    let earlier = Batch { session: 3, ..batch.clone() };
+    assert!(proposals.settle(&earlier).is_none(), "a batch of session 3 with the same number is another one");
+    assert_eq!(proposals.settle(&batch), Some(leave()));
+    assert!(proposals.settle(&batch).is_none());
+}
+
+#[test]
+fn proposals_under_way_are_bounded_and_refused_ones_are_not_written() {
+    let proposals = Proposals::new();
+    proposals.open(1);
+    while proposals.has_room() {
+        proposals.add(1, leave(), LogTime(1)).unwrap();
+    }
+    assert!(proposals.refuse(1));
+    assert!(proposals.has_room());
+    let next = proposals.next().now_or_never().flatten().unwrap();
+    assert_eq!(next.proposal, 2, "number 1 was refused before it was written");
+    assert_eq!(proposals.close().len(), PROPOSALS_MAX - 1);
+    assert!(proposals.next().now_or_never().is_none(), "nothing of a closed session is written");
+}
+
+fn committed(index: u64) -> Delivery {
+    let batch = Committed { index, stamp: LogTime(0), proposal: None, commands: vec![] };
+    Delivery::Committed(batch, 1)
+}
+
+#[test]
+fn committed_entries_wait_for_room_and_soft_state_does_not() {
+    let lane = Lane::new();
+    for index in 0..LANE_COMMITTED_MAX as u64 {
+        assert!(lane.room().now_or_never().is_some(), "room for entry {index}");
+        lane.push(committed(index));
+    }
+    assert!(lane.room().now_or_never().is_none());
+    let presence = || Presence { sent: MonoMs(1), covers_age_ms: 0, zones: vec![] };
+    let soft = || Delivery::Soft(Event::Presence(2, presence()));
+    let taken = (0..LANE_SOFT_MAX * 2).filter(|_| lane.push(soft())).count();
+    assert_eq!(taken, LANE_SOFT_MAX);
+    lane.take(&mut VecDeque::new());
+    assert!(lane.room().now_or_never().is_some());
+}
+
+#[test]
+fn an_answer_reaches_whoever_still_waits() {
+    let errands = Errands::new();
+    let (first, second) = (errands.ask().unwrap(), errands.ask().unwrap());
+    let (gone, kept) = (first.ticket(), second.ticket());
+    assert!(gone != kept && gone.0 & REMOTE != 0);
+    drop(first);
+    errands.answer(gone, (Reply::KeyChanged, 1));
+    errands.answer(Ticket(3), (Reply::KeyChanged, 1));
+    errands.answer(kept, (Reply::Left(true), 5));
+    assert_eq!(second.answer().now_or_never().flatten(), Some((Reply::Left(true), 5)));
+}
