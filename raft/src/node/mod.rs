@@ -35,6 +35,7 @@ use crate::peer::{Transfers, Transport};
 use admin::Waiting;
 use openraft::async_runtime::AsyncRuntime;
 use sluice_engine::id::GroupId;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A running node. Clones are handles of the same one, usable from any thread.
@@ -59,6 +60,8 @@ struct Inner<R: AsyncRuntime> {
     lease_ms: u64,
     /// Nodes that want to be added.
     waiting: Waiting,
+    /// Tells changes apart that were begun here, also from those begun by other nodes: it starts at random.
+    operations: AtomicU64,
     requests: Arc<AdminQueue>,
     groups: Vec<Group<R>>,
     failure: Mutex<Option<String>>,

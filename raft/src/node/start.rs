@@ -6,7 +6,7 @@ use openraft::errors::Fatal;
 use openraft::storage::RaftLogStorage;
 use sluice_engine::id::GroupId;
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::admin::{Waiting, administer};
@@ -69,6 +69,7 @@ impl<R: AsyncRuntime> Node<R> {
             clock,
             lease_ms: config.timing.election_ms_max,
             waiting: Waiting::default(),
+            operations: AtomicU64::new(config.drawn.salt),
             requests: Arc::new(Queue::new()),
             groups,
             failure: Mutex::new(None),

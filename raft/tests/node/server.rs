@@ -13,8 +13,10 @@ use sluice_raft::cluster::{AdminRequest, Administered};
 use sluice_raft::node::{Drawn, Server, ServerConfig, Timing, limit};
 use sluice_raft::types::Member;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -23,6 +25,8 @@ pub(crate) const GROUPS: u16 = 2;
 pub(crate) const ZONE: &[u8] = b"shop";
 /// A story that takes longer has gone wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Beyond those of outgoing connections.
+const PORTS: Range<u16> = 61_000..65_000;
 const TURN: Duration = Duration::from_millis(10);
 
 /// A node whose owners are driven by the test's own thread.
@@ -44,8 +48,17 @@ pub(crate) struct Nodes {
     start: Instant,
 }
 
+/// Tests run side by side: each takes ports that the system gives to nobody by itself.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = PORTS.start + (std::process::id() % u32::from(PORTS.end - PORTS.start)) as u16;
+    loop {
+        let port = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + (port - PORTS.start) % (PORTS.end - PORTS.start);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 fn config(folder: &Path, port: u16, join: Option<u16>) -> ServerConfig {

@@ -2,6 +2,7 @@
 
 use openraft::async_runtime::AsyncRuntime;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::super::Inner;
@@ -29,7 +30,8 @@ impl<R: AsyncRuntime> Inner<R> {
             _ => {}
         }
         self.check_ids(&request)?;
-        let operation = Operation { nonce: (self.clock)(), text: request.to_string() };
+        let nonce = self.operations.fetch_add(1, Ordering::Relaxed);
+        let operation = Operation { nonce, text: request.to_string() };
         let metadata = self.record(&Change::Begin(operation.clone())).await?;
         match metadata.operation {
             Some(under_way) if under_way != operation => {
@@ -361,4 +363,38 @@ fn check_quorum(report: &Report, group: u16, votes: impl Fn(&Peer) -> bool) -> O
         return Err(AdminError::new(Code::Quorum, message));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Member;
+
+    fn report(reachable: &[bool]) -> Report {
+        let peer = |(id, is_reachable): (NodeId, &bool)| Peer {
+            id,
+            member: Member::default(),
+            is_voter: true,
+            is_reachable: *is_reachable,
+            next: 0,
+        };
+        let nodes = (1..).zip(reachable).map(peer).collect();
+        Report { leader: 1, next: 0, nodes, is_joint: false }
+    }
+
+    fn without(report: &Report, node: NodeId) -> Outcome<()> {
+        check_quorum(report, 0, |peer| peer.id != node)
+    }
+
+    #[test]
+    fn voters_are_removed_only_while_a_majority_of_the_rest_answers() {
+        let four = report(&[true, true, false, false]);
+        let refused = without(&four, 2).unwrap_err();
+        assert_eq!(refused.code, Code::Quorum);
+        assert!(refused.message.contains("would lose quorum: 2 of 3 are down"), "{refused}");
+        assert!(without(&four, 3).is_ok(), "a dead one may go: two of three answer");
+        assert!(without(&report(&[true, true, true]), 1).is_ok());
+        assert!(without(&report(&[true, false]), 1).is_err());
+        assert!(without(&report(&[true]), 1).is_err(), "the last one");
+    }
 }
