@@ -205,7 +205,7 @@ mod tests {
         let share = Share::take(&Arc::default(), frame.len(), usize::MAX).expect("room");
         let (answer, answered) = oneshot::channel();
         let deadline = Instant::now() + Duration::from_millis(within_ms);
-        (Order { id, frame, deadline, waiting: Ok(Waiting { answer, share }) }, answered)
+        (Order { id, frame, deadline, waiting: Ok(Waiting { answer, _share: share }) }, answered)
     }
 
     fn answer(id: u64) -> Bytes {

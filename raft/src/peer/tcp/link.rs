@@ -101,7 +101,7 @@ impl<R: AsyncRuntime> Link<R> {
         let frame = frame::encode(Kind::Request, &(id, within_ms, request)).map_err(CallError::Frame)?;
         let share = Share::take(&self.held, frame.len(), self.bytes_max)?;
         let (answer, answered) = oneshot::channel();
-        let waiting = Ok(Waiting { answer, share });
+        let waiting = Ok(Waiting { answer, _share: share });
         self.enqueue(Order { id, frame, deadline: Instant::now() + within, waiting })?;
         Ok(answered)
     }

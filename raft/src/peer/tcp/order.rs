@@ -36,7 +36,7 @@ impl Drop for Share {
 /// Somebody waits for the answer; dropped unanswered, it says that the connection was lost.
 pub(super) struct Waiting<R: AsyncRuntime> {
     pub(super) answer: oneshot::Sender<Called<R>>,
-    pub(super) share: Share,
+    pub(super) _share: Share,
 }
 
 /// Something to be written.
