@@ -58,10 +58,7 @@ pub fn run(arguments: &Arguments) -> Result<Tokens> {
     let mut connection = Connection::connect(arguments.address)?;
     let mut sample = Sample { stride, joined: 0, kept: Tokens::default(), failure: None };
     for number in 0..arguments.zones {
-        let zone = match arguments.zones {
-            1 => arguments.zone.clone(),
-            _ => format!("{}:{number}", arguments.zone),
-        };
+        let zone = zone_name(&arguments.zone, number, arguments.zones);
         make_zone(&mut connection, &zone)?;
         // The first of a zone is admitted at once.
         connection.join(&zone)?;
@@ -72,6 +69,11 @@ pub fn run(arguments: &Arguments) -> Result<Tokens> {
         None if sample.kept.is_empty() => Err(BenchError::Server("nobody who joined waits".to_owned())),
         None => Ok(sample.kept),
     }
+}
+
+/// The name of zone `number` of `zones`, which begins with `stem`; a lone zone has the stem for its name.
+pub(crate) fn zone_name(stem: &str, number: u64, zones: u64) -> String {
+    if zones == 1 { stem.to_owned() } else { format!("{stem}:{number}") }
 }
 
 fn make_zone(connection: &mut Connection, zone: &str) -> Result<()> {

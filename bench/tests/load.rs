@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use sluice_bench::error::BenchError;
@@ -46,6 +48,82 @@ fn exactly_the_asked_number_of_requests_is_made_and_counted() {
         let report = run(&arguments);
         assert_eq!((report.replies, report.errors, report.unanswered), (count, 0, 0));
     }
+}
+
+/// Answers every command at once.
+fn echo(mut stream: TcpStream) {
+    while let Some(count) = requests(&mut stream, b'*') {
+        if stream.write_all(&b"+OK\r\n".repeat(count)).is_err() {
+            break;
+        }
+    }
+}
+
+#[test]
+fn every_server_gets_its_share() {
+    let counters: [Arc<AtomicU64>; 3] = Default::default();
+    let addresses = counters.clone().map(|counter| {
+        server(move |stream| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            echo(stream);
+        })
+    });
+    let arguments = Arguments { addresses: addresses.to_vec(), connections: 7, ..pings(addresses[0]) };
+    let report = run(&Arguments { requests: Some(700), ..arguments });
+    assert_eq!((report.replies, report.errors, report.unanswered), (700, 0, 0));
+    assert_eq!(counters.map(|counter| counter.load(Ordering::Relaxed)), [3, 2, 2]);
+}
+
+/// A join and its wait are two commands and two replies, but one request.
+#[test]
+fn a_join_that_waits_is_one_request() {
+    let address = server(|mut stream| {
+        let mut seen = Vec::new();
+        let mut buffer = [0; 4_096];
+        while let Ok(read @ 1..) = stream.read(&mut buffer) {
+            seen.extend_from_slice(&buffer[..read]);
+            // What is cut off is left for the next read.
+            while let Some((end, reply)) = next_command(&seen) {
+                seen.drain(..end);
+                if stream.write_all(reply).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    let joins = Arguments { connections: 2, pipeline: 4, ..Arguments::new(Operation::LuaJoinWait, address) };
+    let report = run(&Arguments { requests: Some(100), ..joins });
+    assert_eq!((report.replies, report.errors, report.unanswered), (100, 0, 0));
+}
+
+/// Where the first whole command of `bytes` ends, and what Redis would say to it.
+fn next_command(bytes: &[u8]) -> Option<(usize, &'static [u8])> {
+    let mut rest = bytes;
+    let words = number(&mut rest)?;
+    let mut name: &[u8] = b"";
+    for word in 0..words {
+        let length = number(&mut rest)?;
+        let text = rest.get(..length)?;
+        rest = rest.get(length + 2..)?;
+        if word == 0 {
+            name = text;
+        }
+    }
+    let reply: &[u8] = match name {
+        b"WAIT" => b":1\r\n",
+        b"SCRIPT" => b"$4\r\n5c1e\r\n",
+        b"EVALSHA" => b"*3\r\n:0\r\n:1\r\n:60\r\n",
+        _ => b"%0\r\n",
+    };
+    Some((bytes.len() - rest.len(), reply))
+}
+
+/// The number behind a type byte; `rest` begins behind its line then.
+fn number(rest: &mut &[u8]) -> Option<usize> {
+    let end = rest.iter().position(|byte| *byte == b'\n')?;
+    let digits = std::str::from_utf8(rest.get(1..end)?).ok()?;
+    *rest = &rest[end + 1..];
+    digits.trim_end().parse().ok()
 }
 
 /// The first reply leaves the server only when a hundred requests have come, and they come one a millisecond:

@@ -42,7 +42,7 @@ pub(crate) fn load(programs: &Programs, arguments: &Arguments) -> Result<LoadRep
     match serde_json::from_str::<LoadReport>(text.trim()) {
         Ok(report) => Ok(report),
         Err(_) => Err(BenchError::Peer {
-            name: format!("load of {:?} at {}", arguments.operation, arguments.address),
+            name: format!("load of {:?} at {:?}", arguments.operation, arguments.addresses),
             reason: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         }),
     }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::error::{BenchError, Result};
-use crate::limit::{CONNECTIONS_MAX, PIPELINE_MAX, RATE_MAX_PER_S, SECONDS_MAX, VALUE_BYTES_MAX};
+use crate::limit::{
+    CONNECTIONS_MAX, DECK_REPEATS, PIPELINE_MAX, RATE_MAX_PER_S, SECONDS_MAX, VALUE_BYTES_MAX,
+};
 use crate::load::operation::Operation;
 use crate::load::pacing::{Arrivals, Pacing};
 use crate::load::tokens::Tokens;
@@ -17,9 +19,9 @@ pub struct Arguments {
     /// What to ask.
     #[arg(long, value_enum)]
     pub operation: Operation,
-    /// The server's address, as 127.0.0.1:7379.
-    #[arg(long)]
-    pub address: SocketAddr,
+    /// The server's address, as 127.0.0.1:7379; of several, separated by commas, each gets its share of the connections.
+    #[arg(long = "address", required = true, value_delimiter = ',')]
+    pub addresses: Vec<SocketAddr>,
     /// Keep-alive connections.
     #[arg(long, default_value_t = 50)]
     pub connections: u32,
@@ -44,6 +46,9 @@ pub struct Arguments {
     /// Zone of joins; key of GET.
     #[arg(long, default_value = "bench")]
     pub zone: String,
+    /// Spreads joins over so many zones, named as `fill` names them.
+    #[arg(long, default_value_t = 1)]
+    pub zones: u64,
     /// Size of the value that GET reads, in bytes.
     #[arg(long, default_value_t = 100)]
     pub value_bytes: usize,
@@ -68,13 +73,14 @@ pub(crate) enum Until {
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) operation: Operation,
-    pub(crate) address: SocketAddr,
+    pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) connections: u32,
     pub(crate) pipeline: u32,
     pub(crate) pacing: Pacing,
     pub(crate) warmup_ns: u64,
     pub(crate) until: Until,
     pub(crate) zone: String,
+    pub(crate) zones: u64,
     pub(crate) value_bytes: usize,
     pub(crate) seed: u64,
 }
@@ -84,7 +90,7 @@ impl Arguments {
     pub fn new(operation: Operation, address: SocketAddr) -> Self {
         Self {
             operation,
-            address,
+            addresses: vec![address],
             connections: 50,
             pipeline: 1,
             rate: None,
@@ -93,6 +99,7 @@ impl Arguments {
             requests: None,
             tokens: None,
             zone: "bench".to_owned(),
+            zones: 1,
             value_bytes: 100,
             seed: 1,
             json: false,
@@ -104,12 +111,14 @@ impl Arguments {
         let operation = self.operation.to_possible_value().map(|value| value.get_name().to_owned());
         let mut words = vec!["--operation".to_owned(), operation.unwrap_or_default()];
         let mut add = |name: &str, value: String| words.extend([name.to_owned(), value]);
-        add("--address", self.address.to_string());
+        let addresses: Vec<String> = self.addresses.iter().map(SocketAddr::to_string).collect();
+        add("--address", addresses.join(","));
         add("--connections", self.connections.to_string());
         add("--pipeline", self.pipeline.to_string());
         add("--seconds", self.seconds.to_string());
         add("--warmup-seconds", self.warmup_seconds.to_string());
         add("--zone", self.zone.clone());
+        add("--zones", self.zones.to_string());
         add("--value-bytes", self.value_bytes.to_string());
         add("--seed", self.seed.to_string());
         if let Some(rate) = self.rate {
@@ -125,7 +134,11 @@ impl Arguments {
     }
 
     pub(crate) fn plan(&self) -> Result<Plan> {
-        within("--connections", u64::from(self.connections), 1, u64::from(CONNECTIONS_MAX))?;
+        // Each server has a connection at least, or its share of the load would silently go to the others.
+        let servers = self.addresses.len() as u64;
+        within("--address, counted,", servers, 1, u64::from(CONNECTIONS_MAX))?;
+        within("--connections", u64::from(self.connections), servers, u64::from(CONNECTIONS_MAX))?;
+        within("--zones", self.zones, 1, DECK_REPEATS as u64)?;
         within("--pipeline", u64::from(self.pipeline), 1, u64::from(PIPELINE_MAX))?;
         within("--seconds", self.seconds, 1, SECONDS_MAX)?;
         within("--warmup-seconds", self.warmup_seconds, 0, SECONDS_MAX)?;
@@ -152,13 +165,14 @@ impl Arguments {
         };
         Ok(Plan {
             operation: self.operation,
-            address: self.address,
+            addresses: self.addresses.clone(),
             connections: self.connections,
             pipeline: self.pipeline,
             pacing,
             warmup_ns,
             until,
             zone: self.zone.clone(),
+            zones: self.zones,
             value_bytes: self.value_bytes,
             seed: self.seed,
         })
@@ -191,6 +205,8 @@ fn within(name: &str, value: u64, least: u64, most: u64) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use clap::Parser;
 
     use super::{Arguments, Operation};
@@ -206,6 +222,14 @@ mod tests {
     fn a_refused_argument_is_named_with_its_bounds() {
         let text = refused(|arguments| arguments.connections = 0);
         assert_eq!(text, "--connections 0 must lie between 1 and 10000");
+        let two = SocketAddr::from(([127, 0, 0, 1], 2));
+        let text = refused(|arguments| {
+            arguments.addresses.push(two);
+            arguments.connections = 1;
+        });
+        assert_eq!(text, "--connections 1 must lie between 2 and 10000");
+        assert!(refused(|arguments| arguments.addresses.clear()).starts_with("--address"));
+        assert!(refused(|arguments| arguments.zones = 0).starts_with("--zones 0"));
         assert!(refused(|arguments| arguments.pipeline = 5_000).starts_with("--pipeline 5000"));
         assert!(refused(|arguments| arguments.seconds = 0).starts_with("--seconds 0"));
         assert!(refused(|arguments| arguments.rate = Some(0)).starts_with("--rate 0"));
@@ -232,7 +256,9 @@ mod tests {
     #[test]
     fn words_say_the_same_as_the_arguments() {
         let arguments = Arguments {
+            addresses: vec![([127, 0, 0, 1], 5).into(), ([127, 0, 0, 1], 6).into()],
             connections: 7,
+            zones: 3,
             rate: Some(9),
             requests: Some(11),
             tokens: Some("/a/b".into()),

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{BenchError, Result};
+use crate::fill::zone_name;
 use crate::limit::{DECK_BYTES_MAX, DECK_REPEATS, LUA_JOINS_MAX, REQUEST_BYTES_MAX};
 use crate::load::operation::Operation;
 use crate::load::tokens::Tokens;
@@ -23,13 +24,21 @@ const LUA_LIMIT: &[u8] = b"1";
 #[derive(Debug, Clone)]
 pub(crate) struct Ingredients<'a> {
     pub(crate) operation: Operation,
-    /// Zone of joins, and key of GET.
+    /// Zone of joins, and key of GET; of several zones, what their names begin with.
     pub(crate) zone: &'a str,
+    pub(crate) zones: u64,
     /// Host header of HTTP requests.
     pub(crate) host: &'a str,
     /// SHA-1 of the Lua script, empty where none is used.
     pub(crate) script: &'a str,
     pub(crate) seed: u64,
+}
+
+impl Ingredients<'_> {
+    /// The zone of request `at`: each in turn.
+    fn zone_at(&self, at: u64) -> String {
+        zone_name(self.zone, at % self.zones, self.zones)
+    }
 }
 
 /// Encoded requests and the place of the next one.
@@ -48,9 +57,13 @@ impl Deck {
         let mut deck = Self { bytes: Vec::new(), ends: Vec::new(), next: 0 };
         match operation {
             Operation::Ping | Operation::Get | Operation::Join | Operation::HttpJoin => {
-                (0..DECK_REPEATS).for_each(|_| deck.push(ingredients, ("", ""), 0));
+                // Whole rounds, so that no zone is asked more often than another.
+                let requests = DECK_REPEATS as u64 / ingredients.zones * ingredients.zones;
+                (0..requests).for_each(|at| deck.push(ingredients, (&ingredients.zone_at(at), ""), 0));
             }
-            Operation::LuaJoin if tokens.is_empty() => deck.push_new_tokens(ingredients),
+            Operation::LuaJoin | Operation::LuaJoinWait if tokens.is_empty() => {
+                deck.push_new_tokens(ingredients)
+            }
             _ if tokens.is_empty() => {
                 return Err(BenchError::Argument(format!("{operation:?} needs tokens: give --tokens FILE")));
             }
@@ -80,7 +93,8 @@ impl Deck {
         let start = now_ms();
         for count in 0..LUA_JOINS_MAX {
             let token = format!("{:016x}{:011x}", random.draw(), random.draw() >> 20);
-            self.push(ingredients, (ingredients.zone, &token), start + (count / LUA_JOINS_PER_MS) as u64);
+            let zone = ingredients.zone_at(count as u64);
+            self.push(ingredients, (&zone, &token), start + (count / LUA_JOINS_PER_MS) as u64);
         }
     }
 
@@ -90,21 +104,24 @@ impl Deck {
         match ingredients.operation {
             Operation::Ping => command(out, &[b"PING"]),
             Operation::Get => command(out, &[b"GET", ingredients.zone.as_bytes()]),
-            Operation::Join => command(out, &[b"Q.JOIN", ingredients.zone.as_bytes()]),
+            Operation::Join => command(out, &[b"Q.JOIN", zone.as_bytes()]),
             Operation::Poll => command(out, &[b"Q.POLL", zone.as_bytes(), token.as_bytes()]),
-            Operation::LuaPoll | Operation::LuaJoin => {
+            Operation::LuaPoll | Operation::LuaJoin | Operation::LuaJoinWait => {
                 let keys = ["waiters:", "polls:", "admitted:"].map(|kind| format!("{kind}{zone}"));
                 let [waiters, polls, admitted] = keys.each_ref().map(String::as_bytes);
                 let (script, now) = (ingredients.script.as_bytes(), now_ms.to_string());
                 let now = now.as_bytes();
                 let token = token.as_bytes();
                 command(out, &[b"EVALSHA", script, b"3", waiters, polls, admitted, token, now, LUA_LIMIT]);
+                if ingredients.operation == Operation::LuaJoinWait {
+                    command(out, &[b"WAIT", b"1", b"0"]);
+                }
             }
             Operation::HttpPoll => out.extend_from_slice(
                 format!("GET /v1/zones/{zone}/tokens/{token} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes(),
             ),
             Operation::HttpJoin => {
-                let path = format!("POST /v1/zones/{}/tokens HTTP/1.1\r\nHost: {host}\r\n", ingredients.zone);
+                let path = format!("POST /v1/zones/{zone}/tokens HTTP/1.1\r\nHost: {host}\r\n");
                 out.extend_from_slice(path.as_bytes());
                 out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
             }
@@ -142,11 +159,12 @@ fn command(out: &mut Vec<u8>, arguments: &[&[u8]]) {
 #[cfg(test)]
 mod tests {
     use super::{Deck, Ingredients};
+    use crate::limit::{DECK_REPEATS, LUA_JOINS_MAX};
     use crate::load::operation::Operation;
     use crate::load::tokens::Tokens;
 
     fn ingredients(operation: Operation) -> Ingredients<'static> {
-        Ingredients { operation, zone: "shop", host: "h:1", script: "5ca1e", seed: 3 }
+        Ingredients { operation, zone: "shop", zones: 1, host: "h:1", script: "5ca1e", seed: 3 }
     }
 
     fn three_tokens() -> Tokens {
@@ -160,6 +178,28 @@ mod tests {
         let (count, range) = deck.deal(1);
         assert_eq!(count, 1);
         String::from_utf8(deck.bytes(range).to_vec()).expect("requests are text")
+    }
+
+    #[test]
+    fn joins_go_to_each_zone_in_turn() {
+        for operation in [Operation::Join, Operation::LuaJoin, Operation::HttpJoin] {
+            let several = Ingredients { zones: 3, ..ingredients(operation) };
+            let mut deck = Deck::build(&several, &Tokens::default()).expect("builds");
+            let whole = if operation == Operation::LuaJoin { LUA_JOINS_MAX } else { DECK_REPEATS / 3 * 3 };
+            assert_eq!(deck.ends.len(), whole);
+            for number in [0, 1, 2, 0] {
+                let (_, range) = deck.deal(1);
+                let text = String::from_utf8(deck.bytes(range).to_vec()).expect("requests are text");
+                assert!(text.contains(&format!("shop:{number}")), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wait_goes_out_with_its_join() {
+        let text = first(Operation::LuaJoinWait);
+        assert!(text.contains("EVALSHA"), "{text}");
+        assert!(text.ends_with("\r\n*3\r\n$4\r\nWAIT\r\n$1\r\n1\r\n$1\r\n0\r\n"), "{text}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use mio::{Interest, Registry, Token};
 use crate::error::{BenchError, Result};
 use crate::load::deck::Deck;
 use crate::load::framing::{Framing, HttpFraming, RespFraming, Tally};
+use crate::load::operation::Operation;
 
 /// A keep-alive connection, its unfinished reply and its requests in flight.
 #[derive(Debug)]
@@ -17,6 +18,9 @@ pub(crate) struct Line {
     address: SocketAddr,
     socket: TcpStream,
     framing: Framing,
+    replies_each: u64,
+    /// Replies to a request that awaits more of them.
+    early: u64,
     /// The part of the last deal that the kernel did not take yet.
     unsent: Range<usize>,
     /// Requests that shall be sent and were not dealt yet.
@@ -30,17 +34,29 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn connect(address: SocketAddr, is_http: bool) -> Result<Self> {
+    pub(crate) fn connect(address: SocketAddr, operation: Operation) -> Result<Self> {
         let failed = |source| BenchError::Connect { address, source };
         let socket = std::net::TcpStream::connect(address).map_err(failed)?;
         socket.set_nodelay(true).and_then(|()| socket.set_nonblocking(true)).map_err(failed)?;
-        let framing = if is_http {
+        let framing = if operation.is_http() {
             Framing::Http(HttpFraming::default())
         } else {
             Framing::Resp(RespFraming::default())
         };
         let socket = TcpStream::from_std(socket);
-        Ok(Self { address, socket, framing, unsent: 0..0, due: 0, in_flight: 0, answered: 0, sent_ns: 0 })
+        let replies_each = operation.replies_each();
+        Ok(Self {
+            address,
+            socket,
+            framing,
+            replies_each,
+            early: 0,
+            unsent: 0..0,
+            due: 0,
+            in_flight: 0,
+            answered: 0,
+            sent_ns: 0,
+        })
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -79,7 +95,7 @@ impl Line {
         }
     }
 
-    /// Reads what has come; says how many replies and bytes that were.
+    /// Reads what has come; says how many requests that answers, and how many bytes it was.
     ///
     /// A read that does not fill `buffer` has emptied the socket, and edge-triggered epoll tells when more
     /// comes; asking the kernel once more would cost a system call for every pipeline.
@@ -100,7 +116,9 @@ impl Line {
                 Err(error) => return Err(self.broken(error)),
             }
         }
-        let replies = tally.replies - before;
+        self.early += tally.replies - before;
+        let replies = self.early / self.replies_each;
+        self.early %= self.replies_each;
         if replies > self.in_flight {
             return Err(BenchError::Server(format!("{} sent more replies than requests", self.address)));
         }

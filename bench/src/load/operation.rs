@@ -18,6 +18,8 @@ pub enum Operation {
     LuaPoll,
     /// Redis `EVALSHA` of a join in Lua, each with a token of its own.
     LuaJoin,
+    /// The same, each followed by `WAIT 1 0`: answered when a replica has it, however long that takes.
+    LuaJoinWait,
     /// HTTP `GET /v1/zones/{zone}/tokens/{token}` of random tokens.
     HttpPoll,
     /// HTTP `POST /v1/zones/{zone}/tokens`.
@@ -28,6 +30,11 @@ impl Operation {
     /// Whether replies are HTTP rather than RESP.
     pub fn is_http(self) -> bool {
         matches!(self, Self::HttpPoll | Self::HttpJoin)
+    }
+
+    /// Replies to one request. A join and its wait count as one, answered when the wait is.
+    pub(crate) fn replies_each(self) -> u64 {
+        if self == Self::LuaJoinWait { 2 } else { 1 }
     }
 
     /// Whether requests carry tokens that somebody obtained before.

@@ -41,13 +41,13 @@ pub struct LoadReport {
     pub rate_per_s: Option<u64>,
     /// Length of the measured part.
     pub seconds: f64,
-    /// Replies within the measured part.
+    /// Requests answered within the measured part.
     pub replies: u64,
     /// The same, each second.
     pub replies_per_s: f64,
-    /// Replies of the whole run, warm-up and drain included.
+    /// Requests answered in the whole run, warm-up and drain included.
     pub replies_total: u64,
-    /// Mean size of a reply on the wire.
+    /// Mean size of an answer on the wire.
     pub reply_bytes: f64,
     /// Error replies, of the whole run.
     pub errors: u64,

@@ -31,7 +31,9 @@ pub(crate) struct Runner<'p> {
     issued: u64,
     /// Bytes of replies.
     bytes: u64,
-    /// Replies within the measured part.
+    /// Requests answered.
+    answered: u64,
+    /// The same, within the measured part.
     measured: u64,
 }
 
@@ -40,7 +42,7 @@ impl<'p> Runner<'p> {
         let poll = Poll::new().map_err(BenchError::io("opening epoll"))?;
         let mut lines = Vec::with_capacity(plan.connections as usize);
         for number in 0..plan.connections as usize {
-            let mut line = Line::connect(plan.address, plan.operation.is_http())?;
+            let mut line = Line::connect(plan.addresses[number % plan.addresses.len()], plan.operation)?;
             let registered = line.register(poll.registry(), Token(number));
             registered.map_err(BenchError::io("registering a connection with epoll"))?;
             lines.push(line);
@@ -56,6 +58,7 @@ impl<'p> Runner<'p> {
             started: Instant::now(),
             issued: 0,
             bytes: 0,
+            answered: 0,
             measured: 0,
         })
     }
@@ -95,7 +98,7 @@ impl<'p> Runner<'p> {
     fn is_over(&self, now_ns: u64) -> bool {
         match self.plan.until {
             Until::Elapsed { ns } => now_ns >= ns,
-            Until::Replies { count } => self.tally.replies >= count,
+            Until::Replies { count } => self.answered >= count,
         }
     }
 
@@ -151,6 +154,7 @@ impl<'p> Runner<'p> {
         let (replies, bytes) = line.receive(&mut self.buffer, &mut self.tally)?;
         let now_ns = self.now_ns();
         self.bytes += bytes;
+        self.answered += replies;
         if replies > 0 {
             self.record(number, order, replies, since_ns, now_ns);
             if now_ns >= self.plan.warmup_ns && !over {
@@ -202,8 +206,8 @@ impl<'p> Runner<'p> {
             seconds,
             replies: self.measured,
             replies_per_s: self.measured as f64 / seconds.max(1e-9),
-            replies_total: self.tally.replies,
-            reply_bytes: self.bytes as f64 / (self.tally.replies.max(1)) as f64,
+            replies_total: self.answered,
+            reply_bytes: self.bytes as f64 / (self.answered.max(1)) as f64,
             errors: self.tally.errors,
             first_error: self.tally.first_error,
             unanswered,

@@ -1,5 +1,7 @@
 //! What a server needs before a run: scripts loaded, the value set.
 
+use std::net::SocketAddr;
+
 use sluice_client::{ClientError, Connection, Value};
 
 use crate::error::Result;
@@ -15,7 +17,7 @@ const JOIN_SCRIPT: &str = include_str!("../../lua/join.lua");
 pub(crate) fn prepare(plan: &Plan, tokens: &Tokens) -> Result<Deck> {
     let script = match plan.operation {
         Operation::LuaPoll => load_script(plan, POLL_SCRIPT)?,
-        Operation::LuaJoin => load_script(plan, JOIN_SCRIPT)?,
+        Operation::LuaJoin | Operation::LuaJoinWait => load_script(plan, JOIN_SCRIPT)?,
         Operation::Get => {
             let value = vec![b'x'; plan.value_bytes];
             connect(plan)?.call(&[b"SET", plan.zone.as_bytes(), &value], |_| Ok(()))?;
@@ -23,10 +25,11 @@ pub(crate) fn prepare(plan: &Plan, tokens: &Tokens) -> Result<Deck> {
         }
         _ => String::new(),
     };
-    let host = plan.address.to_string();
+    let host = first(plan).to_string();
     let ingredients = Ingredients {
         operation: plan.operation,
         zone: &plan.zone,
+        zones: plan.zones,
         host: &host,
         script: &script,
         seed: plan.seed,
@@ -44,5 +47,10 @@ fn load_script(plan: &Plan, source: &str) -> Result<String> {
 }
 
 fn connect(plan: &Plan) -> Result<Connection> {
-    Ok(Connection::connect(plan.address)?)
+    Ok(Connection::connect(first(plan))?)
+}
+
+/// Where values and scripts are set. Only a single Redis needs either.
+fn first(plan: &Plan) -> SocketAddr {
+    plan.addresses[0]
 }
