@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 /// How long a node may take until it answers.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Where a node keeps its data, within its folder.
+const DATA: &str = "data";
 /// Between two looks whether it does.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long one question may take.
@@ -38,9 +40,9 @@ impl Epoch {
 
 /// A node's place: what stays when its process goes.
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) resp: SocketAddr,
-    pub(super) admin: SocketAddr,
+pub(crate) struct Node {
+    pub(crate) resp: SocketAddr,
+    pub(crate) admin: SocketAddr,
     pub(super) peer: SocketAddr,
     pub(super) epoch: Arc<Epoch>,
     host: Host,
@@ -50,8 +52,8 @@ pub(super) struct Node {
 
 /// The nodes, and the processes that run.
 #[derive(Debug)]
-pub(super) struct Cluster {
-    pub(super) nodes: Vec<Node>,
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Node>,
     children: Vec<Option<Child>>,
     server: PathBuf,
     _folder: TempDir,
@@ -59,7 +61,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// As many nodes as there are hosts, joined to one cluster.
-    pub(super) fn start(server: PathBuf, hosts: Vec<Host>, base: u16) -> Result<Cluster> {
+    pub(crate) fn start(server: PathBuf, hosts: Vec<Host>, base: u16) -> Result<Cluster> {
         let folder = tempfile::tempdir().map_err(BenchError::io("making a folder"))?;
         let nodes: Vec<Node> = hosts
             .into_iter()
@@ -99,7 +101,7 @@ impl Cluster {
     }
 
     /// `sluice cluster …` against a node: what it printed, or what it complained of.
-    pub(super) fn operate(
+    pub(crate) fn operate(
         &self,
         node: usize,
         arguments: &[&str],
@@ -111,6 +113,16 @@ impl Cluster {
         let output = command.output().map_err(BenchError::io("running sluice cluster"))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
+    }
+
+    /// Ids of the processes that run.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = u32> {
+        self.children.iter().flatten().map(Child::id)
+    }
+
+    /// The folder that a node keeps its data in.
+    pub(crate) fn data(&self, node: usize) -> PathBuf {
+        self.nodes[node].folder.join(DATA)
     }
 
     /// Starts a node's process again.
@@ -126,7 +138,7 @@ impl Cluster {
         let output = output.map_err(BenchError::io("opening a node's output"))?;
         let errors = output.try_clone().map_err(BenchError::io("opening a node's output"))?;
         let mut command = place.host.command(&self.server);
-        command.args(["serve", "--insecure", "--workers", "1", "--data", "data"]);
+        command.args(["serve", "--insecure", "--workers", "1", "--data", DATA]);
         command.args(["--ports", &place.port.to_string()]).args(place.host.flags(place.port));
         if fresh && node > 0 {
             command.args(["--join", &self.nodes[0].peer.to_string()]);
@@ -234,7 +246,7 @@ fn last_lines(log: &Path) -> String {
 }
 
 /// Between two looks at something foreign.
-pub(super) fn pause(duration: Duration) {
+pub(crate) fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 

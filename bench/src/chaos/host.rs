@@ -1,4 +1,4 @@
-//! Where a node runs: this machine's loopback, or a host of its own, which is a network namespace behind a bridge.
+//! Where a node runs: this machine's loopback, a core of this machine, or a host of its own, which is a network namespace behind a bridge.
 //!
 //! Rules that drop packets are set in a node's own namespace, so a cut is one-way when only one side drops.
 
@@ -13,9 +13,11 @@ const NAME: &str = "slchaos";
 
 /// Where a node runs.
 #[derive(Clone, Debug)]
-pub(super) enum Host {
+pub(crate) enum Host {
     /// On 127.0.0.1.
     Loopback,
+    /// On 127.0.0.1, and on this core alone.
+    Core(&'static str),
     /// In namespace so-and-so of the bridge.
     Namespace(u8),
 }
@@ -23,23 +25,24 @@ pub(super) enum Host {
 impl Host {
     pub(super) fn address(&self) -> Ipv4Addr {
         match self {
-            Host::Loopback => Ipv4Addr::LOCALHOST,
+            Host::Loopback | Host::Core(_) => Ipv4Addr::LOCALHOST,
             Host::Namespace(n) => Ipv4Addr::new(10, 99, 7, n + 1),
         }
     }
 
     fn name(&self) -> Option<String> {
         match self {
-            Host::Loopback => None,
+            Host::Loopback | Host::Core(_) => None,
             Host::Namespace(n) => Some(format!("{NAME}{n}")),
         }
     }
 
     /// A program on this host, which dies with this one.
     pub(super) fn command(&self, program: &Path) -> Command {
-        let prefix = match self.name() {
-            None => Vec::new(),
-            Some(name) => ["ip", "netns", "exec", &name].map(str::to_owned).to_vec(),
+        let prefix: Vec<String> = match (self, self.name()) {
+            (Host::Core(core), _) => ["taskset", "-c", core].map(str::to_owned).to_vec(),
+            (_, Some(name)) => ["ip", "netns", "exec", &name].map(str::to_owned).to_vec(),
+            (_, None) => Vec::new(),
         };
         mortal(program, &prefix)
     }

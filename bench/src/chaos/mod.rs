@@ -6,10 +6,10 @@
 //! The crowd joins under request ids, repeats what was not answered, polls, and leaves, each user at a node of its own choice;
 //! what it was told is all that the oracle knows. Nothing inside the servers is asked but their state hashes.
 
-mod cluster;
+pub(crate) mod cluster;
 mod crowd;
 mod history;
-mod host;
+pub(crate) mod host;
 mod kill;
 mod oracle;
 mod partition;
