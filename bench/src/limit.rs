@@ -69,6 +69,9 @@ pub const READY_MS_MAX: u64 = 15_000;
 /// How long to wait before asking a starting server again.
 pub const READY_RETRY_MS: u64 = 10;
 
+/// How often consecutive free ports are looked for.
+pub const PORT_TRIES_MAX: u32 = 100;
+
 /// Most rounds of a comparison.
 pub const ROUNDS_MAX: u32 = 99;
 

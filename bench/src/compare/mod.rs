@@ -7,16 +7,21 @@
 //!                                                                         └─▶ report (table, JSON)
 //! ```
 //!
-//! `row.rs` holds what is compared and the aims; `stage.rs` what it takes.
+//! `row.rs` holds what is compared and the aims; `stage.rs` what it takes, and `replicated.rs` what it takes of three nodes
+//! (`trio.rs`) beside a Redis with a replica (`pair.rs`).
 
 mod host;
 mod outcome;
+mod pair;
+mod replicated;
 mod report;
 mod rounds;
 mod row;
 mod sample;
 mod server;
 mod stage;
+mod trio;
+mod written;
 mod wrk;
 
 use std::path::{Path, PathBuf};
@@ -28,7 +33,7 @@ use crate::compare::host::{Host, Programs};
 use crate::compare::report::Report;
 use crate::compare::stage::{Scale, Stage};
 use crate::error::{BenchError, Result};
-use crate::limit::{ROUNDS_MAX, SECONDS_MAX, TOKENS_MAX};
+use crate::limit::{RATE_MAX_PER_S, ROUNDS_MAX, SECONDS_MAX, TOKENS_MAX};
 
 pub use row::{Row, Target};
 
@@ -55,6 +60,9 @@ pub struct Arguments {
     /// Requests per second where latencies are compared.
     #[arg(long, default_value_t = 50_000)]
     pub rate: u64,
+    /// Joins per second where the latency of a commit is measured.
+    #[arg(long, default_value_t = 500)]
+    pub join_rate: u64,
     /// The sluice program, by default the one beside this.
     #[arg(long)]
     pub sluice: Option<PathBuf>,
@@ -105,6 +113,10 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     if rows.contains(&Row::BigZone) {
         done(stage.zones(Row::BigZone, 1, scale.big_waiters)?);
     }
+    let replicated: Vec<Row> = rows.iter().copied().filter(|row| row.is_replicated()).collect();
+    if !replicated.is_empty() {
+        stage.replicated(&replicated, &mut done)?;
+    }
     let path = arguments.json.clone().unwrap_or_else(|| default_path(report.unix_time_s));
     report.save(&path)?;
     println!("saved in {}", path.display());
@@ -128,7 +140,8 @@ impl Arguments {
             ("--waiters", self.waiters, TOKENS_MAX as u64),
             ("--rounds", u64::from(self.rounds), u64::from(ROUNDS_MAX)),
             ("--seconds", self.seconds, SECONDS_MAX),
-            ("--rate", self.rate, crate::limit::RATE_MAX_PER_S),
+            ("--rate", self.rate, RATE_MAX_PER_S),
+            ("--join-rate", self.join_rate, RATE_MAX_PER_S),
         ];
         for (name, value, most) in bounds {
             if !(1..=most).contains(&value) {
@@ -147,6 +160,8 @@ impl Arguments {
             waiters_a_zone: 500,
             big_waiters: 10_000_000,
             rate_per_s: self.rate,
+            joins_per_s: self.join_rate,
+            joins_logged: 200_000,
         }
     }
 }
@@ -160,6 +175,8 @@ const SMOKE: Scale = Scale {
     waiters_a_zone: 50,
     big_waiters: 20_000,
     rate_per_s: 2_000,
+    joins_per_s: 200,
+    joins_logged: 2_000,
 };
 
 fn versions(programs: &Programs) -> Vec<(String, String)> {
@@ -204,7 +221,7 @@ mod tests {
     fn rows_come_in_their_own_order_and_once() {
         let arguments = parse(&["join-p16", "--only", "resp-poll-p16,join-p16"]);
         assert_eq!(arguments.chosen(), [Row::RespPollP16, Row::JoinP16]);
-        assert_eq!(parse(&[]).chosen().len(), 9);
+        assert_eq!(parse(&[]).chosen().len(), 12);
     }
 
     #[test]

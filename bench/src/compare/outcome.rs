@@ -17,6 +17,8 @@ pub(crate) struct Sample {
     pub(crate) cpu_us: Option<f64>,
     /// Resident memory that each waiter added, where it was taken.
     pub(crate) bytes_per_waiter: Option<f64>,
+    /// Bytes that each join added to a log, where they were counted.
+    pub(crate) logged_bytes_per_join: Option<f64>,
     /// Why this sample must not be quoted.
     pub(crate) fault: Option<String>,
 }
@@ -28,8 +30,8 @@ impl Sample {
             p50_us: report.latency.p50_us,
             p99_us: report.latency.p99_us,
             cpu_us: Some(cpu_seconds * 1e6 / (report.replies_total.max(1)) as f64),
-            bytes_per_waiter: None,
             fault: report.fault(),
+            ..Self::default()
         }
     }
 
@@ -39,8 +41,8 @@ impl Sample {
             p50_us: report.p50_us as f64,
             p99_us: report.p99_us as f64,
             cpu_us: Some(cpu_seconds * 1e6 / (report.requests.max(1)) as f64),
-            bytes_per_waiter: None,
             fault: report.fault(),
+            ..Self::default()
         }
     }
 
@@ -57,6 +59,7 @@ pub(crate) enum Measure {
     CpuUsPerRequest,
     P99Us,
     BytesPerWaiter,
+    LoggedBytesPerJoin,
 }
 
 impl Measure {
@@ -66,6 +69,7 @@ impl Measure {
             Self::CpuUsPerRequest => sample.cpu_us.unwrap_or(f64::NAN),
             Self::P99Us => sample.p99_us,
             Self::BytesPerWaiter => sample.bytes_per_waiter.unwrap_or(f64::NAN),
+            Self::LoggedBytesPerJoin => sample.logged_bytes_per_join.unwrap_or(f64::NAN),
         }
     }
 
@@ -74,7 +78,7 @@ impl Measure {
             Self::RatePerS => "/s",
             Self::CpuUsPerRequest => "us CPU",
             Self::P99Us => "us P99",
-            Self::BytesPerWaiter => "bytes",
+            Self::BytesPerWaiter | Self::LoggedBytesPerJoin => "bytes",
         }
     }
 }
@@ -101,6 +105,8 @@ pub(crate) struct Outcome {
     pub(crate) theirs_cpu_us: f64,
     /// The first fault of any round; with one the target counts as missed.
     pub(crate) fault: Option<String>,
+    /// What exactly each side did, where its name does not say it.
+    pub(crate) note: Option<String>,
     pub(crate) ours_rounds: Vec<Sample>,
     pub(crate) theirs_rounds: Vec<Sample>,
 }
@@ -121,7 +127,7 @@ impl Outcome {
             ours: our,
             theirs: their,
             ratio,
-            is_met: target.is_met(ratio).map(|met| met && fault.is_none()),
+            is_met: target.is_met(our, ratio).map(|met| met && fault.is_none()),
             ours_p50_us: median_of(ours, &|s| s.p50_us),
             ours_p99_us: median_of(ours, &|s| s.p99_us),
             theirs_p50_us: median_of(theirs, &|s| s.p50_us),
@@ -129,9 +135,15 @@ impl Outcome {
             ours_cpu_us: median_of(ours, &|s| s.cpu_us.unwrap_or(f64::NAN)),
             theirs_cpu_us: median_of(theirs, &|s| s.cpu_us.unwrap_or(f64::NAN)),
             fault,
+            note: None,
             ours_rounds: ours.clone(),
             theirs_rounds: theirs.clone(),
         }
+    }
+
+    /// The same, with words on what each side did.
+    pub(crate) fn noted(self, note: impl Into<String>) -> Self {
+        Self { note: Some(note.into()), ..self }
     }
 }
 

@@ -44,16 +44,17 @@ impl Report {
 /// The line above all outcomes.
 pub(crate) fn header() -> String {
     format!(
-        "{:<14} {:<18} {:>12} {:>12} {:<6} {:>7} {:>7} {:<4}  {:>13} {:>13} {:>11}",
+        "{:<16} {:<26} {:>12} {:>12} {:<6} {:>7} {:>7} {:<4}  {:>13} {:>13} {:>11}",
         "row", "against", "ours", "theirs", "", "ratio", "target", "", "P50/P99 us", "theirs", "CPU us"
     )
 }
 
-/// One line of the table, and a second where something went wrong.
+/// One line of the table, and more where it takes words, or something went wrong.
 pub(crate) fn line(outcome: &Outcome) -> String {
     let target = match outcome.target {
         Target::AtLeast(least) => format!(">={least}"),
         Target::AtMost(most) => format!("<={most}"),
+        Target::OursAtMost(most) => format!("our<={most}"),
         Target::None => "-".to_owned(),
     };
     let verdict = match outcome.is_met {
@@ -63,7 +64,7 @@ pub(crate) fn line(outcome: &Outcome) -> String {
     };
     let latency = |p50: f64, p99: f64| format!("{p50:.0}/{p99:.0}");
     let mut line = format!(
-        "{:<14} {:<18} {:>12} {:>12} {:<6} {:>7.2} {target:>7} {verdict:<4}  {:>13} {:>13} {:>11}",
+        "{:<16} {:<26} {:>12} {:>12} {:<6} {:>7.2} {target:>7} {verdict:<4}  {:>13} {:>13} {:>11}",
         outcome.row.name(),
         outcome.peer,
         number(outcome.ours),
@@ -74,8 +75,8 @@ pub(crate) fn line(outcome: &Outcome) -> String {
         latency(outcome.theirs_p50_us, outcome.theirs_p99_us),
         cpu(outcome.ours_cpu_us, outcome.theirs_cpu_us),
     );
-    if let Some(fault) = &outcome.fault {
-        write!(line, "\n  {fault}").expect("writing to a string");
+    for words in outcome.note.iter().chain(&outcome.fault) {
+        write!(line, "\n  {words}").expect("writing to a string");
     }
     line
 }

@@ -17,19 +17,41 @@ pub(crate) fn alternate(
     mut ours: impl FnMut(u32) -> Result<Sample>,
     mut theirs: impl FnMut(u32) -> Result<Sample>,
 ) -> Result<Rounds> {
-    let mut rounds = Rounds::default();
+    let [ours, theirs] = in_turn(count, [&mut ours, &mut theirs])?;
+    Ok(Rounds { ours, theirs })
+}
+
+/// One side of a comparison: a round of it, by number.
+pub(crate) type Side<'a> = &'a mut dyn FnMut(u32) -> Result<Sample>;
+
+/// `count` times each side, one after the other.
+pub(crate) fn in_turn<const SIDES: usize>(
+    count: u32,
+    mut sides: [Side<'_>; SIDES],
+) -> Result<[Vec<Sample>; SIDES]> {
+    let mut samples = [const { Vec::new() }; SIDES];
     for round in 0..count {
-        rounds.ours.push(ours(round)?);
-        rounds.theirs.push(theirs(round)?);
+        for (side, samples) in sides.iter_mut().zip(&mut samples) {
+            samples.push(side(round)?);
+        }
     }
-    Ok(rounds)
+    Ok(samples)
 }
 
 /// One run of `load`, with the CPU time that it cost the server.
 pub(crate) fn measure(programs: &Programs, server: &Server, arguments: &Arguments) -> Result<Sample> {
-    let before = server.cpu_seconds()?;
+    measure_by(programs, || server.cpu_seconds(), arguments)
+}
+
+/// One run of `load`, with the CPU time by a clock of the servers that it loads, in seconds.
+pub(crate) fn measure_by(
+    programs: &Programs,
+    cpu_seconds: impl Fn() -> Result<f64>,
+    arguments: &Arguments,
+) -> Result<Sample> {
+    let before = cpu_seconds()?;
     let report = load(programs, arguments)?;
-    Ok(Sample::of_load(report, server.cpu_seconds()? - before))
+    Ok(Sample::of_load(report, cpu_seconds()? - before))
 }
 
 /// One run of `load` in a process of its own, on the core of the generators.

@@ -27,7 +27,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Where it speaks HTTP.
     pub(crate) http: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Server {
@@ -46,13 +46,19 @@ impl Server {
 
     /// Redis, or whatever stands in for it, without any persistence.
     pub(crate) fn redis(programs: &Programs) -> Result<Self> {
+        Self::redis_with(programs, &["--appendonly", "no"])
+    }
+
+    /// Redis without snapshots, set up as `flags` say.
+    pub(crate) fn redis_with(programs: &Programs, flags: &[&str]) -> Result<Self> {
         let folder = folder()?;
         let [port, ..] = free_ports()?;
         let (program, given) = programs.redis.split_first().expect("the program is always named");
         let mut arguments = given.to_vec();
         let (port_text, dir) = (port.to_string(), folder.path().display().to_string());
         arguments.extend(strings(&["--port", &port_text, "--bind", "127.0.0.1", "--save", ""]));
-        arguments.extend(strings(&["--appendonly", "no", "--daemonize", "no", "--dir", &dir]));
+        arguments.extend(strings(&["--daemonize", "no", "--dir", &dir]));
+        arguments.extend(strings(flags));
         Self::start(programs, program, &arguments, (loopback(port), loopback(port)), folder)
     }
 
@@ -97,7 +103,7 @@ impl Server {
         command.args(["-c", SERVER_CORE, program]).args(arguments).current_dir(folder.path());
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         let child = command.spawn().map_err(failed)?;
-        let mut server = Self { child, address, http, _folder: folder };
+        let mut server = Self { child, address, http, folder };
         server.wait_until_ready(program, &log)?;
         Ok(server)
     }
@@ -121,6 +127,11 @@ impl Server {
             return Err(BenchError::Peer { name: program.to_owned(), reason });
         }
         Ok(())
+    }
+
+    /// The folder that it runs in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// CPU time used so far, in seconds.
@@ -170,7 +181,7 @@ fn folder() -> Result<TempDir> {
     tempfile::Builder::new().prefix("sluice-bench-").tempdir().map_err(BenchError::io("making a folder"))
 }
 
-fn loopback(port: u16) -> SocketAddr {
+pub(crate) fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 

@@ -4,11 +4,13 @@
 //! |---|---|---|
 //! | generator | the sink | nothing |
 //! | peers | sluice, Redis, nginx | one zone, the same tokens on both sides |
+//! | replicated | three nodes, one node, Redis alone, Redis with a replica | the same zones in all groups |
 //! | zones | sluice alone | many zones and one of the same size; or one big zone and a small one |
 //!
 //! Each stage has servers of its own, so that no row inherits the memory of another; within the peers' stage
 //! joins come last, because they grow the zone.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
@@ -25,7 +27,7 @@ use crate::fill;
 use crate::limit::DECK_TOKENS;
 use crate::load::{Arguments, Operation, Tokens};
 
-const ZONE: &str = "bench";
+pub(crate) const ZONE: &str = "bench";
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -37,6 +39,8 @@ pub(crate) struct Scale {
     pub(crate) waiters_a_zone: u64,
     pub(crate) big_waiters: u64,
     pub(crate) rate_per_s: u64,
+    pub(crate) joins_per_s: u64,
+    pub(crate) joins_logged: u64,
 }
 
 /// Programs, scale and a place for files.
@@ -62,8 +66,8 @@ impl Stage<'_> {
         (0..1_000).try_for_each(|number| tokens.push(ZONE, &format!("{number:027}")))?;
         let file = self.save(&tokens, "sink")?;
         let sink = Server::sink(self.programs)?;
-        let deep = self.arguments(Operation::Poll, &sink, 16, Some(&file));
-        let shallow = self.arguments(Operation::Poll, &sink, 1, Some(&file));
+        let deep = self.arguments(Operation::Poll, sink.address, 16, Some(&file));
+        let shallow = self.arguments(Operation::Poll, sink.address, 1, Some(&file));
         let rounds = alternate(
             self.scale.rounds,
             |_| measure(self.programs, &sink, &deep),
@@ -80,14 +84,14 @@ impl Stage<'_> {
         let ours = Server::sluice(self.programs)?;
         let mut memory = Rounds::default();
         let empty = ours.resident_bytes()?;
-        let tokens = self.fill(&ours, ZONE, 1, self.scale.waiters)?;
+        let tokens = self.fill(ours.address, ZONE, 1, self.scale.waiters)?;
         let grown = ours.resident_bytes()?.saturating_sub(empty);
         memory.ours.push(Sample::of_memory(grown, self.scale.waiters));
         let tokens_file = self.save(&tokens, "peers")?;
         let redis = if needs_redis { Some(Server::redis(self.programs)?) } else { None };
         if let Some(redis) = &redis {
             let empty = redis.resident_bytes()?;
-            self.fill_redis(redis, &tokens_file, tokens.len() as u64)?;
+            self.fill_redis(redis.address, &tokens_file, tokens.len() as u64)?;
             let grown = redis.resident_bytes()?.saturating_sub(empty);
             memory.theirs.push(Sample::of_memory(grown, tokens.len() as u64));
         }
@@ -112,17 +116,17 @@ impl Stage<'_> {
         let tokens = Some(&peers.tokens_file);
         let pipeline = if row == Row::RespPollP1 { 1 } else { 16 };
         let (mut ours, mut theirs) = if row == Row::JoinP16 {
-            let ours = self.arguments(Operation::Join, &peers.ours, pipeline, None);
-            (ours, self.arguments(Operation::LuaJoin, redis, pipeline, None))
+            let ours = self.arguments(Operation::Join, peers.ours.address, pipeline, None);
+            (ours, self.arguments(Operation::LuaJoin, redis.address, pipeline, None))
         } else {
-            let ours = self.arguments(Operation::Poll, &peers.ours, pipeline, tokens);
-            (ours, self.arguments(Operation::LuaPoll, redis, pipeline, tokens))
+            let ours = self.arguments(Operation::Poll, peers.ours.address, pipeline, tokens);
+            (ours, self.arguments(Operation::LuaPoll, redis.address, pipeline, tokens))
         };
         let mut peer = format!("{}, lua", self.programs.redis_name());
         if row == Row::RespGetP16 {
             let (zone, token) = self.one_token(&peers.tokens)?;
             let reply_bytes = sample::resp_poll_bytes(peers.ours.address, zone, token)?;
-            theirs = self.arguments(Operation::Get, redis, pipeline, None);
+            theirs = self.arguments(Operation::Get, redis.address, pipeline, None);
             theirs.value_bytes = sample::value_bytes(reply_bytes);
             peer = format!("{}, GET", self.programs.redis_name());
         }
@@ -161,11 +165,11 @@ impl Stage<'_> {
     /// Latency where `waiters` are spread over `zones`, against one small zone of the same server.
     pub(crate) fn zones(&self, row: Row, zones: u64, waiters: u64) -> Result<Outcome> {
         let ours = Server::sluice(self.programs)?;
-        let wide = self.save(&self.fill(&ours, "wide", zones, waiters)?, "wide")?;
-        let small = self.save(&self.fill(&ours, "small", 1, self.scale.waiters_a_zone)?, "small")?;
+        let wide = self.save(&self.fill(ours.address, "wide", zones, waiters)?, "wide")?;
+        let small = self.save(&self.fill(ours.address, "small", 1, self.scale.waiters_a_zone)?, "small")?;
         let paced = |tokens| Arguments {
             rate: Some(self.scale.rate_per_s),
-            ..self.arguments(Operation::Poll, &ours, 16, Some(tokens))
+            ..self.arguments(Operation::Poll, ours.address, 16, Some(tokens))
         };
         let (wide, small) = (paced(&wide), paced(&small));
         let rounds = alternate(
@@ -176,10 +180,10 @@ impl Stage<'_> {
         Ok(Outcome::new(row, "one small zone", Measure::P99Us, row.target(), &rounds))
     }
 
-    fn arguments(
+    pub(crate) fn arguments(
         &self,
         operation: Operation,
-        server: &Server,
+        address: SocketAddr,
         pipeline: u32,
         tokens: Option<&PathBuf>,
     ) -> Arguments {
@@ -188,14 +192,14 @@ impl Stage<'_> {
             seconds: self.scale.seconds,
             tokens: tokens.cloned(),
             zone: ZONE.to_owned(),
-            ..Arguments::new(operation, server.address)
+            ..Arguments::new(operation, address)
         }
     }
 
-    fn fill(&self, server: &Server, zone: &str, zones: u64, waiters: u64) -> Result<Tokens> {
+    pub(crate) fn fill(&self, address: SocketAddr, zone: &str, zones: u64, waiters: u64) -> Result<Tokens> {
         eprintln!("filling {zones} x {waiters} waiters");
         fill::run(&fill::Arguments {
-            address: server.address,
+            address,
             zone: zone.to_owned(),
             zones,
             waiters,
@@ -205,13 +209,13 @@ impl Stage<'_> {
     }
 
     /// The same tokens, through the same script that joins are measured with.
-    fn fill_redis(&self, redis: &Server, tokens: &PathBuf, count: u64) -> Result<()> {
+    pub(crate) fn fill_redis(&self, redis: SocketAddr, tokens: &PathBuf, count: u64) -> Result<()> {
         let joins = self.arguments(Operation::LuaJoin, redis, 16, Some(tokens));
         let filled = load(self.programs, &Arguments { requests: Some(count), ..joins })?;
         filled.fault().map_or(Ok(()), |fault| Err(BenchError::Server(format!("filling Redis: {fault}"))))
     }
 
-    fn save(&self, tokens: &Tokens, name: &str) -> Result<PathBuf> {
+    pub(crate) fn save(&self, tokens: &Tokens, name: &str) -> Result<PathBuf> {
         let path = self.folder.path().join(format!("{name}.tokens"));
         tokens.save(&path)?;
         Ok(path)
