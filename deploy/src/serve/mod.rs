@@ -81,6 +81,8 @@ pub(crate) fn run(config: &Config) -> Result<(), StartError> {
     server.set_ready(false);
     // Everything is still served meanwhile; a second signal ends this too.
     thread::sleep(config.drain_delay());
+    // While clients are still served, so that nobody is refused for want of a leader.
+    node.hand_over();
     let owners = server.drain(Duration::from_millis(limit::DRAIN_WITHIN_MS));
     node.stop();
     drop((owners, admin));

@@ -131,6 +131,11 @@ impl<R: AsyncRuntime> Node<R> {
         (self.inner.log.syncs(), self.inner.log.written_bytes())
     }
 
+    /// Gives every group that this node leads to another voter, and waits a moment for them to take over.
+    pub async fn hand_over(&self) {
+        self.inner.hand_over().await;
+    }
+
     /// Hands its groups over to other nodes where that is possible, then stops all groups, then the log. Nothing is committed any
     /// more when this returns.
     pub async fn shutdown(&self) {

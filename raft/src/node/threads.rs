@@ -6,14 +6,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::config::{Drawn, NodeConfig, StartError, Timing};
+use super::limit::HAND_OVER_MS;
 use super::{Front, Node};
 use crate::disk::Folder;
-use crate::group::{Job, Port};
+use crate::group::{Job, Port, Queue};
 use crate::peer::tls::Tls;
 use crate::peer::{Identity, Local, Service, Tcp, listen, serve};
 use crate::types::Member;
@@ -48,6 +50,8 @@ pub struct ServerConfig {
 pub struct Server {
     node: Node<TokioRuntime>,
     stop: oneshot::Sender<()>,
+    /// Each is told when leadership was handed over.
+    hand_overs: Arc<Queue<SyncSender<()>>>,
     thread: JoinHandle<()>,
 }
 
@@ -63,6 +67,8 @@ impl Server {
     pub fn start(config: ServerConfig) -> Started {
         let (started, result) = sync_channel(1);
         let (stop, stopped) = oneshot::channel();
+        let hand_overs = Arc::new(Queue::new());
+        let asked = Arc::clone(&hand_overs);
         let run = move || {
             let runtime = match runtime() {
                 Ok(runtime) => runtime,
@@ -72,6 +78,7 @@ impl Server {
                 match start(config).await {
                     Ok((node, ports)) => {
                         drop(started.send(Ok((node.clone(), ports))));
+                        drop(tokio::spawn(hand_over(node.clone(), asked)));
                         // An error says that the handle is gone, which ends the node as well.
                         let _ = stopped.await;
                         node.shutdown().await;
@@ -83,13 +90,22 @@ impl Server {
         let thread =
             thread::Builder::new().name("raft".to_owned()).spawn(run).map_err(StartError::Threads)?;
         let (node, ports) = receive(&result)?;
-        Ok((Server { node, stop, thread }, ports))
+        Ok((Server { node, stop, hand_overs, thread }, ports))
     }
 
     /// The node.
     #[must_use]
     pub fn node(&self) -> &Node<TokioRuntime> {
         &self.node
+    }
+
+    /// Gives every group that this node leads to another voter, while clients are still served. Returns when they have taken over, or
+    /// after [`HAND_OVER_MS`](super::limit::HAND_OVER_MS).
+    pub fn hand_over(&self) {
+        let (done, handed_over) = sync_channel(1);
+        self.hand_overs.push(done);
+        // A node that has failed has nothing to hand over.
+        let _ = handed_over.recv_timeout(Duration::from_millis(HAND_OVER_MS));
     }
 
     /// Stops the node, and waits until nothing of it runs any more.
@@ -99,6 +115,14 @@ impl Server {
         if self.thread.join().is_err() {
             tracing::error!("the node's thread panicked");
         }
+    }
+}
+
+async fn hand_over(node: Node<TokioRuntime>, asked: Arc<Queue<SyncSender<()>>>) {
+    while let Some(done) = asked.next().await {
+        node.hand_over().await;
+        // Whoever asked may have given up.
+        let _ = done.try_send(());
     }
 }
 
