@@ -2,6 +2,7 @@
 
 use crate::server::{Nodes, free_port};
 use sluice_engine::owner::Owner;
+use sluice_raft::cluster::AdminRequest;
 
 #[test]
 fn what_was_acknowledged_is_there_after_a_start() {
@@ -24,6 +25,28 @@ fn what_was_acknowledged_is_there_after_a_start() {
             assert_eq!(nodes.up[0].owners[index].state_hash(), *hash, "I9");
         }
     }
+    nodes.assert_known(0, &tokens);
+    nodes.take_place(0);
+    nodes.up.pop().unwrap().server.stop();
+}
+
+#[test]
+fn a_start_goes_on_from_a_snapshot_and_the_log_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut nodes = Nodes::new();
+    nodes.start(folder.path(), free_port());
+    nodes.create_zone(0);
+    let mut tokens: Vec<String> = (0..80).map(|_| nodes.take_place(0)).collect();
+    nodes.administer(0, AdminRequest::Snapshot { group: None }).unwrap();
+    tokens.extend((0..20).map(|_| nodes.take_place(0)));
+    nodes.up.pop().unwrap().server.stop();
+
+    nodes.start(folder.path(), free_port());
+    nodes.settle();
+    let status = nodes.up[0].server.node().status();
+    let group = usize::from(nodes.up[0].directory.group_of(crate::server::ZONE).0);
+    let (snapshot, applied) = (status.groups[group].snapshot.unwrap_or(0), status.groups[group].applied);
+    assert!(snapshot > 40 && snapshot < applied, "a snapshot at {snapshot}, {applied} applied");
     nodes.assert_known(0, &tokens);
     nodes.take_place(0);
     nodes.up.pop().unwrap().server.stop();
