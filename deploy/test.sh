@@ -7,6 +7,7 @@
 #   loom     every interleaving of the engine's lock-free cells
 #   fuzz     each decoder, FUZZ_SECONDS (20) long
 #   model    the waiting room in virtual time, small
+#   chaos    three nodes that are killed, cut off, added and removed under load (as root, in network namespaces)
 #   compare  the load generator against this server and its peers, small
 #
 # A missing tool or a failing step ends the run with its status.
@@ -34,6 +35,8 @@ step_tools() {
     need nginx nginx
     need wrk wrk
     need curl curl
+    need ip iproute2
+    need iptables iptables
     need python3 python3
     need node nodejs
     need npm npm
@@ -75,13 +78,21 @@ step_model() {
     cargo run --release -p sluice-bench -- simulate --smoke
 }
 
+step_chaos() {
+    cargo build --release -p sluice -p sluice-bench
+    target/release/sluice-bench chaos kill --rounds 3
+    target/release/sluice-bench chaos power --rounds 2
+    target/release/sluice-bench chaos members
+    as_root target/release/sluice-bench chaos partition --rounds 1
+}
+
 step_compare() {
     cargo build --release -p sluice
     cargo run --release -p sluice-bench -- compare --smoke
 }
 
 if [ $# -eq 0 ]; then
-    set -- tools lint test loom fuzz model compare
+    set -- tools lint test loom fuzz model chaos compare
 fi
 for step in "$@"; do
     declare -F "step_$step" >/dev/null || { echo "no such step: $step" >&2; exit 2; }

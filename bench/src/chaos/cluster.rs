@@ -33,8 +33,14 @@ impl Epoch {
         epoch.is_multiple_of(2).then_some(epoch)
     }
 
-    fn change(&self) {
-        self.0.fetch_add(1, Ordering::AcqRel);
+    /// Nothing is expected of the node from now on.
+    fn fall(&self) {
+        self.0.fetch_add(u64::from(self.up().is_some()), Ordering::AcqRel);
+    }
+
+    /// It is expected to answer from now on.
+    fn rise(&self) {
+        self.0.fetch_add(u64::from(self.up().is_none()), Ordering::AcqRel);
     }
 }
 
@@ -60,8 +66,8 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// As many nodes as there are hosts, joined to one cluster.
-    pub(crate) fn start(server: PathBuf, hosts: Vec<Host>, base: u16) -> Result<Cluster> {
+    /// A place for each host, and a cluster on the first `members` of them.
+    pub(crate) fn start(server: PathBuf, hosts: Vec<Host>, members: usize, base: u16) -> Result<Cluster> {
         let folder = tempfile::tempdir().map_err(BenchError::io("making a folder"))?;
         let nodes: Vec<Node> = hosts
             .into_iter()
@@ -76,28 +82,35 @@ impl Cluster {
             .collect();
         let children = nodes.iter().map(|_| None).collect();
         let mut cluster = Cluster { nodes, children, server, _folder: folder };
-        for node in 0..cluster.nodes.len() {
-            cluster.spawn(node, true)?;
-        }
+        cluster.nodes.iter().skip(members).for_each(|node| node.epoch.fall());
+        (0..members).try_for_each(|node| cluster.spawn(node, true))?;
         cluster.wait_ready(0)?;
-        cluster.init()?;
-        (1..cluster.nodes.len()).try_for_each(|node| cluster.wait_ready(node))?;
+        cluster.init(members)?;
+        (1..members).try_for_each(|node| cluster.wait_ready(node))?;
         Ok(cluster)
     }
 
-    /// The joining nodes announce themselves once a second, so this is repeated until all were taken in.
-    fn init(&self) -> Result<()> {
+    /// Starts a process on an empty place, which waits to be added to the cluster.
+    pub(super) fn start_waiting(&mut self, node: usize) -> Result<()> {
+        self.spawn(node, true)
+    }
+
+    /// The same operation until it is done: what it waits for comes by itself.
+    pub(super) fn insist(&self, node: usize, arguments: &[&str]) -> Result<String> {
         let started = Instant::now();
         loop {
-            let said = self.operate(0, &["init", "--expect", &self.nodes.len().to_string()])?;
-            match said {
-                Ok(_) => return Ok(()),
+            match self.operate(node, arguments)? {
+                Ok(said) => return Ok(said),
                 Err(why) if started.elapsed() > READY_WITHIN => {
-                    return Err(BenchError::Server(format!("the cluster does not form: {why}")));
+                    return Err(BenchError::Server(format!("{}: {why}", arguments.join(" "))));
                 }
                 Err(_) => pause(LOOK_EVERY * 10),
             }
         }
+    }
+
+    fn init(&self, members: usize) -> Result<()> {
+        self.insist(0, &["init", "--expect", &members.to_string()]).map(|_| ())
     }
 
     /// `sluice cluster …` against a node: what it printed, or what it complained of.
@@ -150,7 +163,7 @@ impl Cluster {
 
     /// Ends a node's process as a crash does.
     pub(super) fn kill(&mut self, node: usize) -> Result<()> {
-        self.nodes[node].epoch.change();
+        self.nodes[node].epoch.fall();
         if let Some(mut child) = self.children[node].take() {
             child.kill().map_err(BenchError::io("killing a node"))?;
             child.wait().map_err(BenchError::io("waiting for a killed node"))?;
@@ -168,9 +181,9 @@ impl Cluster {
             .map_err(|error| BenchError::io("signalling a node")(error.into()))
     }
 
-    /// Nothing is expected of the node from now on, or again.
-    pub(super) fn expect_change(&self, node: usize) {
-        self.nodes[node].epoch.change();
+    /// Nothing is expected of the node until it is waited for.
+    pub(super) fn expect_nothing(&self, node: usize) {
+        self.nodes[node].epoch.fall();
     }
 
     /// The node's host, for what the network does.
@@ -192,9 +205,7 @@ impl Cluster {
             }
             pause(LOOK_EVERY);
         }
-        if self.nodes[node].epoch.up().is_none() {
-            self.nodes[node].epoch.change();
-        }
+        self.nodes[node].epoch.rise();
         Ok(())
     }
 

@@ -195,7 +195,7 @@ impl Client {
             if join.next_try > Instant::now() {
                 return true;
             }
-            let node = self.below(self.shared.nodes.len());
+            let node = self.any_node();
             match self.join(node, join) {
                 Some(user) => {
                     self.active.push(self.users.len());
@@ -219,7 +219,7 @@ impl Client {
         self.shared.joins.fetch_add(1, Ordering::Relaxed);
         let user = User::new(join.zone, &place, Instant::now());
         if self.random.draw().is_multiple_of(REPEAT_ONE_IN) {
-            let other = self.below(self.shared.nodes.len());
+            let other = self.any_node();
             if let Ok(again) = self.call(other, |connection| connection.join_once(&zone, &join.request))
                 && again.token != user.token
             {
@@ -247,7 +247,7 @@ impl Client {
 
     /// One poll; false where this user is done.
     fn poll(&mut self, at: usize) -> bool {
-        let node = self.below(self.shared.nodes.len());
+        let node = self.any_node();
         let before = self.shared.epochs[node].up();
         let (zone, token) = (self.shared.zones[self.users[at].zone].clone(), self.users[at].token.clone());
         if !self.users[at].is_admitted() && self.random.draw().is_multiple_of(LEAVE_ONE_IN) {
@@ -297,6 +297,14 @@ impl Client {
             self.connections[node] = Some((connection, epoch));
         }
         answer
+    }
+
+    /// A node that is expected to answer, as a load balancer would choose it; any, where it looks as if there were none.
+    fn any_node(&mut self) -> usize {
+        let first = self.below(self.shared.nodes.len());
+        let nodes = self.shared.nodes.len();
+        let mut chosen = (first..first + nodes).map(|node| node % nodes);
+        chosen.find(|node| self.shared.epochs[*node].up().is_some()).unwrap_or(first)
     }
 
     fn below(&mut self, bound: usize) -> usize {

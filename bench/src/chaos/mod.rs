@@ -11,6 +11,7 @@ mod crowd;
 mod history;
 pub(crate) mod host;
 mod kill;
+mod members;
 mod oracle;
 mod partition;
 mod probe;
@@ -57,6 +58,13 @@ enum Scenario {
         #[arg(long, default_value_t = 2)]
         rounds: u32,
     },
+    /// Changes the members under load: three to five, leaders handed over, a dead node replaced, a leader removed, and
+    /// back to three.
+    Members {
+        /// How often.
+        #[arg(long, default_value_t = 1)]
+        rounds: u32,
+    },
     /// Slows every link down to round trips of 200 ms, in hosts of their own; the kernel needs netem.
     Latency {
         /// For how long.
@@ -74,6 +82,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         Scenario::Kill { rounds } => kill::one_at_a_time(arguments, rounds),
         Scenario::Power { rounds } => kill::all_at_once(arguments, rounds),
         Scenario::Partition { rounds } => partition::run(arguments, rounds),
+        Scenario::Members { rounds } => members::run(arguments, rounds),
         Scenario::Latency { seconds } => partition::slow(arguments, seconds),
     }
 }

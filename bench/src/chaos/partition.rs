@@ -101,7 +101,7 @@ fn flapping(stage: &mut Stage, node: usize) -> Result<()> {
 /// A node's process is stopped, then goes on as if nothing had happened.
 fn stopped(stage: &mut Stage, node: usize) -> Result<()> {
     println!("node {node} stopped");
-    stage.cluster.expect_change(node);
+    stage.cluster.expect_nothing(node);
     stage.cluster.signal(node, Signal::STOP)?;
     let since = Instant::now();
     if probe::writes_resume_without(&stage.cluster, &stage.zones, node, since).is_none() {

@@ -54,7 +54,7 @@ impl Trio {
     pub(crate) fn start(programs: &Programs) -> Result<Self> {
         let server =
             std::fs::canonicalize(&programs.sluice).map_err(BenchError::io("looking for the server"))?;
-        let cluster = Cluster::start(server, vec![Host::Core(SERVER_CORE); NODES], free_base()?)?;
+        let cluster = Cluster::start(server, vec![Host::Core(SERVER_CORE); NODES], NODES, free_base()?)?;
         let mut trio = Self { cluster, leads: [0; NODES] };
         trio.leads = trio.spread()?;
         Ok(trio)
