@@ -20,7 +20,11 @@ impl<R: AsyncRuntime> Inner<R> {
         for node in nodes.values_mut() {
             node.is_reachable = node.heard_ms.is_some_and(|age| age < self.lease_ms);
         }
-        let waiting = self.waiting.list(now_ms).into_iter().map(|newcomer| NodeStatus {
+        // One that was added meanwhile is known here as waiting for a moment longer.
+        let is_member = |peer: &str| nodes.values().any(|node| node.member.peer == peer);
+        let mut waiting = self.waiting.list(now_ms);
+        waiting.retain(|newcomer| !is_member(&newcomer.member.peer));
+        let waiting = waiting.into_iter().map(|newcomer| NodeStatus {
             id: 0,
             part: Part::Waiting,
             member: newcomer.member,
