@@ -160,7 +160,7 @@ impl Identity {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Identity, IdentityError};
 
     fn identity() -> Identity {
         Identity { cluster: 7, node: 1, groups: 6, secret: [9; 16], epoch: 1_000, is_founder: true }

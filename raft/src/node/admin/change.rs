@@ -367,7 +367,7 @@ fn check_quorum(report: &Report, group: u16, votes: impl Fn(&Peer) -> bool) -> O
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Code, NodeId, Outcome, Peer, Report, check_quorum};
     use crate::types::Member;
 
     fn report(reachable: &[bool]) -> Report {
