@@ -24,7 +24,6 @@ pub(super) fn run(arguments: &Arguments, rounds: u32) -> Result<bool> {
 }
 
 fn change(mut stage: Stage) -> Result<bool> {
-    let mut resumed = Vec::new();
     pause(CALM);
     add(&mut stage, 3)?;
     add(&mut stage, 4)?;
@@ -33,15 +32,15 @@ fn change(mut stage: Stage) -> Result<bool> {
     let heir = id(&stage, 4)?;
     stage.cluster.insist(0, &["transfer", &heir.to_string()])?;
     println!("every group led by node {heir}");
-    resumed.push(probe::writes_resume(&stage.cluster, &stage.zones, led));
+    note_writes(&stage, led);
     pause(CALM);
     replace(&mut stage, 1, 5)?;
     stage.compare_replicas()?;
-    resumed.push(remove_leader(&mut stage)?);
+    remove_leader(&mut stage)?;
     let last = others(&stage).pop().ok_or_else(|| BenchError::Server("no members are left".to_owned()))?;
     remove(&mut stage, last)?;
     stage.compare_replicas()?;
-    Ok(stage.end("members", resumed))
+    Ok(stage.end("members", Vec::new()))
 }
 
 /// A node that was not there before becomes a voter.
@@ -71,24 +70,32 @@ fn replace(stage: &mut Stage, dead: usize, fresh: usize) -> Result<()> {
     Ok(())
 }
 
-/// Whoever leads the first group goes; how long writes were refused.
-fn remove_leader(stage: &mut Stage) -> Result<Option<Duration>> {
+/// Says how long writes were refused because of a change; refused for good, they are a broken promise.
+fn note_writes(stage: &Stage, since: Instant) {
+    match probe::writes_resume(&stage.cluster, &stage.zones, since) {
+        Some(took) => println!("  writes to every zone after {} ms", took.as_millis()),
+        None => stage.crowd.shared.blame("no writes after a change of members".to_owned()),
+    }
+}
+
+/// Whoever leads the first group goes.
+fn remove_leader(stage: &mut Stage) -> Result<()> {
     let leader = status(stage)?["groups"][0]["leader"].as_u64();
     let others = others(stage);
     let node = others.iter().find(|node| id(stage, **node).ok() == leader).or(others.last()).copied();
     let node = node.ok_or_else(|| BenchError::Server("no members are left".to_owned()))?;
-    let began = Instant::now();
-    remove(stage, node)?;
-    Ok(probe::writes_resume(&stage.cluster, &stage.zones, began))
+    remove(stage, node)
 }
 
 /// A node goes on purpose: clients are led away from it first.
 fn remove(stage: &mut Stage, node: usize) -> Result<()> {
     let id = id(stage, node)?;
+    let began = Instant::now();
     stage.cluster.expect_nothing(node);
     stage.cluster.insist(0, &["remove", &id.to_string()])?;
     stage.cluster.kill(node)?;
     println!("node {id} removed");
+    note_writes(stage, began);
     pause(CALM);
     Ok(())
 }
