@@ -117,6 +117,8 @@ pub struct Owner {
     parked: usize,
     now: LogTime,
     mono: MonoMs,
+    /// When this owner was opened.
+    began: MonoMs,
     offset_ms: u64,
     floor: LogTime,
     led_since: LogTime,
@@ -172,6 +174,7 @@ impl Owner {
             parked: 0,
             now,
             mono,
+            began: mono,
             floor: now,
             led_since: now,
             swept_at: LogTime(0),

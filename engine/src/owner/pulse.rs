@@ -60,10 +60,15 @@ impl Owner {
         let zones = std::mem::take(&mut self.news);
         let zones = zones.into_iter().filter_map(|ordinal| self.news_of(ordinal)).collect();
         // Whoever lost its majority may be behind a new leader: then it proves nothing.
-        let is_sure = self.sequencer.lease_age_ms().is_some_and(|age_ms| age_ms < LEASE_MS);
+        let is_sure = self.is_sure();
         let echo = |(node, heard): (&NodeId, &Heard)| Some((*node, heard.sent?));
         let echoes = if is_sure { self.heard.iter().filter_map(echo).collect() } else { Vec::new() };
         self.sequencer.pulse(Pulse { now: self.now, applied: self.shard.index, echoes, zones });
+    }
+
+    /// Whether nobody else can lead: a majority answered lately.
+    pub(super) fn is_sure(&self) -> bool {
+        self.sequencer.lease_age_ms().is_some_and(|age_ms| age_ms < LEASE_MS)
     }
 
     fn news_of(&mut self, ordinal: u64) -> Option<ZonePulse> {
@@ -89,7 +94,10 @@ impl Owner {
             news.eta.into_iter().for_each(|table| zone.view.publish_eta(table));
         }
         let me = self.sequencer.me();
-        if let Some((_, moment)) = pulse.echoes.into_iter().find(|(node, _)| *node == me) {
+        // A moment that this process has not lived through is one of its predecessor's clock, and proves nothing.
+        let lived = self.began..=self.mono;
+        let echo = pulse.echoes.into_iter().find(|(node, moment)| *node == me && lived.contains(moment));
+        if let Some((_, moment)) = echo {
             self.reporter.confirmed(moment);
             self.proofs.push(Proof { applied: pulse.applied, moment });
             if self.proofs.len() > PROOFS_MAX {
@@ -120,7 +128,8 @@ impl Owner {
         }
         let covers = LogTime(now.0.saturating_sub(presence.covers_age_ms));
         let heard = self.heard.entry(from).or_insert(Heard { sent: None, covers: self.floor, at: now });
-        heard.sent = heard.sent.max(Some(presence.sent));
+        // The latest to arrive, not the greatest: a node that has started again has a clock that begins anew.
+        heard.sent = Some(presence.sent);
         heard.covers = heard.covers.max(covers);
         heard.at = now;
     }

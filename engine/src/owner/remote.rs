@@ -164,6 +164,12 @@ impl Owner {
             },
             Ask::Change(command) => self.submit(*command, ticket),
             Ask::Hash => return None,
+            Ask::Turn(token) if !self.is_sure() => {
+                // Stopped for a while, it may have been followed by another leader and not know it.
+                let now = self.log_time(now);
+                self.hear(token, now);
+                return Some(self.answer_alone(Some(token), now));
+            }
             Ask::Turn(token) => return self.ask(token, ticket, now),
             Ask::Stats(zone) => return Some(self.stats(zone, now).map_or_else(Reply::Refused, Reply::Stats)),
         };
