@@ -32,7 +32,8 @@ pub(crate) struct Faults {
     pub(crate) broken: u32,
     /// Requests that arrive twice.
     pub(crate) repeated: u32,
-    /// Messages that take up to [`Faults::detour_us`] longer and are overtaken.
+    /// Messages that take up to [`Faults::detour_us`] longer and are overtaken. Not entries: a connection keeps their order, and
+    /// one that breaks says so.
     pub(crate) reordered: u32,
     /// The longest detour, µs.
     pub(crate) detour_us: u64,
@@ -150,7 +151,7 @@ impl State {
         }
         let delay_us = self.random.u64(self.faults.delay_us.clone());
         let arrival = SimInstant::now() + Duration::from_micros(delay_us);
-        if self.chance(self.faults.reordered) {
+        if lane != Lane::Append && self.chance(self.faults.reordered) {
             let detour_us = self.random.u64(..=self.faults.detour_us);
             return Fate::Arrives(arrival + Duration::from_micros(detour_us));
         }

@@ -1,0 +1,82 @@
+//! The whole replicated core on virtual time: three nodes with their logs, groups, owners and peers, whose disks, network,
+//! clocks and processes fail, and clients that remember what they were told.
+
+mod cluster {
+    pub(crate) mod client;
+    pub(crate) mod damage;
+    pub(crate) mod door;
+    pub(crate) mod i1_caps;
+    pub(crate) mod i3_kept;
+    pub(crate) mod i4_once;
+    pub(crate) mod i5_position;
+    pub(crate) mod i6_presence;
+    pub(crate) mod i9_hashes;
+    pub(crate) mod judge;
+    pub(crate) mod process;
+    pub(crate) mod runtime;
+    pub(crate) mod site;
+    pub(crate) mod trouble;
+    pub(crate) mod world;
+}
+
+#[path = "sim/disk.rs"]
+mod disk;
+#[path = "sim/net.rs"]
+mod net;
+
+use cluster::judge::Tally;
+use cluster::runtime::{Runtime as SimRuntime, watch_panics};
+use cluster::world;
+use std::ops::RangeInclusive;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Which seeds to run: `first..last`, both included.
+const SEEDS: &str = "SLUICE_SIM_SEEDS";
+/// Seeds of one run, unless asked for.
+const SEED_COUNT: u64 = 100;
+
+/// The seeds asked for, or others on each run.
+fn seeds() -> RangeInclusive<u64> {
+    if let Ok(text) = std::env::var(SEEDS) {
+        let (first, last) = text.split_once("..").unwrap_or((&text, &text));
+        let number =
+            |text: &str| text.parse().unwrap_or_else(|_| panic!("{SEEDS} is first..last, not {text}"));
+        return number(first)..=number(last);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let first = now.as_millis() as u64;
+    first..=first + SEED_COUNT - 1
+}
+
+/// Prints how to repeat a run that panics.
+struct Named(u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("to repeat: {SEEDS}={}..{} cargo test -p sluice-raft --test cluster", self.0, self.0);
+        }
+    }
+}
+
+#[test]
+fn a_calm_cluster_answers_alike_everywhere() {
+    watch_panics();
+    let tally = world::run(1, false);
+    assert!(tally.joins > 0 && tally.answers > tally.joins, "{tally:?}");
+}
+
+#[test]
+fn every_invariant_holds_whatever_breaks() {
+    watch_panics();
+    let seeds = seeds();
+    println!("seeds {}..{}", seeds.start(), seeds.end());
+    let mut total = Tally::default();
+    for seed in seeds {
+        let named = Named(seed);
+        total.add(world::run(seed, true));
+        drop(named);
+    }
+    println!("{total:?}");
+    assert!(total.admissions > 0 && total.faults > 0, "nothing happened: {total:?}");
+}

@@ -1,0 +1,48 @@
+//! I4: a token is admitted at most once, at one stamp, and stays so for as long as its pass is valid.
+
+use crate::cluster::client::{SETTLED_MS, ZoneRules};
+use crate::cluster::judge::{Look, TokenText};
+use sluice_engine::reply::Standing;
+use std::collections::BTreeMap;
+
+/// By token: its stamp, and when it was first told.
+#[derive(Default)]
+pub(crate) struct Once {
+    admitted: BTreeMap<TokenText, (u64, u64)>,
+}
+
+impl Once {
+    /// True where the token is seen admitted for the first time.
+    pub(crate) fn looked(&mut self, look: &Look<'_>) -> bool {
+        let before = self.admitted.get(look.token).copied();
+        match (look.answer, before) {
+            (Ok(Standing::Admitted(stamp)), None) => {
+                self.admitted.insert(look.token.clone(), (stamp.0, look.answered));
+                return true;
+            }
+            (Ok(Standing::Admitted(stamp)), Some((first, _))) => {
+                assert!(stamp.0 == first, "I4: admitted at {first} and again at {}", stamp.0);
+            }
+            (Ok(Standing::Waiting(waiting)), Some((_, told))) => {
+                // Another node may be a moment behind.
+                let is_behind = waiting.stale || look.sent < told + SETTLED_MS;
+                assert!(is_behind, "I4: told that it is admitted at {told}, at {} it waits", look.answered);
+            }
+            (Err(_), Some((_, told))) => {
+                let valid_ms = ZoneRules::of(look.zone).pass_ms - SETTLED_MS;
+                // The log's time stands still while nobody leads, and its clock may be fast.
+                assert!(
+                    look.answered + 2_000 >= told + valid_ms,
+                    "I4: admitted at {told}, and gone at {}",
+                    look.answered
+                );
+            }
+            (_, None) => {}
+        }
+        false
+    }
+
+    pub(crate) fn is_admitted(&self, token: &TokenText) -> bool {
+        self.admitted.contains_key(token)
+    }
+}

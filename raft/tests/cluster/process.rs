@@ -1,0 +1,282 @@
+//! One node as a process: the node itself, the owners of its shards, and the task that drives them.
+
+use crate::cluster::door::{Answer, Call, Door, Request, Told};
+use crate::cluster::judge::Judge;
+use crate::cluster::runtime::{Host, Runtime};
+use crate::cluster::site::{GROUPS, Site, config};
+use crate::net::Net;
+use futures_util::future::BoxFuture;
+use openraft::async_runtime::{AsyncRuntime, Instant};
+use openraft_rt_sim::SimInstant;
+use sluice_engine::command::Command;
+use sluice_engine::directory::{Directory, Polled};
+use sluice_engine::error::Refusal;
+use sluice_engine::id::{GroupId, Ticket};
+use sluice_engine::node::{Options, open};
+use sluice_engine::owner::Owner;
+use sluice_engine::reply::Reply;
+use sluice_engine::sequencer::{Ask, Sequencer};
+use sluice_engine::time::{LogTime, MonoMs};
+use sluice_engine::token::Place;
+use sluice_engine::zone::settings::ZoneName;
+use sluice_raft::node::{Front, Node, StartError};
+use sluice_raft::peer::{self, Cast, Lane, Response, Service, Transport};
+use sluice_raft::types::{Member, NodeId};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// An owner's turn comes at least so often, ms.
+const TURN_MS: u64 = 10;
+
+/// A running node.
+pub(crate) struct Process {
+    node: NodeId,
+    pub(crate) host: Arc<Host>,
+    pub(crate) door: Arc<Door>,
+    failure: Arc<Mutex<Option<String>>>,
+}
+
+impl Process {
+    /// Starts the node that the site's disk holds.
+    pub(crate) async fn start(
+        site: &Site,
+        net: &Arc<Net>,
+        judge: &Arc<Mutex<Judge>>,
+        clock: Clock,
+    ) -> Result<Process, StartError> {
+        let host = Host::new();
+        let front = Front::<Runtime>::new();
+        let gate = Arc::new(Gate { host: Arc::clone(&host), front: Arc::clone(&front) });
+        let mut way = None;
+        net.start(site.node, &site.member().peer, |transport| {
+            way = Some(Arc::new(Way(transport)));
+            gate.clone()
+        });
+        let way = way.expect("the network gives every node its transport");
+        let failure = Arc::new(Mutex::new(None));
+        let config = config(site, Arc::clone(&failure));
+        let started = host.hosted(Node::start(config, way, &front)).await;
+        let (node, ports) = started.inspect_err(|_| {
+            net.crash(site.node);
+            host.kill();
+        })?;
+        let identity = node.identity();
+        let options = Options {
+            groups: identity.groups,
+            epoch: LogTime(identity.epoch),
+            ..Options::new(identity.secret)
+        };
+        let mut ports = ports.into_iter();
+        let next = |_, _| Box::new(ports.next().expect("a port a group")) as Box<dyn Sequencer>;
+        let (directory, owners) = open(options, vec![], next, clock.now()).expect("empty shards");
+        let door = Arc::new(Door::default());
+        for owner in &owners {
+            let bell = Arc::clone(&door);
+            node.set_waker(owner.group(), Box::new(move || bell.ring()));
+        }
+        let seen = vec![0; usize::from(GROUPS)];
+        let driver = Driver {
+            node,
+            directory,
+            owners,
+            door: Arc::clone(&door),
+            judge: Arc::clone(judge),
+            clock,
+            tickets: 0,
+            waiting: BTreeMap::new(),
+            seen,
+        };
+        drop(host.within(|| Runtime::spawn(driver.run())));
+        Ok(Process { node: site.node, host, door, failure })
+    }
+
+    /// Ends it in the middle of whatever it does.
+    pub(crate) fn crash(&self, net: &Net) {
+        net.crash(self.node);
+        self.host.kill();
+        self.door.close();
+    }
+
+    /// Why it wants to stop.
+    pub(crate) fn failed(&self) -> Option<String> {
+        self.failure.lock().expect("no panic").clone()
+    }
+}
+
+/// A node's monotonic clock: it begins anywhere and is a little fast or slow.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock {
+    pub(crate) began: SimInstant,
+    pub(crate) offset_ms: u64,
+    /// Its ticks for a million true ones.
+    pub(crate) rate: u64,
+}
+
+impl Clock {
+    fn now(&self) -> MonoMs {
+        let us = self.began.elapsed().as_micros() as u64;
+        MonoMs(self.offset_ms + us * self.rate / 1_000_000 / 1_000)
+    }
+}
+
+/// What others reach a node by: its tasks serve, in its own time.
+struct Gate {
+    host: Arc<Host>,
+    front: Arc<Front<Runtime>>,
+}
+
+impl Service<Runtime> for Gate {
+    fn call(
+        self: Arc<Self>,
+        from: NodeId,
+        request: peer::Request<Runtime>,
+    ) -> BoxFuture<'static, Response<Runtime>> {
+        let front = Arc::clone(&self.front);
+        let answer = self.host.within(|| Runtime::spawn(async move { front.call(from, request).await }));
+        Box::pin(async move { answer.await.unwrap_or(Response::Refused(peer::Refusal::Stopped)) })
+    }
+
+    fn cast(&self, from: NodeId, cast: Cast) {
+        let front = Arc::clone(&self.front);
+        drop(self.host.within(|| Runtime::spawn(async move { front.cast(from, cast) })));
+    }
+}
+
+/// A node's way out: what it has sent goes on when it ends.
+struct Way(Arc<dyn Transport<Runtime>>);
+
+impl Transport<Runtime> for Way {
+    fn call(
+        &self,
+        to: NodeId,
+        member: &Member,
+        lane: Lane,
+        request: peer::Request<Runtime>,
+        within: Duration,
+    ) -> BoxFuture<'static, peer::Called<Runtime>> {
+        Host::outside(|| self.0.call(to, member, lane, request, within))
+    }
+
+    fn cast(&self, to: NodeId, member: &Member, cast: Cast) {
+        Host::outside(|| self.0.cast(to, member, cast));
+    }
+}
+
+/// The only thread of this node that clients meet.
+struct Driver {
+    /// Kept for as long as the process runs.
+    node: Node<Runtime>,
+    directory: Arc<Directory>,
+    owners: Vec<Owner>,
+    door: Arc<Door>,
+    judge: Arc<Mutex<Judge>>,
+    clock: Clock,
+    tickets: u64,
+    waiting: BTreeMap<Ticket, oneshot::Sender<Answer>>,
+    /// By group: the index whose hash was told last.
+    seen: Vec<u64>,
+}
+
+impl Driver {
+    async fn run(mut self) {
+        let mut replies = Vec::new();
+        loop {
+            let now = self.clock.now();
+            while let Some(call) = self.door.take() {
+                self.take(call, now);
+            }
+            for owner in &mut self.owners {
+                owner.turn(now);
+                owner.drain_replies(&mut replies);
+            }
+            for (ticket, reply) in replies.drain(..) {
+                if let Some(back) = self.waiting.remove(&ticket) {
+                    // A client may have given up.
+                    let _ = back.send(self.told(reply));
+                }
+            }
+            self.tell_hashes();
+            let next = self.owners.iter().filter_map(Owner::next_wake).min();
+            let wait_ms = next.map_or(TURN_MS, |at| at.0.saturating_sub(now.0).clamp(1, TURN_MS));
+            let tick = Runtime::sleep(Duration::from_millis(wait_ms));
+            Runtime::select2(self.door.rung(), tick).await;
+        }
+    }
+
+    fn take(&mut self, call: Call, now: MonoMs) {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        match self.perform(call.request, ticket, now) {
+            Ok(Some(reply)) => drop(call.back.send(self.told(reply))),
+            Ok(None) => drop(self.waiting.insert(ticket, call.back)),
+            Err(refusal) => drop(call.back.send(Err(refusal))),
+        }
+    }
+
+    /// As a worker of the server does it.
+    fn perform(&mut self, request: Request, ticket: Ticket, now: MonoMs) -> Result<Option<Reply>, Refusal> {
+        let directory = Arc::clone(&self.directory);
+        match request {
+            Request::Poll { zone, token } => {
+                let guard = Directory::pin();
+                match directory.poll(&guard, zone.as_bytes(), &token, now)? {
+                    Polled::Standing(standing) => {
+                        let token = directory.verify(zone.as_bytes(), &token)?;
+                        Ok(Some(Reply::Place { token, standing }))
+                    }
+                    Polled::Turn(token) => Ok(self.ask(token.zone.group, Ask::Turn(token), ticket, now)),
+                }
+            }
+            Request::Join { zone, request } => {
+                let known = directory.zone(zone.as_bytes());
+                let group = directory.group_of(zone.as_bytes());
+                let request = Some(directory.request_hash(zone, request.as_bytes()));
+                let name = ZoneName::parse(zone.as_bytes())?;
+                let ask = match known {
+                    Some(zone) => Ask::Join { zone, user: None, request },
+                    None if directory.leads(group) => return Err(Refusal::NoZone),
+                    None => Ask::JoinNamed { name, user: None, request },
+                };
+                Ok(self.ask(group, ask, ticket, now))
+            }
+            Request::Leave { zone, token } => {
+                let token = directory.verify(zone.as_bytes(), &token)?;
+                let Place::Queue(seq) = token.place else { return Ok(Some(Reply::Left(false))) };
+                let command = Box::new(Command::Leave { zone: token.zone, seq });
+                Ok(self.ask(token.zone.group, Ask::Change(command), ticket, now))
+            }
+            Request::ZoneSet { zone, patch } => {
+                let command = Command::ZoneSet { name: ZoneName::parse(zone.as_bytes())?, patch };
+                let group = directory.group_of(zone.as_bytes());
+                Ok(self.ask(group, Ask::Change(Box::new(command)), ticket, now))
+            }
+        }
+    }
+
+    fn ask(&mut self, group: GroupId, ask: Ask, ticket: Ticket, now: MonoMs) -> Option<Reply> {
+        self.owners[usize::from(group.0)].request(ask, ticket, now)
+    }
+
+    fn told(&self, reply: Reply) -> Answer {
+        match reply {
+            Reply::Place { token, standing } => {
+                let text = self.directory.text(&token).expect("a token has a text");
+                Ok(Told::Place { token: text.as_bytes().to_vec(), standing })
+            }
+            Reply::Refused(refusal) => Err(refusal),
+            _ => Ok(Told::Done),
+        }
+    }
+
+    fn tell_hashes(&mut self) {
+        for (owner, seen) in self.owners.iter().zip(&mut self.seen) {
+            if *seen != owner.applied() {
+                *seen = owner.applied();
+                let mut judge = self.judge.lock().expect("the judge is silent");
+                judge.hashes.hashed(self.node.identity().node, owner.group(), *seen, owner.state_hash());
+            }
+        }
+    }
+}

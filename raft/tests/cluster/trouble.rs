@@ -1,0 +1,176 @@
+//! What goes wrong, and how it is put right again.
+
+use crate::cluster::damage::refuses_damage;
+use crate::cluster::site::NODES;
+use crate::cluster::world::World;
+use crate::net::Faults;
+use sluice_raft::types::NodeId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Of 100 steps, so many bring something new.
+const NEW_OF_100: u8 = 5;
+/// Longest time that a process is stopped or a node is down, ms.
+const OUTAGE_MS_MAX: u64 = 2_500;
+
+/// How a trouble ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Cure {
+    Start(NodeId),
+    Resume(NodeId),
+    Heal,
+    Calm,
+    MakeRoom(NodeId),
+}
+
+/// What is broken now.
+#[derive(Default)]
+pub(crate) struct Trouble {
+    cures: BTreeMap<(u64, u64), Cure>,
+    planned: u64,
+    /// Nodes whose disk was broken: these have to fail.
+    broken: BTreeSet<NodeId>,
+}
+
+impl Trouble {
+    /// Brings something new now and then, and ends what is over.
+    pub(crate) async fn step(&mut self, world: &mut World) {
+        self.take_failures(world);
+        let now = world.town.now();
+        while let Some(cure) = self.due(now) {
+            self.cure(world, cure).await;
+        }
+        if world.rng.u8(..100) < NEW_OF_100 {
+            world.town.judge().tally.faults += 1;
+            self.happen(world);
+        }
+    }
+
+    /// Puts everything right.
+    pub(crate) async fn heal(&mut self, world: &mut World) {
+        self.take_failures(world);
+        self.plan(world, 0, Cure::Calm);
+        self.plan(world, 0, Cure::Heal);
+        while let Some(cure) = self.due(u64::MAX) {
+            self.cure(world, cure).await;
+        }
+        // A broken disk may not have been asked for anything yet.
+        for node in std::mem::take(&mut self.broken) {
+            world.crash(node, true);
+        }
+        for node in 1..=NODES {
+            if !world.running.contains_key(&node) {
+                world.start(node).await;
+            }
+        }
+    }
+
+    fn due(&mut self, now: u64) -> Option<Cure> {
+        let first = self.cures.first_entry().filter(|first| first.key().0 <= now)?;
+        Some(first.remove())
+    }
+
+    fn plan(&mut self, world: &World, in_ms: u64, cure: Cure) {
+        self.planned += 1;
+        self.cures.insert((world.town.now() + in_ms, self.planned), cure);
+    }
+
+    async fn cure(&mut self, world: &mut World, cure: Cure) {
+        world.note(format_args!("{cure:?}"));
+        match cure {
+            Cure::Start(node) if !world.running.contains_key(&node) => {
+                if world.rng.u8(..4) == 0 {
+                    refuses_damage(world, node).await;
+                }
+                world.start(node).await;
+            }
+            Cure::Start(_) => {}
+            Cure::Resume(node) => {
+                if let Some(process) = world.running.get(&node) {
+                    process.host.resume();
+                }
+            }
+            Cure::Heal => world.net.heal(),
+            Cure::Calm => world.net.set_faults(Faults::NONE),
+            Cure::MakeRoom(node) => world.sites[&node].disk.set_room(u64::MAX),
+        }
+    }
+
+    /// A process that cannot go on stops.
+    fn take_failures(&mut self, world: &mut World) {
+        for node in 1..=NODES {
+            let Some(reason) = world.running.get(&node).and_then(|process| process.failed()) else {
+                continue;
+            };
+            assert!(self.broken.remove(&node), "node {node} fails for no reason: {reason}");
+            self.stop(world, node, true);
+        }
+    }
+
+    /// Ends a process and plans its next start.
+    fn stop(&mut self, world: &mut World, node: NodeId, is_power_cut: bool) {
+        self.broken.remove(&node);
+        world.crash(node, is_power_cut);
+        let down_ms = world.rng.u64(..OUTAGE_MS_MAX);
+        self.plan(world, down_ms, Cure::Start(node));
+    }
+
+    fn happen(&mut self, world: &mut World) {
+        let node = world.rng.u64(1..=NODES);
+        let other = node % NODES + 1;
+        let ms = world.rng.u64(50..OUTAGE_MS_MAX);
+        let what = world.rng.u8(..20);
+        world.note(format_args!("trouble {what} of node {node} for {ms} ms"));
+        match what {
+            0..4 => self.stop(world, node, true),
+            4..6 => self.stop(world, node, self.broken.contains(&node)),
+            6 => (1..=NODES).for_each(|node| self.stop(world, node, true)),
+            7..10 => {
+                if let Some(process) = world.running.get(&node) {
+                    process.host.pause();
+                    self.plan(world, ms, Cure::Resume(node));
+                }
+            }
+            10..12 => {
+                for other in (1..=NODES).filter(|other| *other != node) {
+                    world.net.cut(node, other);
+                    world.net.cut(other, node);
+                }
+                self.plan(world, ms, Cure::Heal);
+            }
+            12..14 => {
+                world.net.cut(node, other);
+                self.plan(world, ms, Cure::Heal);
+            }
+            14 => {
+                world.net.cut(other, node);
+                self.plan(world, ms, Cure::Heal);
+            }
+            15..18 => {
+                world.net.set_faults(faults(&mut world.rng));
+                self.plan(world, ms, Cure::Calm);
+            }
+            18 => {
+                let disk = &world.sites[&node].disk;
+                disk.set_room(disk.used());
+                self.plan(world, ms, Cure::MakeRoom(node));
+            }
+            _ => {
+                if world.running.contains_key(&node) {
+                    world.sites[&node].disk.break_sync();
+                    self.broken.insert(node);
+                }
+            }
+        }
+    }
+}
+
+fn faults(rng: &mut fastrand::Rng) -> Faults {
+    Faults {
+        delay_us: 50..=rng.u64(1_000..60_000),
+        lost: rng.u32(..150),
+        broken: rng.u32(..100),
+        repeated: rng.u32(..100),
+        reordered: rng.u32(..200),
+        detour_us: rng.u64(1..200_000),
+    }
+}

@@ -1,0 +1,170 @@
+//! A cluster, its clients and what happens to them, all of one seed: a phase in which anything breaks, then one in which
+//! everything heals and has to go on.
+
+use crate::cluster::client::{Client, Town, ZONES, pause};
+use crate::cluster::door::Request;
+use crate::cluster::judge::{Judge, Tally};
+use crate::cluster::process::{Clock, Process};
+use crate::cluster::runtime::{Runtime, panicked};
+use crate::cluster::site::{GROUPS, NODES, Site};
+use crate::cluster::trouble::Trouble;
+use crate::net::{Faults, Net};
+use openraft::async_runtime::{AsyncRuntime, Instant};
+use openraft_rt_sim::SimInstant;
+use sluice_engine::id::GroupId;
+use sluice_raft::node::StartError;
+use sluice_raft::types::NodeId;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+const CLIENTS: u64 = 30;
+/// The phase in which things break, ms.
+const TROUBLE_MS: u64 = 12_000;
+/// After everything has healed, writes have to go through within this, ms.
+const RESUME_MS: u64 = 10_000;
+/// And replicas have to agree within this after the last client is gone, ms.
+const AGREE_MS: u64 = 10_000;
+/// Deviation of a node's clock, of a million.
+const RATE_PPM: u64 = 3_000;
+const STEP_MS: u64 = 20;
+
+/// The nodes, and what is between them.
+pub(crate) struct World {
+    pub(crate) rng: fastrand::Rng,
+    pub(crate) net: Arc<Net>,
+    pub(crate) sites: BTreeMap<NodeId, Site>,
+    pub(crate) running: BTreeMap<NodeId, Process>,
+    rates: BTreeMap<NodeId, u64>,
+    pub(crate) town: Arc<Town>,
+}
+
+/// Runs one seed to its end.
+///
+/// # Panics
+/// Where an invariant is broken.
+pub(crate) fn run(seed: u64, trouble: bool) -> Tally {
+    Runtime::with_seed(seed).block_on(async {
+        let mut world = World::found(seed).await;
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|number| Runtime::spawn(Client::new(Arc::clone(&world.town), number, seed).live()))
+            .collect();
+        let mut troubles = Trouble::default();
+        while trouble && world.town.now() < TROUBLE_MS {
+            pause(STEP_MS).await;
+            troubles.step(&mut world).await;
+            assert!(!panicked(), "see above");
+        }
+        troubles.heal(&mut world).await;
+        world.resume().await;
+        world.town.is_closing.store(true, Ordering::Relaxed);
+        for client in clients {
+            client.await.expect("a client lives to the end");
+        }
+        world.agree().await;
+        world.end().await
+    })
+}
+
+impl World {
+    async fn found(seed: u64) -> World {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let town = Arc::new(Town {
+            doors: Mutex::default(),
+            judge: Arc::new(Mutex::new(Judge::default())),
+            is_closing: AtomicBool::new(false),
+            began: SimInstant::now(),
+        });
+        let mut sites = BTreeMap::new();
+        let mut rates = BTreeMap::new();
+        for node in 1..=NODES {
+            sites.insert(node, Site::found(node, seed).await);
+            rates.insert(node, rng.u64(1_000_000 - RATE_PPM..=1_000_000 + RATE_PPM));
+        }
+        let net = Net::new(rng.u64(..), Faults::NONE);
+        let mut world = World { rng, net, sites, running: BTreeMap::new(), rates, town };
+        for node in 1..=NODES {
+            world.start(node).await;
+        }
+        world.town.create_zones().await;
+        world
+    }
+
+    /// Starts a node from its disk.
+    ///
+    /// # Panics
+    /// Where it refuses: nothing that happens to its disk is a reason to.
+    pub(crate) async fn start(&mut self, node: NodeId) {
+        let started = self.try_start(node, &self.sites[&node]).await;
+
+        let process = started.unwrap_or_else(|error| panic!("node {node} does not start: {error}"));
+        self.town.doors.lock().expect("no panic").insert(node, Arc::clone(&process.door));
+        self.running.insert(node, process);
+    }
+
+    /// Starts a node from any disk of its.
+    pub(crate) async fn try_start(&self, node: NodeId, site: &Site) -> Result<Process, StartError> {
+        let began = SimInstant::now();
+        // Its clock begins anew, somewhere.
+        let offset_ms = self.town.now() * 7_919 % 1_000_003;
+        let clock = Clock { began, offset_ms, rate: self.rates[&node] };
+        Process::start(site, &self.net, &self.town.judge, clock).await
+    }
+
+    /// Says what happens, where somebody looks on.
+    pub(crate) fn note(&self, what: std::fmt::Arguments<'_>) {
+        if std::env::var_os("SLUICE_SIM_SHOW").is_some() {
+            eprintln!("{:>6} {what}", self.town.now());
+        }
+    }
+
+    /// Ends a node's process; what the system had not written yet is lost with the power.
+    pub(crate) fn crash(&mut self, node: NodeId, is_power_cut: bool) {
+        let Some(process) = self.running.remove(&node) else { return };
+        self.town.doors.lock().expect("no panic").remove(&node);
+        process.crash(&self.net);
+        if is_power_cut && let Some(site) = self.sites.get_mut(&node) {
+            site.disk = site.disk.crash();
+        }
+    }
+
+    /// Everything works again: joins go through at every node.
+    async fn resume(&mut self) {
+        let until = self.town.now() + RESUME_MS;
+        for node in 1..=NODES {
+            for zone in ZONES {
+                let request = Request::Join { zone, request: format!("after-{node}-{zone}") };
+                while !matches!(self.town.ask(node, request.clone()).await, Some(Ok(_))) {
+                    assert!(!panicked(), "see above");
+                    assert!(self.town.now() < until, "liveness: no join in {zone} by node {node}");
+                    pause(STEP_MS).await;
+                }
+            }
+        }
+    }
+
+    /// All replicas get to the same index.
+    async fn agree(&mut self) {
+        let until = self.town.now() + AGREE_MS;
+        while !(0..GROUPS).all(|group| self.town.judge().hashes.agree(GroupId(group), NODES)) {
+            assert!(!panicked(), "see above");
+            assert!(self.town.now() < until, "liveness: the nodes do not get to the same index");
+            pause(STEP_MS).await;
+        }
+    }
+
+    async fn end(mut self) -> Tally {
+        for node in 1..=NODES {
+            let failed = self.running.get(&node).and_then(Process::failed);
+            assert_eq!(failed, None, "node {node} has failed");
+            self.crash(node, false);
+        }
+        // What is dead is dropped at its next step.
+        pause(1).await;
+        assert!(!panicked(), "see above");
+        let mut judge = self.town.judge();
+        judge.tally.syncs = self.sites.values().map(|site| site.disk.syncs()).sum();
+        assert!(judge.hashes.compared > 0, "no two nodes were compared");
+        judge.tally
+    }
+}
