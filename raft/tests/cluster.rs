@@ -1,5 +1,19 @@
 //! The whole replicated core on virtual time: three nodes with their logs, groups, owners and peers, whose disks, network,
 //! clocks and processes fail, and clients that remember what they were told.
+//!
+//! `raft/tests/simulate.sh 2000` runs many seeds; a failing one prints the command that repeats it, and with `SLUICE_SIM_SHOW=1`
+//! that tells what went wrong when. Each checker was seen to fail on code broken on purpose:
+//!
+//! | break | seeds until it was caught | what was said |
+//! |---|---|---|
+//! | the log's writer does not sync | 1 | `node 1 does not start: log/0000000001.seg is damaged` |
+//! | votes and entries are answered before the sync | 4 | `follower log reversion is not allowed` (openraft) |
+//! | a new leader counts the silence before its session | 1 | `I6: gone at 10844 after 1606 ms of silence` |
+//! | a leader's part begins before all of earlier sessions is applied | 74 | `I5: a token was shown 11 … after` 10 |
+//! | a leader decides polls after its lease | 152 | `I6: gone at 4864 after 735 ms of silence` |
+//! | a follower believes echoes of its predecessor's clock | 97 | `I5: a token was shown 10 … after` 9 |
+//!
+//! The last two were not on purpose. Not caught in 200 seeds: that a batch of another session is not void.
 
 mod cluster {
     pub(crate) mod client;
