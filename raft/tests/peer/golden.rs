@@ -58,7 +58,7 @@ fn requests() {
     let adoption = Adoption { cluster: CLUSTER, node: 4, groups: 6, nonce: 5, secret: [7; 16], epoch: 9 };
     assert_eq!(
         hex(Kind::Request, &(3_u64, 75_u64, Request::<R>::Adopt(adoption))),
-        "534c505201030000070000009f2aa68d034b0907040605"
+        "534c50520103000018000000c9687cc8034b09070406050707070707070707070707070707070709"
     );
 }
 
