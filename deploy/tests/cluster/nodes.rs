@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -23,6 +24,19 @@ pub(crate) fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) 
         }
         assert!(begun.elapsed() < PATIENCE, "still waiting for {what}");
         std::thread::yield_now();
+    }
+}
+
+/// An address that nobody listens at and no other story gets. Below the ports that the system gives to connections,
+/// which come and go by the thousand here.
+fn free_address() -> String {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = std::process::id() * 400 + GIVEN.fetch_add(1, Ordering::Relaxed);
+        let address = format!("127.0.0.1:{}", 10_000 + number % 20_000);
+        if TcpListener::bind(&address).is_ok() {
+            return address;
+        }
     }
 }
 
@@ -83,13 +97,9 @@ impl Nodes {
 
     /// The same with a configuration file.
     pub(crate) fn add_configured(&mut self, config: Option<PathBuf>) -> usize {
-        // Held together, so that they differ.
-        let free: Vec<_> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let at = |index: usize| free[index].local_addr().unwrap().to_string();
         let index = self.all.len();
         let data = self.folder.path().join(format!("node-{index}"));
-        let (resp, http, admin, peer) = (at(0), at(1), at(2), at(3));
-        drop(free);
+        let [resp, http, admin, peer] = [(); 4].map(|()| free_address());
         self.all.push(Node { data, resp, http, admin, peer, config, child: None });
         let join = (index > 0).then(|| self.all[0].peer.clone());
         self.start(index, join.as_deref());
