@@ -7,6 +7,9 @@ use std::time::Duration;
 /// Writes are to be taken again within this: at the median, at the 95th percentile, and ever.
 const RESUME_MS: [u128; 3] = [2_000, 5_000, 10_000];
 
+/// A median of fewer rounds says more about the machine than about the cluster: then only promises are judged.
+const JUDGED_FROM: usize = 20;
+
 /// Prints the figures; true where every promise was kept.
 pub(super) fn print(
     scenario: &str,
@@ -26,13 +29,19 @@ pub(super) fn print(
     resumed.sort_unstable_by_key(|took| took.unwrap_or(Duration::MAX));
     let at = |share: usize| resumed.get((resumed.len() * share / 100).min(resumed.len().saturating_sub(1)));
     let mut is_kept = true;
+    let is_judged = resumed.len() >= JUDGED_FROM;
     for (name, share, most_ms) in
         [("median", 50, RESUME_MS[0]), ("P95", 95, RESUME_MS[1]), ("longest", 100, RESUME_MS[2])]
     {
         let Some(took) = at(share) else { continue };
         let took_ms = took.map_or(u128::MAX, |took| took.as_millis());
-        let verdict = if took_ms <= most_ms { "pass" } else { "MISS" };
-        is_kept &= took_ms <= most_ms;
+        let is_within = took_ms <= most_ms;
+        let verdict = match (is_within, is_judged) {
+            (true, _) => "pass",
+            (false, true) => "MISS",
+            (false, false) => "not judged by so few rounds",
+        };
+        is_kept &= is_within || (!is_judged && took.is_some());
         match took {
             Some(took) => {
                 println!("  writes resumed, {name:<7} {:>10} ms  <= {most_ms} {verdict}", took.as_millis())
