@@ -55,11 +55,14 @@ impl Sleeps<'_> {
     }
 }
 
-/// The simulator's runtime, by its name or as the parameter that code is generic over, sleeps in virtual time: there the
+/// The simulator's runtime, by its names or as the parameter that code is generic over, sleeps in virtual time: there the
 /// passing of time is the event itself.
 fn is_virtual(path: &Path) -> bool {
     path.segments.len() == 2
-        && path.segments.first().is_some_and(|of| of.ident == "SimRuntime" || of.ident == "R")
+        && path
+            .segments
+            .first()
+            .is_some_and(|of| ["SimRuntime", "Runtime", "R"].iter().any(|name| of.ident == name))
 }
 
 /// `#[test]`, `#[cfg(test)]` and `#[cfg(all(test, …))]`.
