@@ -6,6 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sluice_net::cluster::{Addresses, Alone, Cluster};
 use sluice_net::resp::args::ArgsBuf;
 use sluice_net::resp::command::{Step, execute};
 use sluice_net::resp::decode::{Decoded, RequestBounds, decode};
@@ -15,6 +16,7 @@ use sluice_net::resp::reply;
 use sluice_net::resp::server::{ClientRow, Facts, Role, ServerInfo, SlowRow};
 use sluice_net::resp::session::RespSession;
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 
 fuzz_target!(|input: &[u8]| {
     let [options, input @ ..] = input else { return };
@@ -93,7 +95,13 @@ struct Server {
     guarded: bool,
 }
 
+static ALONE: LazyLock<Alone> = LazyLock::new(|| Alone::new(1, Addresses::default()));
+
 impl ServerInfo for Server {
+    fn cluster(&self) -> &dyn Cluster {
+        &*ALONE
+    }
+
     fn default_role(&self) -> Option<Role> {
         (!self.guarded).then_some(Role::Admin)
     }
