@@ -26,6 +26,10 @@ use cli::{Cli, Command, ConfigCommand, PlaneError, ServeArgs, ZoneError};
 use config::{Config, ConfigError, Layer};
 use serve::StartError;
 
+/// Memory in huge pages, as `.cargo/config.toml` builds it: polls of a large zone are bound by address translation.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Why the command did not succeed; each prints as one line.
 enum Failure {
     Config(ConfigError),
