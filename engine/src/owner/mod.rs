@@ -292,6 +292,7 @@ impl Owner {
         self.notice_others();
         self.exchange();
         self.send_answers();
+        self.sequencer.flush();
         self.shard.view.set_known(self.shard.ordinal);
         self.shard.view.set_memory_bytes(self.bytes + self.shard.requests.bytes());
     }

@@ -116,7 +116,7 @@ pub trait Sequencer: Send {
         Some(0)
     }
 
-    /// Sends a request to the leader. [`Event::Answered`] brings the reply, also where the way there is lost.
+    /// Sends a request to the leader, by [`Sequencer::flush`] at the latest. [`Event::Answered`] brings the reply, also where the way there is lost.
     ///
     /// # Errors
     /// [`Refusal::NoLeader`] or [`Refusal::Busy`]; nothing was sent.
@@ -129,6 +129,9 @@ pub trait Sequencer: Send {
     fn answer(&mut self, ticket: Ticket, reply: Reply, applied: u64) {
         let _ = (ticket, reply, applied);
     }
+
+    /// A turn of the owner ends: what was forwarded and answered in it goes out, together.
+    fn flush(&mut self) {}
 
     /// Tells the leader who was heard of. May get lost.
     fn report(&mut self, presence: Presence) {

@@ -1,24 +1,27 @@
 //! Errands between the owners of one group's shards: requests to the leader and their answers, and soft state.
 //!
-//! A request goes one hop. When its leader is lost its asker is told at once, whatever the connection may still bring.
+//! A request goes one hop. Those that are decided together go together, so that a busy node pays for a message once: a message
+//! takes what has gathered while the few before it were under way. A poll goes alone, for it may be parked at the leader. When
+//! their leader is lost the askers are told at once, whatever the connection may still bring.
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use openraft::async_runtime::{AsyncRuntime, Select2, WatchReceiver};
+use sluice_engine::command::Command;
 use sluice_engine::error::Refusal;
 use sluice_engine::id::Ticket;
 use sluice_engine::limit::NO_LEADER_RETRY_MS;
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::{Ask, Event, Presence, Pulse};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Raft;
-use super::errands::{Answer, Errand};
+use super::errands::{Answers, Errand};
 use super::lane::Delivery;
-use super::limit::{BUSY_RETRY_MS, FORWARD_MS};
+use super::limit::{BUSY_RETRY_MS, FORWARD_BATCH_MAX, FORWARD_CALLS_MAX, FORWARD_MS};
 use super::roles::Lead;
 use super::shared::Shared;
 use crate::codec;
@@ -26,8 +29,8 @@ use crate::peer::limit::CAST_BYTES_MAX;
 use crate::peer::{CallError, Cast, Lane, Request, Response, Transport};
 use crate::types::{Member, NodeId};
 
-const NO_LEADER: Answer = (Reply::Refused(Refusal::NoLeader { retry_ms: NO_LEADER_RETRY_MS }), 0);
-const BUSY: Answer = (Reply::Refused(Refusal::Busy { retry_ms: BUSY_RETRY_MS }), 0);
+const NO_LEADER: Refusal = Refusal::NoLeader { retry_ms: NO_LEADER_RETRY_MS };
+const BUSY: Refusal = Refusal::Busy { retry_ms: BUSY_RETRY_MS };
 
 /// Runs one group's errands until they are stopped.
 pub(crate) async fn carry<R: AsyncRuntime>(
@@ -35,47 +38,98 @@ pub(crate) async fn carry<R: AsyncRuntime>(
     shared: Arc<Shared>,
     transport: Arc<dyn Transport<R>>,
 ) {
-    let mut carrier =
-        Carrier { raft, shared, transport, asked: BTreeSet::new(), calls: FuturesUnordered::new() };
-    let shared = Arc::clone(&carrier.shared);
+    let errands = Arc::clone(&shared);
+    let mut carrier = Carrier {
+        raft,
+        shared,
+        transport,
+        gathered: VecDeque::new(),
+        messages: 0,
+        asked: BTreeMap::new(),
+        together: 0,
+        calls: FuturesUnordered::new(),
+    };
     loop {
         let next = if carrier.calls.is_empty() {
-            Select2::First(shared.errands.next().await)
+            Select2::First(errands.errands.next().await)
         } else {
-            R::select2(shared.errands.next(), carrier.calls.next()).await
+            R::select2(errands.errands.next(), carrier.calls.next()).await
         };
         match next {
             Select2::First(Some(errand)) => carrier.run(errand),
             Select2::First(None) => return carrier.give_up(),
-            Select2::Second(Some((ticket, answer))) => carrier.answer(ticket, answer),
+            Select2::Second(Some((message, answers))) => carrier.end(message, answers),
             Select2::Second(None) => {}
         }
     }
+}
+
+/// Requests of one message on their way.
+struct Asked {
+    tickets: Vec<Ticket>,
+    /// They were gathered; a message with a single request that must not wait for others was not.
+    together: bool,
 }
 
 struct Carrier<R: AsyncRuntime> {
     raft: Raft<R>,
     shared: Arc<Shared>,
     transport: Arc<dyn Transport<R>>,
-    /// Requests on their way.
-    asked: BTreeSet<Ticket>,
-    calls: FuturesUnordered<BoxFuture<'static, (Ticket, Answer)>>,
+    /// Requests that go with the next message.
+    gathered: VecDeque<(Ticket, Ask)>,
+    messages: u64,
+    asked: BTreeMap<u64, Asked>,
+    /// How many of these were gathered.
+    together: usize,
+    calls: FuturesUnordered<BoxFuture<'static, (u64, Answers)>>,
 }
 
 impl<R: AsyncRuntime> Carrier<R> {
     fn run(&mut self, errand: Errand) {
         match errand {
-            Errand::Forward(ticket, ask) => {
-                self.asked.insert(ticket);
-                match self.leader() {
-                    Some((leader, member, _)) => self.call(ticket, &ask, leader, &member),
-                    None => self.answer(ticket, NO_LEADER),
-                }
-            }
+            Errand::Forward(asks) => self.forward(asks),
             Errand::LeaderChanged => self.give_up(),
             Errand::Report(presence) => self.report(&presence),
             Errand::Pulse(pulse) => self.pulse(pulse),
         }
+    }
+
+    fn forward(&mut self, asks: Vec<(Ticket, Ask)>) {
+        for (ticket, ask) in asks {
+            if goes_together(&ask) {
+                self.gathered.push_back((ticket, ask));
+            } else {
+                self.send(vec![ticket], &[ask], false);
+            }
+        }
+        self.send_gathered();
+    }
+
+    fn send_gathered(&mut self) {
+        while !self.gathered.is_empty() && self.together < FORWARD_CALLS_MAX {
+            let count = self.gathered.len().min(FORWARD_BATCH_MAX);
+            let (tickets, asks): (Vec<_>, Vec<_>) = self.gathered.drain(..count).unzip();
+            self.send(tickets, &asks, true);
+        }
+    }
+
+    fn send(&mut self, tickets: Vec<Ticket>, asks: &[Ask], together: bool) {
+        let Some((leader, member, _)) = self.leader() else { return self.answer(tickets, Err(NO_LEADER)) };
+        self.messages += 1;
+        let message = self.messages;
+        let request = Request::Forward { group: self.shared.group, bytes: codec::encode(asks) };
+        let within = Duration::from_millis(FORWARD_MS);
+        let call = self.transport.call(leader, &member, Lane::Bulk, request, within);
+        self.together += usize::from(together);
+        self.asked.insert(message, Asked { tickets, together });
+        self.calls.push(Box::pin(async move {
+            let answers = match call.await {
+                Ok(Response::Forward(bytes)) => codec::decode(&bytes).unwrap_or(Err(NO_LEADER)),
+                Err(CallError::Busy) => Err(BUSY),
+                _ => Err(NO_LEADER),
+            };
+            (message, answers)
+        }));
     }
 
     /// The leader, where that is another node, how it is reached, and its session.
@@ -87,32 +141,35 @@ impl<R: AsyncRuntime> Carrier<R> {
         Some((leader, member, session))
     }
 
-    fn call(&mut self, ticket: Ticket, ask: &Ask, leader: NodeId, member: &Member) {
-        let request = Request::Forward { group: self.shared.group, bytes: codec::encode(ask) };
-        let within = Duration::from_millis(FORWARD_MS);
-        let call = self.transport.call(leader, member, Lane::Bulk, request, within);
-        self.calls.push(Box::pin(async move {
-            let answer = match call.await {
-                Ok(Response::Forward(bytes)) => codec::decode(&bytes).unwrap_or(NO_LEADER),
-                Err(CallError::Busy) => BUSY,
-                _ => NO_LEADER,
-            };
-            (ticket, answer)
-        }));
+    fn end(&mut self, message: u64, answers: Answers) {
+        let Some(Asked { tickets, together }) = self.asked.remove(&message) else { return };
+        self.together -= usize::from(together);
+        self.answer(tickets, answers);
+        self.send_gathered();
     }
 
-    fn answer(&mut self, ticket: Ticket, (reply, applied): Answer) {
-        if self.asked.remove(&ticket) {
-            self.shared.errands.forward_done();
-            self.shared.lane.push(Delivery::Event(Event::Answered(ticket, reply, applied)));
-        }
+    /// A peer that answers fewer requests than it was asked is not believed.
+    fn answer(&self, tickets: Vec<Ticket>, answers: Answers) {
+        let count = tickets.len();
+        self.shared.errands.forward_done(count);
+        let (replies, applied) = match answers {
+            Ok((replies, applied)) if replies.len() == count => (replies, applied),
+            Ok(_) => (vec![Reply::Refused(NO_LEADER); count], 0),
+            Err(refusal) => (vec![Reply::Refused(refusal); count], 0),
+        };
+        let replies = tickets.into_iter().zip(replies).collect();
+        self.shared.lane.push(Delivery::Answered(replies, applied));
     }
 
     /// Nothing that is on its way will be answered by a leader.
     fn give_up(&mut self) {
         self.calls = FuturesUnordered::new();
-        let asked: Vec<Ticket> = self.asked.iter().copied().collect();
-        asked.into_iter().for_each(|ticket| self.answer(ticket, NO_LEADER));
+        self.together = 0;
+        for (_, Asked { tickets, .. }) in std::mem::take(&mut self.asked) {
+            self.answer(tickets, Err(NO_LEADER));
+        }
+        // These were not sent: another leader may still be asked.
+        self.send_gathered();
     }
 
     fn report(&self, presence: &Presence) {
@@ -155,17 +212,29 @@ fn parts(session: u64, mut pulse: Pulse) -> Vec<Bytes> {
     messages
 }
 
-/// Has the owner here answer the request of another node's client.
-pub(crate) async fn serve_ask(shared: Arc<Shared>, bytes: &[u8]) -> Bytes {
+/// Whether a request is decided with its batch, and small: anything else would hold up those that go with it.
+fn goes_together(ask: &Ask) -> bool {
+    match ask {
+        Ask::Join { .. } | Ask::JoinNamed { .. } | Ask::Stats(_) => true,
+        Ask::Change(command) => matches!(**command, Command::Leave { .. }),
+        Ask::Turn(_) | Ask::Hash => false,
+    }
+}
+
+/// Has the owner here answer the requests of another node's clients.
+pub(crate) async fn serve_asks(shared: Arc<Shared>, bytes: &[u8]) -> Bytes {
     codec::encode(&ask(&shared, bytes).await)
 }
 
-async fn ask(shared: &Shared, bytes: &[u8]) -> Answer {
-    let Lead::Here(_) = shared.roles.told() else { return NO_LEADER };
-    let Ok(ask) = codec::decode::<Ask>(bytes) else { return NO_LEADER };
-    let Some(waiting) = shared.errands.ask() else { return BUSY };
-    shared.lane.push(Delivery::Event(Event::Asked(waiting.ticket(), ask)));
-    waiting.answer().await.unwrap_or(NO_LEADER)
+async fn ask(shared: &Shared, bytes: &[u8]) -> Answers {
+    let Lead::Here(_) = shared.roles.told() else { return Err(NO_LEADER) };
+    let asks = codec::decode::<Vec<Ask>>(bytes).map_err(|_| NO_LEADER)?;
+    if asks.is_empty() || asks.len() > FORWARD_BATCH_MAX {
+        return Err(NO_LEADER);
+    }
+    let waiting = shared.errands.ask(asks.len()).ok_or(BUSY)?;
+    shared.lane.push(Delivery::Asked(waiting.tickets().zip(asks).collect()));
+    waiting.answers().await.ok_or(NO_LEADER)
 }
 
 /// Hands soft state to the owner, if it is of this session.

@@ -1,5 +1,6 @@
 //! What an owner wants told to other nodes, and the requests of other nodes that it answers.
 
+use sluice_engine::error::Refusal;
 use sluice_engine::id::Ticket;
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::{Ask, Presence, Pulse, REMOTE};
@@ -7,13 +8,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::limit::{ASKED_MAX, CASTS_MAX, FORWARDED_MAX};
+use super::limit::{ASKED_MAX, CASTS_MAX, FORWARD_BATCH_BITS, FORWARD_BATCH_MAX, FORWARDED_MAX};
 use super::queue::Queue;
 
 /// Something to be carried to another node.
 pub(crate) enum Errand {
-    /// A request, to the leader.
-    Forward(Ticket, Ask),
+    /// Requests of one turn, to the leader.
+    Forward(Vec<(Ticket, Ask)>),
     /// Whoever was asked does not lead any more.
     LeaderChanged,
     /// Who was heard of, to the leader.
@@ -22,8 +23,9 @@ pub(crate) enum Errand {
     Pulse(Pulse),
 }
 
-/// An answer, and the index that had been applied.
-pub(crate) type Answer = (Reply, u64);
+/// The replies to the requests of one message, in their order, and the index that had been applied when the last was
+/// given; or why there are none.
+pub(crate) type Answers = Result<(Vec<Reply>, u64), Refusal>;
 
 /// The errands of one group.
 pub(crate) struct Errands {
@@ -33,10 +35,19 @@ pub(crate) struct Errands {
     asked: Mutex<Asked>,
 }
 
+/// Other nodes' requests that wait for an answer.
 #[derive(Default)]
 struct Asked {
-    last: u64,
-    waiting: HashMap<u64, Arc<Queue<Answer>>>,
+    messages: u64,
+    requests: usize,
+    waiting: HashMap<u64, Message>,
+}
+
+/// The requests of one message.
+struct Message {
+    replies: Vec<Option<Reply>>,
+    unanswered: usize,
+    answers: Arc<Queue<(Vec<Reply>, u64)>>,
 }
 
 impl Errands {
@@ -44,18 +55,23 @@ impl Errands {
         Errands { queue: Queue::new(), forwarded: AtomicUsize::new(0), asked: Mutex::default() }
     }
 
-    /// Takes a request for the leader; false where too many are on their way. Each ends in [`Errands::forward_done`].
-    pub(crate) fn forward(&self, ticket: Ticket, ask: Ask) -> bool {
-        if self.forwarded.fetch_add(1, Ordering::Relaxed) >= FORWARDED_MAX {
-            self.forward_done();
-            return false;
+    /// Makes room for a request to the leader; false where too many are on their way. Each ends in
+    /// [`Errands::forward_done`].
+    pub(crate) fn may_forward(&self) -> bool {
+        let has_room = self.forwarded.fetch_add(1, Ordering::Relaxed) < FORWARDED_MAX;
+        if !has_room {
+            self.forward_done(1);
         }
-        self.queue.push(Errand::Forward(ticket, ask));
-        true
+        has_room
     }
 
-    pub(crate) fn forward_done(&self) {
-        self.forwarded.fetch_sub(1, Ordering::Relaxed);
+    /// Takes requests for the leader, for each of which there [was room](Errands::may_forward).
+    pub(crate) fn forward(&self, asks: Vec<(Ticket, Ask)>) {
+        self.queue.push(Errand::Forward(asks));
+    }
+
+    pub(crate) fn forward_done(&self, count: usize) {
+        self.forwarded.fetch_sub(count, Ordering::Relaxed);
     }
 
     /// Takes soft state, unless the node is behind with sending it.
@@ -77,23 +93,27 @@ impl Errands {
         self.queue.close();
     }
 
-    /// Gives a ticket to a request of another node; `None` where too many wait.
-    pub(crate) fn ask(&self) -> Option<Waiting<'_>> {
+    /// Gives tickets to `count` requests of another node, 1 to [`FORWARD_BATCH_MAX`]; `None` where too many wait.
+    pub(crate) fn ask(&self, count: usize) -> Option<Waiting<'_>> {
+        assert!((1..=FORWARD_BATCH_MAX).contains(&count), "a message has {count} requests");
         let mut asked = self.lock();
-        if asked.waiting.len() >= ASKED_MAX {
+        if asked.requests + count > ASKED_MAX {
             return None;
         }
-        asked.last += 1;
-        let ticket = REMOTE | asked.last;
-        let answer = Arc::new(Queue::new());
-        asked.waiting.insert(ticket, Arc::clone(&answer));
-        Some(Waiting { errands: self, ticket, answer })
+        asked.messages += 1;
+        asked.requests += count;
+        let (message, answers) = (asked.messages, Arc::new(Queue::new()));
+        let waiting =
+            Message { replies: vec![None; count], unanswered: count, answers: Arc::clone(&answers) };
+        asked.waiting.insert(message, waiting);
+        Some(Waiting { errands: self, message, answers })
     }
 
-    /// Gives an answer to whoever waits for it.
-    pub(crate) fn answer(&self, ticket: Ticket, answer: Answer) {
-        if let Some(waiting) = self.lock().waiting.remove(&ticket.0) {
-            waiting.push(answer);
+    /// Gives answers to whoever waits for them.
+    pub(crate) fn answer(&self, answers: impl IntoIterator<Item = (Ticket, Reply)>, applied: u64) {
+        let mut asked = self.lock();
+        for (ticket, reply) in answers {
+            asked.answer(ticket, reply, applied);
         }
     }
 
@@ -102,25 +122,49 @@ impl Errands {
     }
 }
 
-/// A request of another node that waits for its answer. Dropped, it does not wait any more.
+impl Asked {
+    fn answer(&mut self, ticket: Ticket, reply: Reply, applied: u64) {
+        let number = (ticket.0 & !REMOTE) >> FORWARD_BATCH_BITS;
+        let at = ticket.0 as usize % FORWARD_BATCH_MAX;
+        let Some(message) = self.waiting.get_mut(&number) else { return };
+        let Some(slot @ None) = message.replies.get_mut(at) else { return };
+        *slot = Some(reply);
+        message.unanswered -= 1;
+        if message.unanswered == 0
+            && let Some(message) = self.remove(number)
+        {
+            message.answers.push((message.replies.into_iter().flatten().collect(), applied));
+        }
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Message> {
+        let message = self.waiting.remove(&number)?;
+        self.requests -= message.replies.len();
+        Some(message)
+    }
+}
+
+/// A message of another node that waits for its answers. Dropped, it does not wait any more.
 pub(crate) struct Waiting<'a> {
     errands: &'a Errands,
-    ticket: u64,
-    answer: Arc<Queue<Answer>>,
+    message: u64,
+    answers: Arc<Queue<(Vec<Reply>, u64)>>,
 }
 
 impl Waiting<'_> {
-    pub(crate) fn ticket(&self) -> Ticket {
-        Ticket(self.ticket)
+    /// The tickets of its requests, in their order.
+    pub(crate) fn tickets(&self) -> impl Iterator<Item = Ticket> + use<> {
+        let first = REMOTE | self.message << FORWARD_BATCH_BITS;
+        (0..FORWARD_BATCH_MAX as u64).map(move |at| Ticket(first | at))
     }
 
-    pub(crate) async fn answer(&self) -> Option<Answer> {
-        self.answer.next().await
+    pub(crate) async fn answers(&self) -> Option<(Vec<Reply>, u64)> {
+        self.answers.next().await
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.errands.lock().waiting.remove(&self.ticket);
+        self.errands.lock().remove(self.message);
     }
 }

@@ -5,8 +5,10 @@
 
 use super::limit::{LANE_BYTES_MAX, LANE_COMMITTED_MAX, LANE_SOFT_MAX};
 use futures_util::task::AtomicWaker;
+use sluice_engine::id::Ticket;
 use sluice_engine::node::Detached;
-use sluice_engine::sequencer::{Committed, Event};
+use sluice_engine::reply::Reply;
+use sluice_engine::sequencer::{Ask, Committed, Event};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +29,10 @@ pub(crate) enum Delivery {
     Cut(Arc<Slices>),
     /// A state to go on from. The queue is closed when the owner has it.
     Install(Box<Detached>),
+    /// Requests of another node's clients.
+    Asked(Vec<(Ticket, Ask)>),
+    /// The leader's replies to this node's clients, and the index that it had applied.
+    Answered(Vec<(Ticket, Reply)>, u64),
     /// May be left out when there is much of it.
     Soft(Event),
     /// The rest.

@@ -19,6 +19,12 @@ pub const SLICES_MAX: usize = 4;
 pub const ASKED_MAX: usize = 16_384;
 /// Requests of this node's clients on their way to the leader.
 pub const FORWARDED_MAX: usize = 16_384;
+/// Requests that go to the leader in one message, at most.
+pub const FORWARD_BATCH_MAX: usize = 1 << FORWARD_BATCH_BITS;
+/// Bits of a ticket that tell the requests of one message apart.
+pub const FORWARD_BATCH_BITS: u32 = 10;
+/// Messages with several requests on their way to the leader. While they are under way the next one gathers.
+pub const FORWARD_CALLS_MAX: usize = 4;
 /// Messages of soft state that may wait to be sent.
 pub const CASTS_MAX: usize = 64;
 /// Deadline of a forwarded request, ms: a poll may be parked at the leader for most of it.
@@ -34,4 +40,5 @@ const _: () = {
     assert!(PROPOSALS_MAX < LANE_COMMITTED_MAX);
     assert!(PROPOSALS_BYTES_MAX <= LANE_BYTES_MAX);
     assert!(sluice_engine::limit::PARK_MS_MAX < FORWARD_MS);
+    assert!(FORWARD_CALLS_MAX * FORWARD_BATCH_MAX <= ASKED_MAX);
 };

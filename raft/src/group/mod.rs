@@ -41,6 +41,6 @@ use crate::types::Types;
 /// openraft's handle of a group.
 pub(crate) type Raft<R> = openraft::Raft<Types<R>, Machine<R>>;
 
-pub(crate) use carry::{carry, serve_ask, take_cast};
+pub(crate) use carry::{carry, serve_asks, take_cast};
 pub(crate) use submit::submit;
 pub(crate) use watch::watch;

@@ -27,6 +27,13 @@ pub struct Port {
     session: Option<u64>,
     others: Arc<[NodeId]>,
     slices: Option<Arc<Slices>>,
+    /// What came in one delivery.
+    unpacked: VecDeque<Event>,
+    /// Requests of this turn for the leader.
+    passing: Vec<(Ticket, Ask)>,
+    /// Replies of this turn for other nodes, and the index applied here.
+    answers: Vec<(Ticket, Reply)>,
+    applied: u64,
 }
 
 const NO_LEADER: Refusal = Refusal::NoLeader { retry_ms: NO_LEADER_RETRY_MS };
@@ -35,7 +42,17 @@ const BUSY: Refusal = Refusal::Busy { retry_ms: BUSY_RETRY_MS };
 impl Port {
     pub(crate) fn new(shared: Arc<Shared>) -> Port {
         let others = shared.others();
-        Port { shared, deliveries: VecDeque::new(), session: None, others, slices: None }
+        Port {
+            shared,
+            deliveries: VecDeque::new(),
+            session: None,
+            others,
+            slices: None,
+            unpacked: VecDeque::new(),
+            passing: Vec::new(),
+            answers: Vec::new(),
+            applied: 0,
+        }
     }
 
     /// The group.
@@ -44,8 +61,18 @@ impl Port {
         self.shared.group
     }
 
-    fn hand_out(&mut self, delivery: Delivery) -> Event {
-        match delivery {
+    /// `None`: a delivery of nothing.
+    fn hand_out(&mut self, delivery: Delivery) -> Option<Event> {
+        Some(match delivery {
+            Delivery::Asked(asks) => {
+                self.unpacked.extend(asks.into_iter().map(|(ticket, ask)| Event::Asked(ticket, ask)));
+                return self.unpacked.pop_front();
+            }
+            Delivery::Answered(replies, applied) => {
+                let events = replies.into_iter().map(|(ticket, reply)| Event::Answered(ticket, reply, applied));
+                self.unpacked.extend(events);
+                return self.unpacked.pop_front();
+            }
             Delivery::Committed(committed, _) => {
                 self.shared.set_taken(committed.index);
                 Event::Committed(committed)
@@ -69,7 +96,7 @@ impl Port {
                 }
                 event
             }
-        }
+        })
     }
 }
 
@@ -87,12 +114,15 @@ impl Sequencer for Port {
     }
 
     fn next(&mut self) -> Option<Event> {
+        if let Some(event) = self.unpacked.pop_front() {
+            return Some(event);
+        }
         if self.deliveries.is_empty() {
             self.shared.lane.take(&mut self.deliveries);
             self.others = self.shared.others();
         }
         let delivery = self.deliveries.pop_front()?;
-        Some(self.hand_out(delivery))
+        self.hand_out(delivery)
     }
 
     fn role(&self) -> Role {
@@ -114,14 +144,27 @@ impl Sequencer for Port {
 
     fn forward(&mut self, ticket: Ticket, ask: Ask) -> Result<(), Refusal> {
         match self.shared.roles.lead() {
-            Lead::There(..) if self.shared.errands.forward(ticket, ask) => Ok(()),
+            Lead::There(..) if self.shared.errands.may_forward() => {
+                self.passing.push((ticket, ask));
+                Ok(())
+            }
             Lead::There(..) => Err(BUSY),
             _ => Err(NO_LEADER),
         }
     }
 
     fn answer(&mut self, ticket: Ticket, reply: Reply, applied: u64) {
-        self.shared.errands.answer(ticket, (reply, applied));
+        self.answers.push((ticket, reply));
+        self.applied = applied;
+    }
+
+    fn flush(&mut self) {
+        if !self.passing.is_empty() {
+            self.shared.errands.forward(std::mem::take(&mut self.passing));
+        }
+        if !self.answers.is_empty() {
+            self.shared.errands.answer(self.answers.drain(..), self.applied);
+        }
     }
 
     fn report(&mut self, presence: Presence) {

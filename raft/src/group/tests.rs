@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 use super::errands::Errands;
 use super::lane::{Delivery, Lane};
-use super::limit::{LANE_COMMITTED_MAX, LANE_SOFT_MAX, PROPOSALS_MAX};
+use super::limit::{ASKED_MAX, FORWARD_BATCH_MAX, LANE_COMMITTED_MAX, LANE_SOFT_MAX, PROPOSALS_MAX};
 use super::proposals::Proposals;
 use super::roles::{Lead, Roles};
 use crate::types::Batch;
@@ -152,14 +152,28 @@ fn committed_entries_wait_for_room_and_soft_state_does_not() {
 }
 
 #[test]
-fn an_answer_reaches_whoever_still_waits() {
+fn answers_go_back_when_the_last_of_their_message_is_there() {
     let errands = Errands::new();
-    let (first, second) = (errands.ask().unwrap(), errands.ask().unwrap());
-    let (gone, kept) = (first.ticket(), second.ticket());
-    assert!(gone != kept && gone.0 & REMOTE != 0);
-    drop(first);
-    errands.answer(gone, (Reply::KeyChanged, 1));
-    errands.answer(Ticket(3), (Reply::KeyChanged, 1));
-    errands.answer(kept, (Reply::Left(true), 5));
-    assert_eq!(second.answer().now_or_never().flatten(), Some((Reply::Left(true), 5)));
+    let waiting = errands.ask(2).unwrap();
+    let tickets: Vec<Ticket> = waiting.tickets().take(2).collect();
+    assert!(tickets[0] != tickets[1] && tickets.iter().all(|ticket| ticket.0 & REMOTE != 0));
+    errands.answer([(tickets[1], Reply::Left(true)), (tickets[1], Reply::Left(false))], 4);
+    assert!(waiting.answers().now_or_never().is_none(), "one of two is open, and a reply is given once");
+    errands.answer([(tickets[0], Reply::KeyChanged)], 5);
+    let replies = vec![Reply::KeyChanged, Reply::Left(true)];
+    assert_eq!(waiting.answers().now_or_never().flatten(), Some((replies, 5)), "in the order of the requests");
+}
+
+#[test]
+fn a_message_that_nobody_waits_for_leaves_its_room_to_others() {
+    let errands = Errands::new();
+    let ask = || errands.ask(FORWARD_BATCH_MAX);
+    let mut waiting: Vec<_> = (0..ASKED_MAX / FORWARD_BATCH_MAX).map(|_| ask().unwrap()).collect();
+    assert!(ask().is_none());
+    let (gone, kept) = (waiting.pop().unwrap(), waiting.pop().unwrap());
+    let ticket = gone.tickets().next().unwrap();
+    drop(gone);
+    errands.answer([(ticket, Reply::KeyChanged), (Ticket(3), Reply::KeyChanged)], 1);
+    assert!(kept.answers().now_or_never().is_none(), "an answer reaches its own message only");
+    assert!(ask().is_some());
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::limit::FULL_RETRY_MS;
 use super::{Group, Inner};
-use crate::group::{serve_ask, take_cast};
+use crate::group::{serve_asks, take_cast};
 use crate::peer::{Arrived, Cast, Refusal, Request, Response, Service};
 use crate::types::{NodeId, Types};
 
@@ -63,7 +63,7 @@ impl<R: AsyncRuntime> Inner<R> {
             }
             Request::Forward { group, bytes } => {
                 let shared = Arc::clone(&self.group(group)?.shared);
-                Ok(Response::Forward(serve_ask(shared, &bytes).await))
+                Ok(Response::Forward(serve_asks(shared, &bytes).await))
             }
             Request::Admin(bytes) => self.administered(&bytes).await,
             Request::Waiting { member, nonce } => {
