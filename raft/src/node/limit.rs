@@ -44,6 +44,9 @@ pub const WAITING_MS: u64 = 5_000;
 /// Waiting nodes that are remembered.
 pub const WAITING_MAX: usize = 64;
 
+/// Rings after which owners are woken even where the node's thread has more to do.
+pub const RINGS_MAX: usize = 64;
+
 const _: () = {
     assert!(CATCH_UP_MS < ADMIN_CALL_MS && STEP_MS < ADMIN_CALL_MS);
     assert!(ADMIN_CALL_MS <= crate::peer::limit::CALL_MS_MAX);

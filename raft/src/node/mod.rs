@@ -5,6 +5,7 @@
 //! start     from a folder to running groups  threads   the same, on threads of its own
 //! front     answers before the node is one   admin     operations on the cluster
 //! status    what is known                    balance   leaders spread over the nodes
+//! doorbell  owners are woken once a turn
 //! ```
 //! [`Node::start`] gives a [`Port`](crate::group::Port) for each group. The owners of the shards start empty and are driven from
 //! the first moment: snapshots and the log reach them as events, also at a start.
@@ -12,11 +13,13 @@
 mod admin;
 mod balance;
 mod config;
+mod doorbell;
 mod front;
 mod handover;
 mod housekeeping;
 mod identity;
 pub mod limit;
+mod schedule;
 mod service;
 mod start;
 mod status;

@@ -2,6 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use openraft_rt_tokio::TokioRuntime;
+use sluice_engine::id::GroupId;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,10 +13,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::config::{Drawn, NodeConfig, StartError, Timing};
+use super::doorbell::Doorbells;
 use super::limit::HAND_OVER_MS;
+use super::schedule::yield_to_workers;
 use super::{Front, Node};
 use crate::disk::Folder;
-use crate::group::{Job, Port, Queue};
+use crate::group::{Job, Port, Queue, Waker};
 use crate::peer::tls::Tls;
 use crate::peer::{Identity, Local, Service, Tcp, listen, serve};
 use crate::types::Member;
@@ -52,6 +55,7 @@ pub struct Server {
     stop: oneshot::Sender<()>,
     /// Each is told when leadership was handed over.
     hand_overs: Arc<Queue<SyncSender<()>>>,
+    bells: Arc<Doorbells>,
     thread: JoinHandle<()>,
 }
 
@@ -69,8 +73,11 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let hand_overs = Arc::new(Queue::new());
         let asked = Arc::clone(&hand_overs);
+        let bells = Arc::new(Doorbells::default());
+        let answering = Arc::clone(&bells);
         let run = move || {
-            let runtime = match runtime() {
+            yield_to_workers();
+            let runtime = match runtime(move || answering.answer()) {
                 Ok(runtime) => runtime,
                 Err(error) => return drop(started.send(Err(StartError::Threads(error)))),
             };
@@ -90,13 +97,19 @@ impl Server {
         let thread =
             thread::Builder::new().name("raft".to_owned()).spawn(run).map_err(StartError::Threads)?;
         let (node, ports) = receive(&result)?;
-        Ok((Server { node, stop, hand_overs, thread }, ports))
+        Ok((Server { node, stop, hand_overs, bells, thread }, ports))
     }
 
     /// The node.
     #[must_use]
     pub fn node(&self) -> &Node<TokioRuntime> {
         &self.node
+    }
+
+    /// `waker` is called, from any thread, soon after something came for the owner of the group's shard.
+    pub fn set_waker(&self, group: GroupId, waker: Waker) {
+        self.node.set_waker(group, self.bells.door(waker));
+        self.bells.answer();
     }
 
     /// Gives every group that this node leads to another voter, while clients are still served. Returns when they have taken over, or
@@ -132,8 +145,9 @@ fn receive(result: &Receiver<Sent>) -> Sent {
     result.recv().unwrap_or_else(|_| Err(StartError::Threads(io::Error::other("the node's thread ended"))))
 }
 
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+/// Calls `rest` whenever its thread is about to sleep.
+fn runtime(rest: impl Fn() + Send + Sync + 'static) -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(rest).build()
 }
 
 async fn start(config: ServerConfig) -> Sent {
@@ -167,10 +181,13 @@ async fn start(config: ServerConfig) -> Sent {
 
 /// Syncs block: the log's writer gets a thread.
 fn drive(writer: BoxFuture<'static, ()>) {
-    let run = move || match runtime() {
-        Ok(runtime) => runtime.block_on(writer),
-        // Without its writer the log answers nothing, so nothing is lost.
-        Err(error) => tracing::error!(%error, "the log has no thread"),
+    let run = move || {
+        yield_to_workers();
+        match runtime(|| ()) {
+            Ok(runtime) => runtime.block_on(writer),
+            // Without its writer the log answers nothing, so nothing is lost.
+            Err(error) => tracing::error!(%error, "the log has no thread"),
+        }
     };
     if let Err(error) = thread::Builder::new().name("raft-log".to_owned()).spawn(run) {
         tracing::error!(%error, "the log has no thread");

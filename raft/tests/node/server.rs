@@ -104,7 +104,7 @@ impl Nodes {
         let (directory, owners) = open(options, vec![], next, self.now()).unwrap();
         for owner in &owners {
             let ring = self.ring.clone();
-            server.node().set_waker(owner.group(), Box::new(move || _ = ring.try_send(())));
+            server.set_waker(owner.group(), Box::new(move || _ = ring.try_send(())));
         }
         self.up.push(Run { server, directory, owners, replies: Vec::new() });
     }
