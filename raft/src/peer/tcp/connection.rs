@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::super::frame::{self, FrameError, Kind};
@@ -110,6 +111,8 @@ async fn write_orders<R: AsyncRuntime, T: AsyncWrite + Unpin>(
 ) -> End {
     let mut next = Some(first);
     loop {
+        // Whoever else is ready to run adds to it first: a write costs both sides more than what is written.
+        yield_now().await;
         while let Some(order) = next.take() {
             if let Err(end) = write_order(writer, book, order).await {
                 return end;

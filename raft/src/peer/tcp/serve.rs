@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::timeout;
 
 use super::super::frame::{self, Frame, FrameError, Kind};
@@ -185,6 +185,8 @@ async fn turn<R: AsyncRuntime, I: AsyncRead + Unpin, O: AsyncWrite + Unpin>(
         frame = reader.next(BODY_BYTES_MAX), if room => return desk.take(frame?).map_err(End::Frame),
         Some(served) = desk.serving.next() => served,
     };
+    // What is being answered by others that are ready to run goes along.
+    yield_now().await;
     let mut next = Some(served);
     while let Some(served) = next.take() {
         writer.add(desk.finish(served).map_err(End::Frame)?).await?;
