@@ -85,6 +85,9 @@ pub const PROPOSAL_MS_MAX: u64 = 3_000;
 /// While a proposal is undecided for longer, no admission is proposed: what users see stays close to its stamp.
 pub const PROPOSAL_LATE_MS: u64 = 250;
 
+/// While a batch is under way, what comes meanwhile gathers for at most this long before it goes as the next one.
+pub const GATHER_MS: u64 = 10;
+
 /// Nodes exchange soft state this often.
 pub const PULSE_MS: u64 = 50;
 /// A node answers polls by itself while its state is at most this old.
@@ -105,5 +108,6 @@ pub const SLICES_A_TURN: usize = 4;
 const _: () = {
     assert!(PULSE_MS * 2 < FRESH_MS);
     assert!(HELD_MS_MAX < FORWARD_WRITE_MS);
+    assert!(GATHER_MS < PROPOSAL_LATE_MS);
     assert!(PROPOSAL_LATE_MS < PROPOSAL_MS_MAX && PROPOSAL_MS_MAX < FORWARD_WRITE_MS);
 };

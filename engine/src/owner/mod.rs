@@ -325,7 +325,7 @@ impl Owner {
         let logged = logged.map(|at| MonoMs(at.0.wrapping_sub(self.offset_ms)));
         let pulse = (!self.is_alone).then_some(self.pulse_at);
         let overdue = self.proposed.front().map(|proposal| MonoMs(proposal.at.0 + PROPOSAL_MS_MAX));
-        [logged, pulse, overdue, self.slices_due()].into_iter().flatten().min()
+        [logged, pulse, overdue, self.propose_due(), self.slices_due()].into_iter().flatten().min()
     }
 
     /// Appends the replies made since the last call.

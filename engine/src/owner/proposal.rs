@@ -5,7 +5,7 @@ use super::remote::NO_LEADER;
 use super::{BUSY_RETRY_MS, Owner};
 use crate::command::Command;
 use crate::error::Refusal;
-use crate::limit::{BATCH_COMMANDS_MAX, PENDING_COMMANDS_MAX, PROPOSAL_LATE_MS, PROPOSAL_MS_MAX};
+use crate::limit::{BATCH_COMMANDS_MAX, GATHER_MS, PENDING_COMMANDS_MAX, PROPOSAL_LATE_MS, PROPOSAL_MS_MAX};
 use crate::sequencer::{Committed, Event, ProposalId, Role};
 use crate::time::MonoMs;
 
@@ -29,7 +29,10 @@ impl Owner {
     /// Proposes what is pending, as far as there is room; true where something was.
     pub(super) fn propose(&mut self) -> bool {
         let mut any = false;
-        while !self.pending.is_empty() && self.sequencer.has_room() {
+        while self.gathers_until().is_none_or(|until| until <= self.mono)
+            && !self.pending.is_empty()
+            && self.sequencer.has_room()
+        {
             any = true;
             let rest = self.pending.split_off(self.pending.len().min(BATCH_COMMANDS_MAX));
             let commands = std::mem::replace(&mut self.pending, rest);
@@ -41,6 +44,19 @@ impl Owner {
             }
         }
         any
+    }
+
+    /// Until when what is pending waits for more, where a batch is under way: a batch costs each node about the same
+    /// however much is in it. A full one does not wait, nor does one for a batch that takes long.
+    fn gathers_until(&self) -> Option<MonoMs> {
+        let last = self.proposed.back()?;
+        (self.pending.len() < BATCH_COMMANDS_MAX).then_some(MonoMs(last.at.0 + GATHER_MS))
+    }
+
+    /// When what is pending can be proposed, should nothing happen before.
+    pub(super) fn propose_due(&self) -> Option<MonoMs> {
+        let until = self.gathers_until()?;
+        (!self.pending.is_empty() && self.sequencer.has_room()).then_some(until)
     }
 
     /// Takes everything that the sequencer has; true where something was.

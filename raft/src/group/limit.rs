@@ -1,7 +1,8 @@
 //! Every bound of a group, with the relations between them.
 
-/// Batches of one owner between its proposal and its commit. While they are under way the next one gathers.
-pub const PROPOSALS_MAX: usize = 4;
+/// Batches of one owner between its proposal and its commit: as many as it makes in a slow round trip, for it makes one only
+/// so often.
+pub const PROPOSALS_MAX: usize = 8;
 /// Bytes of them.
 pub const PROPOSALS_BYTES_MAX: usize = 4 << 20;
 
@@ -24,7 +25,7 @@ pub const FORWARD_BATCH_MAX: usize = 1 << FORWARD_BATCH_BITS;
 /// Bits of a ticket that tell the requests of one message apart.
 pub const FORWARD_BATCH_BITS: u32 = 10;
 /// Messages with several requests on their way to the leader. While they are under way the next one gathers.
-pub const FORWARD_CALLS_MAX: usize = 4;
+pub const FORWARD_CALLS_MAX: usize = 2;
 /// Messages of soft state that may wait to be sent.
 pub const CASTS_MAX: usize = 64;
 /// Deadline of a forwarded request, ms: a poll may be parked at the leader for most of it.
