@@ -73,7 +73,7 @@ pub(crate) fn run(config: &Config) -> Result<(), StartError> {
     let Shards { directory, owners, .. } = shards;
     let server = Server::start_on(ports, net, directory, owners, bridge)?;
     for group in (0..node.node().identity().groups).map(GroupId) {
-        node.set_waker(group, Box::new(server.waker(group)));
+        node.node().set_waker(group, Box::new(server.waker(group)));
     }
     plane.show(server.observer());
     announce(config, server.local_addrs(), &addresses, workers);

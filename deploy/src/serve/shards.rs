@@ -102,6 +102,7 @@ impl Shards {
         let mut replies = Vec::new();
         for owner in &mut self.owners {
             owner.turn(self.clock.now());
+            owner.flush();
             owner.drain_replies(&mut replies);
         }
         replies.into_iter().map(|(_, reply)| reply).collect()

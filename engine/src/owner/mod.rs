@@ -292,7 +292,6 @@ impl Owner {
         self.notice_others();
         self.exchange();
         self.send_answers();
-        self.sequencer.flush();
         self.shard.view.set_known(self.shard.ordinal);
         self.shard.view.set_memory_bytes(self.bytes + self.shard.requests.bytes());
     }
@@ -314,6 +313,12 @@ impl Owner {
             self.shard.view.set_fresh_until(MonoMs(u64::MAX));
         }
         self.is_alone = is_alone;
+    }
+
+    /// Sends what the last turns left for other nodes and the log. To be called after a turn, once a thread has done all else:
+    /// whoever is woken by it may want the same core.
+    pub fn flush(&mut self) {
+        self.sequencer.flush();
     }
 
     /// When [`Owner::turn`] wants to be called even if nothing arrives.

@@ -47,10 +47,12 @@ impl Owner {
     }
 
     /// Until when what is pending waits for more, where a batch is under way: a batch costs each node about the same
-    /// however much is in it. A full one does not wait, nor does one for a batch that takes long.
+    /// however much is in it. A full one does not wait, nor does what the owner itself decided: that is right only now.
     fn gathers_until(&self) -> Option<MonoMs> {
         let last = self.proposed.back()?;
-        (self.pending.len() < BATCH_COMMANDS_MAX).then_some(MonoMs(last.at.0 + GATHER_MS))
+        let waits = self.pending.len() < BATCH_COMMANDS_MAX
+            && self.origins.iter().all(|origin| matches!(origin, Origin::Client(_)));
+        waits.then_some(MonoMs(last.at.0 + GATHER_MS))
     }
 
     /// When what is pending can be proposed, should nothing happen before.

@@ -130,7 +130,7 @@ pub trait Sequencer: Send {
         let _ = (ticket, reply, applied);
     }
 
-    /// A turn of the owner ends: what was forwarded and answered in it goes out, together.
+    /// What was proposed, forwarded and answered goes out now, together. Until then it may be held back.
     fn flush(&mut self) {}
 
     /// Tells the leader who was heard of. May get lost.

@@ -286,8 +286,9 @@ impl Shards {
         self.owners.iter().flatten().filter_map(Owner::next_wake).min()
     }
 
-    /// Wakes the workers that were sent something.
+    /// Sends what the owners left for others, and wakes the workers that were sent something.
     pub(crate) fn notify(&mut self) {
+        self.owners.iter_mut().flatten().for_each(Owner::flush);
         for (woken, mailbox) in self.woken.iter_mut().zip(&self.shared.mailboxes) {
             if std::mem::take(woken) {
                 mailbox.notify();

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::limit::{ASKED_MAX, CASTS_MAX, FORWARD_BATCH_BITS, FORWARD_BATCH_MAX, FORWARDED_MAX};
-use super::queue::Queue;
+use crate::queue::Queue;
 
 /// Something to be carried to another node.
 pub(crate) enum Errand {
@@ -41,6 +41,8 @@ struct Asked {
     messages: u64,
     requests: usize,
     waiting: HashMap<u64, Message>,
+    /// Whoever has its answers and sleeps on.
+    answered: Vec<Arc<Queue<(Vec<Reply>, u64)>>>,
 }
 
 /// The requests of one message.
@@ -67,7 +69,7 @@ impl Errands {
 
     /// Takes requests for the leader, for each of which there [was room](Errands::may_forward).
     pub(crate) fn forward(&self, asks: Vec<(Ticket, Ask)>) {
-        self.queue.push(Errand::Forward(asks));
+        self.queue.leave(Errand::Forward(asks));
     }
 
     pub(crate) fn forward_done(&self, count: usize) {
@@ -77,12 +79,19 @@ impl Errands {
     /// Takes soft state, unless the node is behind with sending it.
     pub(crate) fn cast(&self, errand: Errand) {
         if self.queue.len() < FORWARDED_MAX + CASTS_MAX {
-            self.queue.push(errand);
+            self.queue.leave(errand);
         }
     }
 
     pub(crate) fn leader_changed(&self) {
         self.queue.push(Errand::LeaderChanged);
+    }
+
+    /// Has the errands that the owner left run, and its answers given.
+    pub(crate) fn wake(&self) {
+        self.queue.wake();
+        let answered = std::mem::take(&mut self.lock().answered);
+        answered.iter().for_each(|answers| answers.wake());
     }
 
     pub(crate) async fn next(&self) -> Option<Errand> {
@@ -109,7 +118,7 @@ impl Errands {
         Some(Waiting { errands: self, message, answers })
     }
 
-    /// Gives answers to whoever waits for them.
+    /// Gives answers to whoever waits for them, at the next [`Errands::wake`].
     pub(crate) fn answer(&self, answers: impl IntoIterator<Item = (Ticket, Reply)>, applied: u64) {
         let mut asked = self.lock();
         for (ticket, reply) in answers {
@@ -133,7 +142,8 @@ impl Asked {
         if message.unanswered == 0
             && let Some(message) = self.remove(number)
         {
-            message.answers.push((message.replies.into_iter().flatten().collect(), applied));
+            message.answers.leave((message.replies.into_iter().flatten().collect(), applied));
+            self.answered.push(message.answers);
         }
     }
 

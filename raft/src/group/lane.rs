@@ -15,9 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use super::slices::Slices;
-
-/// Wakes the thread of an owner.
-pub type Waker = Box<dyn Fn() + Send + Sync>;
+use crate::queue::Waker;
 
 /// What waits for the owner.
 pub(crate) enum Delivery {

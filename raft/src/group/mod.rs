@@ -8,16 +8,17 @@
 //!  │        │ forward, report, pulse ▶ errands ──▶ peers           watch: who leads, and since when it was silent
 //!  └────────┘ ◀──────── lane ◀──────── asked ◀──── peers           slices, snapshot: files
 //! ```
-//! The two sides share only queues and numbers (`shared`); neither waits for the other but in `lane`, for room.
+//! The two sides share only queues and numbers (`shared`); neither waits for the other but in `lane`, for room. What owners
+//! leave in the queues is taken when they ring at the `gate`.
 
 mod carry;
 mod errands;
+mod gate;
 mod lane;
 pub mod limit;
 mod machine;
 mod port;
 mod proposals;
-mod queue;
 mod roles;
 mod shared;
 mod slices;
@@ -27,10 +28,10 @@ mod submit;
 mod tests;
 mod watch;
 
-pub use lane::Waker;
+pub use crate::queue::Waker;
+pub(crate) use gate::{Gate, open_gate};
 pub use machine::Machine;
 pub use port::Port;
-pub(crate) use queue::Queue;
 pub(crate) use roles::Lead;
 pub(crate) use shared::{Clock, Shared};
 pub(crate) use snapshot::Files;

@@ -34,6 +34,8 @@ pub struct Port {
     /// Replies of this turn for other nodes, and the index applied here.
     answers: Vec<(Ticket, Reply)>,
     applied: u64,
+    /// Something was left for the node's thread since the last flush.
+    is_left: bool,
 }
 
 const NO_LEADER: Refusal = Refusal::NoLeader { retry_ms: NO_LEADER_RETRY_MS };
@@ -52,6 +54,7 @@ impl Port {
             passing: Vec::new(),
             answers: Vec::new(),
             applied: 0,
+            is_left: false,
         }
     }
 
@@ -69,7 +72,8 @@ impl Port {
                 return self.unpacked.pop_front();
             }
             Delivery::Answered(replies, applied) => {
-                let events = replies.into_iter().map(|(ticket, reply)| Event::Answered(ticket, reply, applied));
+                let events =
+                    replies.into_iter().map(|(ticket, reply)| Event::Answered(ticket, reply, applied));
                 self.unpacked.extend(events);
                 return self.unpacked.pop_front();
             }
@@ -106,6 +110,7 @@ impl Sequencer for Port {
         if self.shared.full.load(Ordering::Relaxed) || !self.shared.proposals.has_room() {
             return Err(BUSY);
         }
+        self.is_left = true;
         self.shared.proposals.add(session, commands, stamp).ok_or(NO_LEADER)
     }
 
@@ -146,6 +151,7 @@ impl Sequencer for Port {
         match self.shared.roles.lead() {
             Lead::There(..) if self.shared.errands.may_forward() => {
                 self.passing.push((ticket, ask));
+                self.is_left = true;
                 Ok(())
             }
             Lead::There(..) => Err(BUSY),
@@ -164,14 +170,20 @@ impl Sequencer for Port {
         }
         if !self.answers.is_empty() {
             self.shared.errands.answer(self.answers.drain(..), self.applied);
+            self.is_left = true;
+        }
+        if std::mem::take(&mut self.is_left) {
+            self.shared.gate.ring();
         }
     }
 
     fn report(&mut self, presence: Presence) {
+        self.is_left = true;
         self.shared.errands.cast(Errand::Report(presence));
     }
 
     fn pulse(&mut self, pulse: Pulse) {
+        self.is_left = true;
         self.shared.errands.cast(Errand::Pulse(pulse));
     }
 

@@ -12,7 +12,7 @@ use sluice_engine::time::LogTime;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::queue::Queue;
+use crate::queue::Queue;
 
 struct Waiting {
     session: u64,
@@ -47,7 +47,7 @@ impl Proposals {
         state.waiting.len() < PROPOSALS_MAX && state.bytes < PROPOSALS_BYTES_MAX
     }
 
-    /// Takes a proposal; `None` when the session is over.
+    /// Takes a proposal, for [`Proposals::wake`]; `None` when the session is over.
     pub(crate) fn add(&self, session: u64, commands: Vec<Command>, stamp: LogTime) -> Option<ProposalId> {
         let encoded = codec::encode(&commands);
         let mut state = self.lock();
@@ -58,8 +58,13 @@ impl Proposals {
         let proposal = state.last;
         state.bytes += encoded.len();
         state.waiting.insert(proposal, Waiting { session, bytes: encoded.len(), commands });
-        self.queue.push(Batch { session, proposal, stamp: stamp.0, commands: encoded });
+        self.queue.leave(Batch { session, proposal, stamp: stamp.0, commands: encoded });
         Some(ProposalId(proposal))
+    }
+
+    /// Has what was added written into the log.
+    pub(crate) fn wake(&self) {
+        self.queue.wake();
     }
 
     /// The next one to write into the log. Those refused meanwhile are left out.

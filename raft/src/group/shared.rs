@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::errands::Errands;
+use super::gate::Gate;
 use super::lane::Lane;
 use super::proposals::Proposals;
-use super::queue::Queue;
 use super::roles::{Lead, Roles};
 use crate::cluster::{Change, Metadata};
+use crate::queue::Queue;
 
 /// Milliseconds since the node started, by its runtime's clock.
 pub(crate) type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) roles: Roles,
     pub(crate) proposals: Proposals,
     pub(crate) errands: Errands,
+    /// Where the owner says that it has left something.
+    pub(crate) gate: Arc<Gate>,
     /// States that were replaced, on their way to be freed where that may take long.
     pub(crate) bin: Queue<Box<Detached>>,
     /// In the first group: the cluster's metadata, by its state machine.
@@ -48,7 +51,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(group: GroupId, node: NodeId, clock: Clock) -> Shared {
+    pub(crate) fn new(group: GroupId, node: NodeId, clock: Clock, gate: Arc<Gate>) -> Shared {
         Shared {
             group,
             node,
@@ -57,6 +60,7 @@ impl Shared {
             roles: Roles::new(),
             proposals: Proposals::new(),
             errands: Errands::new(),
+            gate,
             bin: Queue::new(),
             metadata: Mutex::new((group == GroupId(0)).then(Metadata::default)),
             others: Mutex::new(Arc::from([])),

@@ -1,7 +1,7 @@
 //! The bytes of one snapshot, from the owner to the task that writes them.
 
 use super::limit::SLICES_MAX;
-use super::queue::Queue;
+use crate::queue::Queue;
 
 /// A short queue for one snapshot. The last item is `None`.
 pub(crate) struct Slices {

@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::queue::Queue;
 use super::slices::Slices;
 use crate::cluster::Metadata;
 use crate::limit::{FULL_RETRY_MS, SNAPSHOT_CHUNK_BYTES_MAX};
 use crate::log::Log;
+use crate::queue::Queue;
 use crate::snapshot::{SnapshotFile, SnapshotWriter, Snapshots};
 use crate::types::Types;
 

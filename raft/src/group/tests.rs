@@ -8,15 +8,21 @@ use sluice_engine::command::Command;
 use sluice_engine::id::{GroupId, Ticket};
 use sluice_engine::id::{Seq, ZoneId};
 use sluice_engine::reply::Reply;
-use sluice_engine::sequencer::{Committed, Event, Presence, ProposalId, REMOTE, Role};
+use sluice_engine::sequencer::{Ask, Committed, Event, Presence, ProposalId, REMOTE, Role};
 use sluice_engine::time::{LogTime, MonoMs};
 use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
 
-use super::errands::Errands;
+use super::errands::{Errand, Errands};
+use super::gate::{Gate, open_gate};
 use super::lane::{Delivery, Lane};
 use super::limit::{ASKED_MAX, FORWARD_BATCH_MAX, LANE_COMMITTED_MAX, LANE_SOFT_MAX, PROPOSALS_MAX};
 use super::proposals::Proposals;
 use super::roles::{Lead, Roles};
+use super::shared::Shared;
 use crate::types::Batch;
 
 fn leave() -> Vec<Command> {
@@ -161,7 +167,11 @@ fn answers_go_back_when_the_last_of_their_message_is_there() {
     assert!(waiting.answers().now_or_never().is_none(), "one of two is open, and a reply is given once");
     errands.answer([(tickets[0], Reply::KeyChanged)], 5);
     let replies = vec![Reply::KeyChanged, Reply::Left(true)];
-    assert_eq!(waiting.answers().now_or_never().flatten(), Some((replies, 5)), "in the order of the requests");
+    assert_eq!(
+        waiting.answers().now_or_never().flatten(),
+        Some((replies, 5)),
+        "in the order of the requests"
+    );
 }
 
 #[test]
@@ -176,4 +186,34 @@ fn a_message_that_nobody_waits_for_leaves_its_room_to_others() {
     errands.answer([(ticket, Reply::KeyChanged), (Ticket(3), Reply::KeyChanged)], 1);
     assert!(kept.answers().now_or_never().is_none(), "an answer reaches its own message only");
     assert!(ask().is_some());
+}
+
+#[test]
+fn what_an_owner_leaves_is_taken_when_it_rings() {
+    let gate = Arc::new(Gate::default());
+    let shared = Arc::new(Shared::new(GroupId(0), 1, Arc::new(|| 0), Arc::clone(&gate)));
+    let woken = Arc::new(AtomicUsize::new(0));
+    let counting = Waker::from(Arc::new(Count(Arc::clone(&woken))));
+    let mut next = pin!(shared.errands.next());
+    assert!(next.as_mut().poll(&mut Context::from_waker(&counting)).is_pending());
+    let mut attending = pin!(open_gate(Arc::clone(&gate), vec![Arc::clone(&shared)]));
+    let mut attend =
+        || assert!(attending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    attend();
+    shared.errands.forward(vec![(Ticket(1), Ask::Hash)]);
+    attend();
+    assert_eq!(woken.load(Ordering::Relaxed), 0, "the owner has not finished");
+    gate.ring();
+    attend();
+    assert_eq!(woken.load(Ordering::Relaxed), 1);
+    assert!(matches!(next.now_or_never().flatten(), Some(Errand::Forward(_))));
+}
+
+/// Counts how often it wakes.
+struct Count(Arc<AtomicUsize>);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }

@@ -34,6 +34,7 @@ pub use store::GroupLog;
 
 use crate::disk::Disk;
 use crate::limit::{CACHE_BYTES_MAX, SEGMENT_BYTES, SEGMENT_BYTES_MIN};
+use crate::queue::Door;
 use crate::types::{Command, NodeId, Types};
 use failure::Failure;
 use group::Group;
@@ -46,8 +47,8 @@ use segment::Segment;
 use sluice_engine::id::GroupId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use writer::Writer;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use writer::{Answer, Answers, Writer};
 
 type LeaderId = leader_id_std::LeaderId<u64, NodeId>;
 pub(crate) type CommittedLeaderId = <LeaderId as RaftLeaderId>::Committed;
@@ -120,6 +121,8 @@ pub(crate) struct Shared<R: AsyncRuntime> {
     /// Syncs since the start. Written by the writer.
     syncs: AtomicU64,
     failure: Failure,
+    /// Where the writer leaves its answers, if somebody else gives them.
+    answers: OnceLock<Arc<Answers<R>>>,
 }
 
 impl<R: AsyncRuntime> Log<R> {
@@ -144,6 +147,7 @@ impl<R: AsyncRuntime> Log<R> {
             written_bytes: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             failure: Failure::default(),
+            answers: OnceLock::new(),
         });
         let writer = Writer::open(shared.clone(), found.tail).await?;
         *lock(&shared.writer) = Some(writer);
@@ -162,6 +166,22 @@ impl<R: AsyncRuntime> Log<R> {
     pub fn writer(&self) -> impl Future<Output = ()> + Send + 'static {
         let writer = lock(&self.shared.writer).take().expect("a log has one writer");
         writer.run()
+    }
+
+    /// Wakes the writer through `door`, and leaves its answers to the future that is returned: whoever drives that on the thread of
+    /// those who are answered spares each of them a wake from another thread.
+    ///
+    /// # Panics
+    /// When it is called twice.
+    pub(crate) fn answers(&self, door: &Door) -> impl Future<Output = ()> + Send + 'static {
+        self.shared.queue.wake_by(door);
+        let answers = Arc::new(Answers::new());
+        assert!(self.shared.answers.set(Arc::clone(&answers)).is_ok(), "answers are given once");
+        async move {
+            while let Some(answers) = answers.next().await {
+                answers.into_iter().for_each(Answer::give);
+            }
+        }
     }
 
     /// Lets the writer end, after it has written and answered everything queued.

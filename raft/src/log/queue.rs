@@ -1,6 +1,7 @@
 //! What waits for the writer.
 
 use super::{Entry, LogId, Types, Vote};
+use crate::queue::{Door, Waker};
 use futures_util::task::AtomicWaker;
 use openraft::async_runtime::{AsyncRuntime, Oneshot};
 use openraft::storage::IOFlushed;
@@ -8,7 +9,7 @@ use sluice_engine::id::GroupId;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 
 /// Takes the answer of one write.
@@ -46,12 +47,27 @@ impl<R: AsyncRuntime> Work<R> {
 /// The queue. Not bounded here: what is in flight is bounded where it is proposed, and by openraft's replication.
 pub(super) struct Queue<R: AsyncRuntime> {
     work: Mutex<Work<R>>,
-    writer: AtomicWaker,
+    writer: Arc<AtomicWaker>,
+    /// How the writer is woken, unless at once.
+    ring: OnceLock<Waker>,
 }
 
 impl<R: AsyncRuntime> Queue<R> {
     pub(super) fn new() -> Queue<R> {
-        Queue { work: Mutex::new(Work::default()), writer: AtomicWaker::new() }
+        Queue { work: Mutex::new(Work::default()), writer: Arc::default(), ring: OnceLock::new() }
+    }
+
+    /// From now on the writer is woken through `door`.
+    pub(super) fn wake_by(&self, door: &Door) {
+        let writer = Arc::clone(&self.writer);
+        assert!(self.ring.set(door(Box::new(move || writer.wake()))).is_ok(), "a log has one door");
+    }
+
+    fn wake(&self) {
+        match self.ring.get() {
+            Some(ring) => ring(),
+            None => self.writer.wake(),
+        }
     }
 
     pub(super) fn push(&self, change: Change<R>) {
@@ -60,13 +76,13 @@ impl<R: AsyncRuntime> Queue<R> {
         if !work.closed {
             work.changes.push(change);
             drop(work);
-            self.writer.wake();
+            self.wake();
         }
     }
 
     pub(super) fn commit(&self, group: GroupId, upto: LogId) {
         self.lock().committed.insert(group, upto);
-        self.writer.wake();
+        self.wake();
     }
 
     pub(super) fn close(&self) {

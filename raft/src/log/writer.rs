@@ -43,12 +43,23 @@ enum Step {
 }
 
 /// What is answered after a sync.
-enum Answer<R: AsyncRuntime> {
+pub(super) enum Answer<R: AsyncRuntime> {
     Vote { group: GroupId, vote: Vote, done: Done<R> },
     Append { done: IOFlushed<Types<R>> },
 }
 
+/// Answers of one sync after the other, on their way to another thread.
+pub(super) type Answers<R> = crate::queue::Queue<Vec<Answer<R>>>;
+
 impl<R: AsyncRuntime> Answer<R> {
+    pub(super) fn give(self) {
+        match self {
+            // The group may have stopped meanwhile.
+            Answer::Vote { done, .. } => drop(done.send(Ok(()))),
+            Answer::Append { done } => done.io_completed(Ok(())),
+        }
+    }
+
     fn refuse(self, reason: &str) {
         let refused = Err(io::Error::other(reason));
         match self {
@@ -301,15 +312,15 @@ impl<R: AsyncRuntime> Writer<R> {
     }
 
     fn answer(&mut self) {
-        for answer in std::mem::take(&mut self.answers) {
-            match answer {
-                Answer::Vote { group, vote, done } => {
-                    lock(self.group(group)).vote = Some(vote);
-                    // The group may have stopped meanwhile.
-                    drop(done.send(Ok(())));
-                }
-                Answer::Append { done } => done.io_completed(Ok(())),
+        let answers = std::mem::take(&mut self.answers);
+        for answer in &answers {
+            if let Answer::Vote { group, vote, .. } = answer {
+                lock(self.group(*group)).vote = Some(*vote);
             }
+        }
+        match self.shared.answers.get() {
+            Some(elsewhere) if !answers.is_empty() => elsewhere.push(answers),
+            _ => answers.into_iter().for_each(Answer::give),
         }
     }
 

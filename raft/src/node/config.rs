@@ -5,6 +5,7 @@ use crate::group::Background;
 use crate::log::LogError;
 use crate::node::IdentityError;
 use crate::peer::Local;
+use crate::queue::Door;
 use crate::types::Member;
 use futures_util::future::BoxFuture;
 use std::fmt;
@@ -73,6 +74,8 @@ pub struct NodeConfig {
     pub drive: Drive,
     /// Runs what takes long.
     pub background: Background,
+    /// How other threads are woken by the node's.
+    pub door: Door,
     /// Called once when the node cannot go on, with the reason. The process has to stop.
     pub on_failure: Box<dyn Fn(&str) + Send + Sync>,
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::limit::RINGS_MAX;
-use crate::group::Waker;
+use crate::queue::Waker;
 
 struct Door {
     wake: Waker,

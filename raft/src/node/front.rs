@@ -9,8 +9,8 @@ use super::Inner;
 use super::config::{NodeConfig, StartError};
 use super::identity::Identity;
 use super::limit::ANNOUNCE_MS;
-use crate::group::Queue;
 use crate::peer::{Adoption, Cast, Lane, Refusal, Request, Response, Service, Transport};
+use crate::queue::Queue;
 use crate::types::{Member, NodeId};
 
 /// The service of a node, from before its start to its end.

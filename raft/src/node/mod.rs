@@ -19,12 +19,12 @@ mod handover;
 mod housekeeping;
 mod identity;
 pub mod limit;
-mod schedule;
 mod service;
 mod start;
 mod status;
 mod threads;
 
+pub use crate::queue::{Door, Waker};
 pub use admin::Tell;
 pub use config::{Drawn, Drive, NodeConfig, StartError, Timing};
 pub use front::Front;
@@ -32,9 +32,10 @@ pub use identity::{Identity, IdentityError};
 pub use threads::{Server, ServerConfig, Started};
 
 use crate::cluster::{AdminRequest, ClusterStatus};
-use crate::group::{Clock, Lead, Queue, Raft, Shared, Waker};
+use crate::group::{Clock, Lead, Raft, Shared};
 use crate::log::Log;
 use crate::peer::{Transfers, Transport};
+use crate::queue::Queue;
 use admin::Waiting;
 use openraft::async_runtime::AsyncRuntime;
 use sluice_engine::id::GroupId;
@@ -68,6 +69,7 @@ struct Inner<R: AsyncRuntime> {
     requests: Arc<AdminQueue>,
     groups: Vec<Group<R>>,
     failure: Mutex<Option<String>>,
+    door: Door,
     on_failure: Box<dyn Fn(&str) + Send + Sync>,
 }
 
@@ -85,10 +87,10 @@ impl<R: AsyncRuntime> Node<R> {
         &self.inner.identity
     }
 
-    /// `waker` is called, from any thread, whenever something waits for the owner of the group's shard.
+    /// `waker` is called, from any thread, soon after something came for the owner of the group's shard.
     pub fn set_waker(&self, group: GroupId, waker: Waker) {
         if let Some(group) = self.inner.groups.get(usize::from(group.0)) {
-            group.shared.lane.set_waker(waker);
+            group.shared.lane.set_waker((self.inner.door)(waker));
         }
     }
 

@@ -15,9 +15,10 @@ use super::config::{NodeConfig, StartError, Timing};
 use super::housekeeping::keep_house;
 use super::identity::Identity;
 use super::{Front, Group, Inner, Node};
-use crate::group::{Clock, Files, Machine, Port, Queue, Raft, Shared, carry, submit, watch};
+use crate::group::{Clock, Files, Gate, Machine, Port, Raft, Shared, carry, open_gate, submit, watch};
 use crate::log::{Log, LogOptions};
 use crate::peer::{self, Networks, Transfers, Transport};
+use crate::queue::Queue;
 use crate::snapshot::{SnapshotFile, Snapshots};
 use crate::types::{Member, NodeId, Types};
 
@@ -51,13 +52,19 @@ impl<R: AsyncRuntime> Node<R> {
         };
         let snapshots = Snapshots::open(Arc::clone(&config.disk), identity.cluster).await?;
         let log = Log::<R>::open(config.disk, options).await?;
+        drop(R::spawn(log.answers(&config.door)));
         (config.drive)(Box::pin(log.writer()));
 
         let clock = clock::<R>();
-        let shared = |group| Arc::new(Shared::new(GroupId(group), identity.node, Arc::clone(&clock)));
+        let gate = Arc::new(Gate::default());
+        let shared = |group| {
+            Arc::new(Shared::new(GroupId(group), identity.node, Arc::clone(&clock), Arc::clone(&gate)))
+        };
         let groups: Vec<_> = (0..identity.groups)
             .map(|group| Group { shared: shared(group), raft: OnceLock::new() })
             .collect();
+        let left = groups.iter().map(|group| Arc::clone(&group.shared)).collect();
+        drop(R::spawn(open_gate(gate, left)));
         let ports = groups.iter().map(|group| Port::new(Arc::clone(&group.shared))).collect();
         let transfers = Transfers::new(snapshots.clone());
         let files = Files { snapshots, log: log.clone(), background: config.background };
@@ -73,6 +80,7 @@ impl<R: AsyncRuntime> Node<R> {
             requests: Arc::new(Queue::new()),
             groups,
             failure: Mutex::new(None),
+            door: config.door,
             on_failure: config.on_failure,
         });
         for group in (0..inner.identity.groups).map(GroupId) {

@@ -2,7 +2,6 @@
 
 use futures_util::future::BoxFuture;
 use openraft_rt_tokio::TokioRuntime;
-use sluice_engine::id::GroupId;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,12 +14,12 @@ use tokio::sync::oneshot;
 use super::config::{Drawn, NodeConfig, StartError, Timing};
 use super::doorbell::Doorbells;
 use super::limit::HAND_OVER_MS;
-use super::schedule::yield_to_workers;
 use super::{Front, Node};
 use crate::disk::Folder;
-use crate::group::{Job, Port, Queue, Waker};
+use crate::group::{Job, Port};
 use crate::peer::tls::Tls;
 use crate::peer::{Identity, Local, Service, Tcp, listen, serve};
+use crate::queue::{Door, Queue};
 use crate::types::Member;
 
 /// How a server's node is set up.
@@ -55,7 +54,6 @@ pub struct Server {
     stop: oneshot::Sender<()>,
     /// Each is told when leadership was handed over.
     hand_overs: Arc<Queue<SyncSender<()>>>,
-    bells: Arc<Doorbells>,
     thread: JoinHandle<()>,
 }
 
@@ -75,14 +73,14 @@ impl Server {
         let asked = Arc::clone(&hand_overs);
         let bells = Arc::new(Doorbells::default());
         let answering = Arc::clone(&bells);
+        let door: Door = Arc::new(move |wake| bells.door(wake));
         let run = move || {
-            yield_to_workers();
             let runtime = match runtime(move || answering.answer()) {
                 Ok(runtime) => runtime,
                 Err(error) => return drop(started.send(Err(StartError::Threads(error)))),
             };
             runtime.block_on(async move {
-                match start(config).await {
+                match start(config, door).await {
                     Ok((node, ports)) => {
                         drop(started.send(Ok((node.clone(), ports))));
                         drop(tokio::spawn(hand_over(node.clone(), asked)));
@@ -97,19 +95,13 @@ impl Server {
         let thread =
             thread::Builder::new().name("raft".to_owned()).spawn(run).map_err(StartError::Threads)?;
         let (node, ports) = receive(&result)?;
-        Ok((Server { node, stop, hand_overs, bells, thread }, ports))
+        Ok((Server { node, stop, hand_overs, thread }, ports))
     }
 
     /// The node.
     #[must_use]
     pub fn node(&self) -> &Node<TokioRuntime> {
         &self.node
-    }
-
-    /// `waker` is called, from any thread, soon after something came for the owner of the group's shard.
-    pub fn set_waker(&self, group: GroupId, waker: Waker) {
-        self.node.set_waker(group, self.bells.door(waker));
-        self.bells.answer();
     }
 
     /// Gives every group that this node leads to another voter, while clients are still served. Returns when they have taken over, or
@@ -150,7 +142,7 @@ fn runtime(rest: impl Fn() + Send + Sync + 'static) -> io::Result<tokio::runtime
     tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(rest).build()
 }
 
-async fn start(config: ServerConfig) -> Sent {
+async fn start(config: ServerConfig, door: Door) -> Sent {
     let folder = Folder::open(config.folder).map_err(StartError::Folder)?;
     let listener = listen(config.listen).map_err(|error| StartError::Listen(config.listen, error))?;
     let local = Arc::new(match config.tls {
@@ -172,6 +164,7 @@ async fn start(config: ServerConfig) -> Sent {
         drawn: config.drawn,
         drive: Box::new(drive),
         background: Arc::new(background),
+        door,
         on_failure: config.on_failure,
     };
     let front = Front::new();
@@ -181,13 +174,10 @@ async fn start(config: ServerConfig) -> Sent {
 
 /// Syncs block: the log's writer gets a thread.
 fn drive(writer: BoxFuture<'static, ()>) {
-    let run = move || {
-        yield_to_workers();
-        match runtime(|| ()) {
-            Ok(runtime) => runtime.block_on(writer),
-            // Without its writer the log answers nothing, so nothing is lost.
-            Err(error) => tracing::error!(%error, "the log has no thread"),
-        }
+    let run = move || match runtime(|| ()) {
+        Ok(runtime) => runtime.block_on(writer),
+        // Without its writer the log answers nothing, so nothing is lost.
+        Err(error) => tracing::error!(%error, "the log has no thread"),
     };
     if let Err(error) = thread::Builder::new().name("raft-log".to_owned()).spawn(run) {
         tracing::error!(%error, "the log has no thread");

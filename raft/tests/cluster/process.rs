@@ -189,6 +189,7 @@ impl Driver {
             }
             for owner in &mut self.owners {
                 owner.turn(now);
+                owner.flush();
                 owner.drain_replies(&mut replies);
             }
             for (ticket, reply) in replies.drain(..) {

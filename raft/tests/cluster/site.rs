@@ -92,6 +92,7 @@ pub(crate) fn config(site: &Site, failure: Arc<Mutex<Option<String>>>) -> NodeCo
         timing: Timing::default(),
         drawn: Drawn { cluster: CLUSTER, secret: SECRET, salt: site.node },
         drive: Box::new(|writer| drop(Runtime::spawn(writer))),
+        door: Arc::new(|wake| wake),
         background: Arc::new(|job| drop(Runtime::spawn(async move { job() }))),
         on_failure: Box::new(move |reason| {
             failure.lock().expect("no panic").get_or_insert_with(|| reason.to_owned());

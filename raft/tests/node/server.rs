@@ -104,7 +104,7 @@ impl Nodes {
         let (directory, owners) = open(options, vec![], next, self.now()).unwrap();
         for owner in &owners {
             let ring = self.ring.clone();
-            server.set_waker(owner.group(), Box::new(move || _ = ring.try_send(())));
+            server.node().set_waker(owner.group(), Box::new(move || _ = ring.try_send(())));
         }
         self.up.push(Run { server, directory, owners, replies: Vec::new() });
     }
@@ -130,6 +130,7 @@ impl Nodes {
         for run in &mut self.up {
             for owner in &mut run.owners {
                 owner.turn(now);
+                owner.flush();
                 owner.drain_replies(&mut run.replies);
             }
         }

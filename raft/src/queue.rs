@@ -3,8 +3,13 @@
 use futures_util::task::AtomicWaker;
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+
+/// Wakes a thread.
+pub type Waker = Box<dyn Fn() + Send + Sync>;
+/// Makes of a waker one that wakes later, when the calling thread has done what it has to do.
+pub type Door = Arc<dyn Fn(Waker) -> Waker + Send + Sync>;
 
 /// A queue with one taker.
 pub(crate) struct Queue<T> {
@@ -27,12 +32,24 @@ impl<T> Queue<T> {
 
     /// Appends an item; it is dropped when the queue is closed.
     pub(crate) fn push(&self, item: T) {
+        self.leave(item);
+        self.taker.wake();
+    }
+
+    /// The same, but the taker sleeps on until [`Queue::wake`].
+    pub(crate) fn leave(&self, item: T) {
         self.with(|state| {
             if !state.closed {
                 state.items.push_back(item);
             }
         });
-        self.taker.wake();
+    }
+
+    /// Wakes the taker, if there is something to take.
+    pub(crate) fn wake(&self) {
+        if self.len() > 0 {
+            self.taker.wake();
+        }
     }
 
     /// Nothing comes any more; what is there can still be taken.
