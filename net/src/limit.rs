@@ -78,6 +78,9 @@ pub const BUSY_RETRY_MS: u32 = 100;
 /// Entries of the slow log.
 pub const SLOW_LOG_MAX: usize = 128;
 
+/// A turn of a worker that takes more CPU time than this, in µs, is counted: meanwhile nobody was answered.
+pub const TURN_US_MAX: u64 = 5_000;
+
 const _: () = {
     assert!(WORKER_BITS + SLOT_BITS + GENERATION_BITS + REQUEST_BITS == 63);
     assert!(sluice_engine::sequencer::REMOTE == 1 << 63);

@@ -43,6 +43,12 @@ impl Observer {
         self.shared.stats.totals()
     }
 
+    /// CPU time of the longest turn of any worker since the start, in µs, or a little more.
+    #[must_use]
+    pub fn longest_turn_us(&self) -> u64 {
+        self.shared.stats.longest_turn_us()
+    }
+
     /// Whether traffic should be sent here: see [`crate::server::Server::set_ready`].
     #[must_use]
     pub fn is_ready(&self) -> bool {

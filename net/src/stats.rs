@@ -28,9 +28,11 @@ pub struct Counts {
     pub bytes_in: u64,
     /// Bytes sent.
     pub bytes_out: u64,
+    /// Turns of a worker that took more CPU time than [`limit::TURN_US_MAX`].
+    pub long_turns: u64,
 }
 
-const FIELDS: usize = 9;
+const FIELDS: usize = 10;
 
 impl Counts {
     fn to_array(self) -> [u64; FIELDS] {
@@ -44,12 +46,35 @@ impl Counts {
             self.errors,
             self.bytes_in,
             self.bytes_out,
+            self.long_turns,
         ]
     }
 
     fn from_array(of: [u64; FIELDS]) -> Counts {
-        let [accepted, refused, resp_requests, http_requests, polls, joins, errors, bytes_in, bytes_out] = of;
-        Counts { accepted, refused, resp_requests, http_requests, polls, joins, errors, bytes_in, bytes_out }
+        let [
+            accepted,
+            refused,
+            resp_requests,
+            http_requests,
+            polls,
+            joins,
+            errors,
+            bytes_in,
+            bytes_out,
+            long_turns,
+        ] = of;
+        Counts {
+            accepted,
+            refused,
+            resp_requests,
+            http_requests,
+            polls,
+            joins,
+            errors,
+            bytes_in,
+            bytes_out,
+            long_turns,
+        }
     }
 }
 
@@ -82,6 +107,8 @@ pub struct Stats {
     slow: Mutex<SlowLog>,
     /// Requests of the last whole second; written by worker 0.
     rate: AtomicU64,
+    /// CPU time of the longest turn of any worker, in µs.
+    longest_turn_us: AtomicU64,
 }
 
 impl Stats {
@@ -91,6 +118,7 @@ impl Stats {
             base: Mutex::default(),
             slow: Mutex::default(),
             rate: AtomicU64::new(0),
+            longest_turn_us: AtomicU64::new(0),
         }
     }
 
@@ -136,6 +164,19 @@ impl Stats {
     #[must_use]
     pub fn rate(&self) -> u64 {
         self.rate.load(Ordering::Relaxed)
+    }
+
+    /// Notes what a turn took, in µs of CPU time.
+    pub(crate) fn note_turn(&self, spent_us: u64) {
+        if spent_us > self.longest_turn_us.load(Ordering::Relaxed) {
+            self.longest_turn_us.fetch_max(spent_us, Ordering::Relaxed);
+        }
+    }
+
+    /// CPU time of the longest turn of any worker since the start, in µs.
+    #[must_use]
+    pub fn longest_turn_us(&self) -> u64 {
+        self.longest_turn_us.load(Ordering::Relaxed)
     }
 
     /// Notes a slow request; the oldest one makes room. `id` is filled in.

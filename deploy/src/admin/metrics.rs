@@ -109,10 +109,13 @@ fn serving(server: &Observer, page: &mut Page) {
         ("error_replies_total", "Error replies.", totals.errors),
         ("received_bytes_total", "Bytes received.", totals.bytes_in),
         ("sent_bytes_total", "Bytes sent.", totals.bytes_out),
+        ("worker_long_turns_total", "Turns of a worker with over 5 ms of CPU time.", totals.long_turns),
     ];
     for (name, help, value) in counters {
         page.counter(name, help).is(float(value));
     }
+    let help = "CPU time of the longest turn of a worker since the start.";
+    page.gauge("worker_turn_cpu_seconds_max", help).is(float(server.longest_turn_us()) / 1e6);
     let mut requests = page.counter("requests_total", "Requests answered.");
     requests.of(&[("protocol", "resp")], float(totals.resp_requests));
     requests.of(&[("protocol", "http")], float(totals.http_requests));

@@ -13,6 +13,7 @@ pub(crate) mod listen;
 pub(crate) mod mailbox;
 mod pin;
 pub(crate) mod shards;
+mod stopwatch;
 mod sweep;
 pub(crate) mod ticket;
 pub(crate) mod turn;
@@ -37,6 +38,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use stopwatch::Stopwatch;
 use sweep::Sweep;
 use ticket::{Address, SessionKey};
 use turn::Turn;
@@ -134,6 +136,7 @@ impl Worker {
             pin::to_processor(self.desk.me);
         }
         let mut events = Events::with_capacity(limit::EVENTS_PER_TURN);
+        let mut watch = Stopwatch::start(self.desk.shared.config.clock.now());
         while !self.is_done() {
             let timeout = self.timeout();
             match self.poll.poll(&mut events, Some(timeout)) {
@@ -145,6 +148,10 @@ impl Worker {
             }
             let guard = sluice_engine::directory::Directory::pin();
             self.turn(&events, Turn { now: self.desk.shared.config.clock.now(), guard: &guard });
+            if let Some(spent_us) = watch.turned(self.desk.shared.config.clock.now()) {
+                self.desk.counts.long_turns += u64::from(spent_us > limit::TURN_US_MAX);
+                self.desk.shared.stats.note_turn(spent_us);
+            }
         }
         self.desk.shards.into_owners()
     }
