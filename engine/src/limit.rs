@@ -54,7 +54,9 @@ pub const REQUEST_TTL_MS: u64 = 120_000;
 pub const NO_LEADER_RETRY_MS: u32 = 500;
 
 /// Commands in one batch.
-pub const BATCH_COMMANDS_MAX: usize = 4_096;
+pub const BATCH_COMMANDS_MAX: usize = 1_024;
+/// Commands that one turn of an owner applies, but for the rest of a batch: who catches up lets others have the thread, too.
+pub const COMMANDS_A_TURN: usize = 512;
 /// Commands that may wait for the sequencer at one owner.
 pub const PENDING_COMMANDS_MAX: usize = 65_536;
 

@@ -30,7 +30,9 @@ pub const GENERATION_BITS: u32 = 19;
 pub const REQUEST_BITS: u32 = 16;
 
 /// Readiness events taken from the kernel at once.
-pub const EVENTS_PER_TURN: usize = 1_024;
+pub const EVENTS_PER_TURN: usize = 256;
+/// Requests that a turn takes up; whoever else has something waits for the next one, so that owners and late answers have theirs.
+pub const REQUESTS_PER_TURN_MAX: usize = 1_024;
 /// Connections visited before their answers are written, should a turn have so many.
 pub const VISITS_PER_WRITE_MAX: usize = 64;
 /// Connections accepted at once, per listener.
@@ -90,5 +92,6 @@ const _: () = {
     assert!(HTTP_LINE_BYTES_MAX < HTTP_HEAD_BYTES_MAX);
     assert!(HTTP_HEAD_BYTES_MAX + HTTP_BODY_BYTES_MAX < HTTP_REQUEST_BYTES_MAX);
     assert!(OUTPUT_BYTES_SOFT >= READ_BYTES);
+    assert!(REQUESTS_PER_VISIT_MAX <= REQUESTS_PER_TURN_MAX);
     assert!(SWEEP_MS.is_multiple_of(SWEEP_PARTS));
 };

@@ -68,7 +68,10 @@ impl Shards {
                 return false;
             }
             self.turn();
-            thread::park_timeout(Duration::from_millis(limit::RECOVERY_TURN_MS));
+            let now = self.clock.now();
+            if self.owners.iter().filter_map(Owner::next_wake).all(|wake| wake > now) {
+                thread::park_timeout(Duration::from_millis(limit::RECOVERY_TURN_MS));
+            }
         }
         self.turn();
         true

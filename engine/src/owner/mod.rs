@@ -32,7 +32,7 @@ use crate::command::Command;
 use crate::directory::Directory;
 use crate::error::Refusal;
 use crate::id::{GroupId, RequestHash, Ticket, UserHash, ZoneId};
-use crate::limit::{PARKED_MAX, PROPOSAL_MS_MAX, TICK_MS};
+use crate::limit::{COMMANDS_A_TURN, PARKED_MAX, PROPOSAL_MS_MAX, TICK_MS};
 use crate::node::Options;
 use crate::reply::{Reply, Standing, Stats};
 use crate::sequencer::{NodeId, Role, Sequencer};
@@ -115,6 +115,8 @@ pub struct Owner {
     /// Between batches empty; kept for its capacity.
     outcomes: Vec<Outcome>,
     parked: usize,
+    /// Commands that this turn may still apply.
+    room: usize,
     now: LogTime,
     mono: MonoMs,
     /// When this owner was opened.
@@ -172,6 +174,7 @@ impl Owner {
             replies: Vec::new(),
             outcomes: Vec::new(),
             parked: 0,
+            room: COMMANDS_A_TURN,
             now,
             mono,
             began: mono,
@@ -277,6 +280,7 @@ impl Owner {
     pub fn turn(&mut self, now: MonoMs) {
         self.mono = now;
         self.now = self.log_time(now);
+        self.room = COMMANDS_A_TURN;
         self.take_events();
         match self.role {
             Role::Leader => self.lead(),
@@ -330,7 +334,8 @@ impl Owner {
         let logged = logged.map(|at| MonoMs(at.0.wrapping_sub(self.offset_ms)));
         let pulse = (!self.is_alone).then_some(self.pulse_at);
         let overdue = self.proposed.front().map(|proposal| MonoMs(proposal.at.0 + PROPOSAL_MS_MAX));
-        [logged, pulse, overdue, self.propose_due(), self.slices_due()].into_iter().flatten().min()
+        let behind = (self.room == 0).then_some(self.mono);
+        [logged, pulse, overdue, behind, self.propose_due(), self.slices_due()].into_iter().flatten().min()
     }
 
     /// Appends the replies made since the last call.

@@ -61,10 +61,12 @@ impl Owner {
         (!self.pending.is_empty() && self.sequencer.has_room()).then_some(until)
     }
 
-    /// Takes everything that the sequencer has; true where something was.
+    /// Takes what the sequencer has, as far as this turn may; true where something was.
     pub(super) fn take_events(&mut self) -> bool {
         let mut any = false;
-        while let Some(event) = self.sequencer.next() {
+        while self.room > 0
+            && let Some(event) = self.sequencer.next()
+        {
             any = true;
             match event {
                 Event::Committed(batch) => self.apply(batch),
@@ -82,6 +84,7 @@ impl Owner {
     }
 
     fn apply(&mut self, batch: Committed) {
+        self.room = self.room.saturating_sub(batch.commands.len());
         let own = batch.proposal.and_then(|id| self.take_proposal(id));
         let before = self.shard.stamp;
         let mut outcomes = std::mem::take(&mut self.outcomes);

@@ -24,7 +24,8 @@ pub(super) struct Reporter {
     began: Option<LogTime>,
     /// Where it goes on: zone and block.
     cursor: (u64, u64),
-    /// Polls after this are reported: the start of the last pass that the leader has confirmed.
+    /// Polls after this are reported: the start of the last pass that the leader has confirmed. A process begins at 0 and
+    /// so reports everybody once: what its predecessor heard and did not tell is held against nobody.
     since: LogTime,
     /// The last whole pass that was sent.
     sent: Option<Sent>,

@@ -176,14 +176,9 @@ impl Cluster {
         }));
         let (mut directories, mut owners) = (Vec::new(), Vec::new());
         for me in 0..NODES {
-            let others = hub.lock().unwrap().others[me].clone();
-            let port = |_: GroupId, _: u64| -> Box<dyn Sequencer> {
-                Box::new(Port { hub: Arc::clone(&hub), me, others: others.clone() })
-            };
-            let options = Options { groups: 1, ..Options::new([7; 16]) };
-            let (directory, mut opened) = node::open(options, vec![], port, MonoMs(offset(me))).unwrap();
+            let (directory, owner) = open(&hub, me, MonoMs(offset(me)));
             directories.push(directory);
-            owners.append(&mut opened);
+            owners.push(owner);
         }
         let mut cluster = Cluster { hub, directories, owners, now_ms: 0, tickets: 0 };
         cluster.elect(Some(0));
@@ -213,6 +208,16 @@ impl Cluster {
             };
             hub.events[node].push_back(Event::Role(role));
         }
+    }
+
+    /// A node crashes and is back at once: what it heard and did not tell is lost.
+    pub(crate) fn restart(&mut self, node: usize) {
+        let (directory, owner) = open(&self.hub, node, self.mono(node));
+        self.directories[node] = directory;
+        self.owners[node] = owner;
+        let mut hub = self.hub.lock().unwrap();
+        hub.delivered[node] = 0;
+        hub.events[node] = VecDeque::from([Event::Role(Role::Follower)]);
     }
 
     /// So many milliseconds, ten at a time.
@@ -286,6 +291,17 @@ impl Cluster {
         let polled = self.directories[node].poll(&Directory::pin(), ZONE, token, self.mono(node));
         matches!(polled, Ok(Polled::Standing(_)))
     }
+}
+
+/// A process of a node.
+fn open(hub: &Arc<Mutex<Hub>>, me: usize, now: MonoMs) -> (Arc<Directory>, Owner) {
+    let others = hub.lock().unwrap().others[me].clone();
+    let port = |_: GroupId, _: u64| -> Box<dyn Sequencer> {
+        Box::new(Port { hub: Arc::clone(hub), me, others: others.clone() })
+    };
+    let options = Options { groups: 1, ..Options::new([7; 16]) };
+    let (directory, mut opened) = node::open(options, vec![], port, now).unwrap();
+    (directory, opened.remove(0))
 }
 
 /// No two nodes' clocks agree.

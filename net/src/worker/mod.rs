@@ -100,6 +100,8 @@ pub(crate) struct Worker {
     queue: Vec<SessionKey>,
     /// The queue of the turn before, while it is served; kept for its capacity.
     serving: Vec<SessionKey>,
+    /// Requests that this turn has taken up.
+    taken: usize,
     /// Connections with answers to write.
     dirty: Vec<SessionKey>,
     /// Replies of the owners, while they are handed out; kept for its capacity.
@@ -121,6 +123,7 @@ impl Worker {
             sessions: Slab::new(),
             queue: Vec::new(),
             serving: Vec::new(),
+            taken: 0,
             dirty: Vec::new(),
             settled: Vec::new(),
             sweep: Sweep::default(),
@@ -158,6 +161,7 @@ impl Worker {
 
     fn turn(&mut self, events: &Events, turn: Turn<'_>) {
         self.desk.date.refresh(turn.now);
+        self.taken = 0;
         for event in events {
             self.dispatch(Event::of(event), turn);
         }
@@ -181,7 +185,7 @@ impl Worker {
                 session.finished |= finished;
                 session.unread |= readable || finished;
                 if !session.queued {
-                    self.visit(key, turn);
+                    self.visit_or_queue(key, turn);
                 }
                 if self.dirty.len() >= limit::VISITS_PER_WRITE_MAX {
                     self.write_dirty(turn);
@@ -217,7 +221,17 @@ impl Worker {
     fn visit(&mut self, key: SessionKey, turn: Turn<'_>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let fate = session.visit(&mut self.scratch, &mut self.desk, turn);
+        self.taken += limit::REQUESTS_PER_VISIT_MAX.saturating_sub(self.desk.budget);
         self.apply(key, fate);
+    }
+
+    /// Visits a connection, in the next turn where this one has taken up enough.
+    fn visit_or_queue(&mut self, key: SessionKey, turn: Turn<'_>) {
+        if self.taken < limit::REQUESTS_PER_TURN_MAX {
+            self.visit(key, turn);
+        } else {
+            self.apply(key, Fate::Again);
+        }
     }
 
     fn apply(&mut self, key: SessionKey, fate: Fate) {
@@ -241,14 +255,14 @@ impl Worker {
         }
     }
 
-    /// Visits those that had more to do, once each.
+    /// Visits those that had more to do, once each, as far as this turn may.
     fn serve_queue(&mut self, turn: Turn<'_>) {
         std::mem::swap(&mut self.queue, &mut self.serving);
         let mut serving = std::mem::take(&mut self.serving);
         for key in serving.drain(..) {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.queued = false;
-                self.visit(key, turn);
+                self.visit_or_queue(key, turn);
             }
         }
         self.serving = serving;
