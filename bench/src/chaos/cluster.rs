@@ -4,7 +4,8 @@ use super::host::Host;
 use crate::error::{BenchError, Result};
 use sluice_client::Connection;
 use std::fs::{self, OpenOptions};
-use std::net::{IpAddr, SocketAddr};
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -85,7 +86,9 @@ impl Cluster {
         cluster.nodes.iter().skip(members).for_each(|node| node.epoch.fall());
         (0..members).try_for_each(|node| cluster.spawn(node, true))?;
         cluster.wait_ready(0)?;
-        cluster.init(members)?;
+        if members > 1 {
+            cluster.init(members)?;
+        }
         (1..members).try_for_each(|node| cluster.wait_ready(node))?;
         Ok(cluster)
     }
@@ -215,6 +218,21 @@ impl Cluster {
         BenchError::Peer { name: format!("node {node}"), reason }
     }
 
+    /// A figure that a node exports to monitoring.
+    pub(super) fn figure(&self, node: usize, name: &str) -> Result<f64> {
+        let answer =
+            fetch(self.nodes[node].admin, "/metrics").map_err(BenchError::io("asking for metrics"))?;
+        let line = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let figure = line.and_then(|figure| figure.trim().parse().ok());
+        figure.ok_or_else(|| BenchError::Server(format!("node {node} has no figure {name}")))
+    }
+
+    /// The process of a node.
+    pub(super) fn process(&self, node: usize) -> Result<u32> {
+        let child = self.children[node].as_ref().map(Child::id);
+        child.ok_or_else(|| BenchError::Server(format!("node {node} does not run")))
+    }
+
     /// Index and hash of a group's state at a node.
     pub(super) fn state_hash(&self, node: usize, group: u16) -> Result<(u64, u64)> {
         let mut connection = Connection::connect_within(self.nodes[node].resp, ANSWER_WITHIN)?;
@@ -240,14 +258,18 @@ impl Drop for Cluster {
 }
 
 fn is_ready(admin: SocketAddr) -> bool {
-    use std::io::{Read as _, Write as _};
-    let Ok(mut stream) = std::net::TcpStream::connect_timeout(&admin, Duration::from_secs(1)) else {
-        return false;
-    };
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
-    let mut head = [0; 12];
-    let asked = stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n");
-    asked.is_ok() && stream.read_exact(&mut head).is_ok() && head == *b"HTTP/1.1 200"
+    fetch(admin, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// The whole answer of the admin plane, head included.
+fn fetch(admin: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 fn last_lines(log: &Path) -> String {

@@ -11,6 +11,7 @@ mod crowd;
 mod history;
 pub(crate) mod host;
 mod kill;
+mod learner;
 mod members;
 mod oracle;
 mod partition;
@@ -65,6 +66,16 @@ enum Scenario {
         #[arg(long, default_value_t = 1)]
         rounds: u32,
     },
+    /// A node joins, by snapshot, a zone that is full of waiters, while polls and joins go on; then so many commands that the
+    /// log would not fit if it were not cut.
+    Learner {
+        /// How many wait.
+        #[arg(long, default_value_t = 5_000_000)]
+        waiters: u64,
+        /// Commands after that.
+        #[arg(long, default_value_t = 20_000_000)]
+        commands: u64,
+    },
     /// Slows every link down to round trips of 200 ms, in hosts of their own; the kernel needs netem.
     Latency {
         /// For how long.
@@ -83,6 +94,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         Scenario::Power { rounds } => kill::all_at_once(arguments, rounds),
         Scenario::Partition { rounds } => partition::run(arguments, rounds),
         Scenario::Members { rounds } => members::run(arguments, rounds),
+        Scenario::Learner { waiters, commands } => learner::run(arguments, waiters, commands),
         Scenario::Latency { seconds } => partition::slow(arguments, seconds),
     }
 }

@@ -146,9 +146,18 @@ pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
 
 /// Memory of process `pid` that is in RAM, in bytes.
 pub(crate) fn resident_bytes(pid: u32) -> Result<u64> {
+    status_bytes(pid, "VmRSS:")
+}
+
+/// The most that was ever in RAM of process `pid`, in bytes.
+pub(crate) fn resident_bytes_max(pid: u32) -> Result<u64> {
+    status_bytes(pid, "VmHWM:")
+}
+
+fn status_bytes(pid: u32, name: &str) -> Result<u64> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).map_err(BenchError::io(format!("reading {path}")))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     kib.map(|kib| kib * 1_024)
         .ok_or_else(|| BenchError::Server(format!("{path} is not as proc(5) describes it")))

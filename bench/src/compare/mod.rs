@@ -10,15 +10,15 @@
 //! `row.rs` holds what is compared and the aims; `stage.rs` what it takes, and `replicated.rs` what it takes of three nodes
 //! (`trio.rs`) beside a Redis with a replica (`pair.rs`).
 
-mod host;
+pub(crate) mod host;
 mod outcome;
 mod pair;
 mod replicated;
 mod report;
-mod rounds;
-mod row;
+pub(crate) mod rounds;
+pub(crate) mod row;
 mod sample;
-mod server;
+pub(crate) mod server;
 mod stage;
 mod trio;
 mod written;

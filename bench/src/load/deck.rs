@@ -61,7 +61,7 @@ impl Deck {
                 let requests = DECK_REPEATS as u64 / ingredients.zones * ingredients.zones;
                 (0..requests).for_each(|at| deck.push(ingredients, (&ingredients.zone_at(at), ""), 0));
             }
-            Operation::LuaJoin | Operation::LuaJoinWait if tokens.is_empty() => {
+            Operation::UserJoin | Operation::LuaJoin | Operation::LuaJoinWait if tokens.is_empty() => {
                 deck.push_new_tokens(ingredients)
             }
             _ if tokens.is_empty() => {
@@ -105,6 +105,9 @@ impl Deck {
             Operation::Ping => command(out, &[b"PING"]),
             Operation::Get => command(out, &[b"GET", ingredients.zone.as_bytes()]),
             Operation::Join => command(out, &[b"Q.JOIN", zone.as_bytes()]),
+            Operation::UserJoin => {
+                command(out, &[b"Q.JOIN", zone.as_bytes(), b"USER", token.as_bytes()]);
+            }
             Operation::Poll => command(out, &[b"Q.POLL", zone.as_bytes(), token.as_bytes()]),
             Operation::LuaPoll | Operation::LuaJoin | Operation::LuaJoinWait => {
                 let keys = ["waiters:", "polls:", "admitted:"].map(|kind| format!("{kind}{zone}"));

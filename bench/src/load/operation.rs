@@ -20,6 +20,8 @@ pub enum Operation {
     LuaJoin,
     /// The same, each followed by `WAIT 1 0`: answered when a replica has it, however long that takes.
     LuaJoinWait,
+    /// RESP `Q.JOIN` of users that come back again and again: each is logged, and nobody joins twice.
+    UserJoin,
     /// HTTP `GET /v1/zones/{zone}/tokens/{token}` of random tokens.
     HttpPoll,
     /// HTTP `POST /v1/zones/{zone}/tokens`.
