@@ -31,9 +31,9 @@ const MEMORY_MAX: f64 = 2.0;
 const P99_MAX: f64 = 5.0;
 /// CPU time of one turn of a worker, in seconds.
 const TURN_S_MAX: f64 = 0.005;
-/// What the log of the one group that is written to may take: what gathers until a snapshot, what is kept behind it, the segment
-/// that is written and the one in reserve.
-const LOG_BYTES_MAX: u64 = 5 * (64 << 20);
+/// What a log may take: the segments that are kept, what comes while a snapshot is written and old ones go, and the one in
+/// reserve.
+const LOG_BYTES_MAX: u64 = 6 * (64 << 20);
 /// How often the log is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -181,6 +181,12 @@ impl Group {
         self.places.front().map(|place| place.segment)
     }
 
+    /// The index of the last entry in a segment before this one.
+    pub(super) fn last_before(&self, segment: u32) -> Option<u64> {
+        let before = self.places.partition_point(|place| place.segment < segment) as u64;
+        before.checked_sub(1).map(|last| self.places_start + last)
+    }
+
     /// A snapshot holds the entries up to `upto`.
     pub(super) fn snapshot(&mut self, upto: u64) {
         self.snapshot = self.snapshot.max(Some(upto));

@@ -84,15 +84,6 @@ impl LogOptions {
     }
 }
 
-/// The group that keeps the oldest segment from being deleted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Pinned {
-    /// The group: a snapshot and a purge of it would free segments.
-    pub group: GroupId,
-    /// Segments from the oldest to the newest.
-    pub segments: u64,
-}
-
 /// The log of a node. Clones are handles of the same log.
 pub struct Log<R: AsyncRuntime> {
     shared: Arc<Shared<R>>,
@@ -210,13 +201,11 @@ impl<R: AsyncRuntime> Log<R> {
         lock(&self.shared.group(group)).log_bytes()
     }
 
-    /// The group whose entries keep the oldest segment, unless that is the segment written to.
-    pub fn oldest_pinned(&self) -> Option<Pinned> {
+    /// Index of the group's last entry that lies before the newest `segments` segments. Those older segments can be deleted once
+    /// every group has purged up to there.
+    pub fn last_before(&self, group: GroupId, segments: u32) -> Option<u64> {
         let newest = *lock(&self.shared.segments).keys().next_back()?;
-        let groups = lock(&self.shared.groups);
-        let oldest = |(id, group): (&GroupId, &Arc<Mutex<Group>>)| Some((lock(group).oldest_segment()?, *id));
-        let (segment, group) = groups.iter().filter_map(oldest).min()?;
-        (segment < newest).then(|| Pinned { group, segments: u64::from(newest - segment) + 1 })
+        lock(&self.shared.group(group)).last_before(newest.saturating_sub(segments) + 1)
     }
 
     /// Bytes of the log on disk: its segments, and the one in reserve.

@@ -14,8 +14,8 @@ pub const FULL_RETRY_MS: u32 = 250;
 pub const SNAPSHOT_CHECK_MS: u64 = 500;
 /// Bytes of a group's log after which a snapshot is taken, unless configured.
 pub const SNAPSHOT_BYTES: u64 = 64 << 20;
-/// Segments that one group may keep from being deleted before it has to take a snapshot.
-pub const PINNED_SEGMENTS_MAX: u64 = 4;
+/// Segments of the log that are kept: what lies before them has to be in snapshots, and goes.
+pub const LOG_SEGMENTS_KEPT: u32 = 4;
 /// A node that stops waits this long for others to take its groups over, ms.
 pub const HAND_OVER_MS: u64 = 1_500;
 /// How often it looks whether they did, ms.

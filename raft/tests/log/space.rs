@@ -6,7 +6,7 @@ use openraft::RaftLogReader;
 use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
 use openraft_rt_sim::SimRuntime;
 use sluice_engine::id::GroupId;
-use sluice_raft::log::{Pinned, Vote};
+use sluice_raft::log::Vote;
 
 type Disk = FaultyDisk<SimRuntime>;
 
@@ -39,23 +39,22 @@ fn the_log_stays_bounded_over_many_appends_and_purges() {
 }
 
 #[test]
-fn the_group_that_keeps_old_segments_is_named() {
+fn what_keeps_old_segments_is_named() {
     run(async {
         let disk = Disk::new(1);
         let log = open(&disk).await.expect("a new log");
         let (mut lazy, mut busy) = (log.group(GroupId(5)), log.group(GroupId(0)));
-        assert_eq!(log.oldest_pinned(), None);
+        assert_eq!(log.last_before(GroupId(5), 4), None);
         lazy.blocking_append([entry(1, 0, 10)]).await.expect("appended");
         for index in 0..100 {
             busy.blocking_append([entry(1, index, 900)]).await.expect("appended");
             busy.purge(id(1, index)).await.expect("purged");
         }
-        let pinned = log.oldest_pinned().expect("segments are kept");
-        assert_eq!(pinned.group, GroupId(5));
-        assert!(pinned.segments > 4, "{pinned:?}");
+        assert_eq!(log.last_before(GroupId(5), 4), Some(0), "its only entry is in the oldest segment");
+        assert_eq!(log.last_before(GroupId(0), 4), None, "what is purged is not kept");
         lazy.purge(id(1, 0)).await.expect("purged");
         lazy.save_vote(&Vote::new(1, 1)).await.expect("saved");
-        assert_eq!(log.oldest_pinned(), None::<Pinned>);
+        assert_eq!(log.last_before(GroupId(5), 1), None);
         assert!(disk.used() <= 2 * SEGMENT_BYTES);
     });
 }
