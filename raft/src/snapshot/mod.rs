@@ -48,7 +48,7 @@ impl SnapshotFile {
 
     /// Reads it from the first chunk.
     pub fn reader(&self) -> SnapshotReader {
-        SnapshotReader::new(self.file.clone(), self.start, self.bytes)
+        SnapshotReader::new(self.file.clone(), path(self.group, self.index()), self.start, self.bytes)
     }
 }
 
