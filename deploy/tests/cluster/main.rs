@@ -2,6 +2,7 @@
 //! commands to a node that is killed, replaced, or asked to stop.
 
 mod damage;
+mod disk;
 mod forming;
 mod losing;
 mod membership;
