@@ -136,6 +136,22 @@ fn any_flipped_bit_is_refused() {
     });
 }
 
+/// They may be what is left of a write whose first sector is missing: they go, and nothing else does.
+#[test]
+fn several_bad_bytes_where_nothing_was_are_wiped() {
+    run(async {
+        let (disk, _log) = written().await;
+        let (good, end) = (disk.read(SECOND), used(&disk, SECOND));
+        let copy = disk.copy();
+        let mut bad = good.clone();
+        bad[end + 1_000..end + 1_010].fill(1);
+        copy.replace(SECOND, bad);
+        let log = open(&copy).await.expect("a good log");
+        assert_eq!(last(&mut log.group(GroupId(0))).await, Some(23));
+        assert_eq!(copy.read(SECOND)[end + 1_000..], good[end + 1_000..]);
+    });
+}
+
 async fn refuses(disk: &Disk, path: &str, what: &str) {
     let opened = Log::<SimRuntime>::open(Arc::new(disk.clone()), crate::stand::options()).await;
     let Err(error) = opened else { panic!("{what}") };
