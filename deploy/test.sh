@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, then checks everything. Usage: deploy/test.sh [STEP…]      (no step: all, in this order)
 #
-#   tools    redis, nginx, wrk, curl, and the Python and Node clients that the tests drive
+#   tools    redis, nginx, wrk, curl, strace, and the Python and Node clients that the tests drive
 #   lint     formatting, clippy with warnings as errors
 #   test     unit, integration and documentation tests of every crate
 #   loom     every interleaving of the engine's lock-free cells
@@ -37,6 +37,7 @@ step_tools() {
     need curl curl
     need ip iproute2
     need iptables iptables
+    need strace strace
     need python3 python3
     need node nodejs
     need npm npm

@@ -15,6 +15,8 @@ pub const READ_BYTES_MAX: usize = 1 << 20;
 /// How often a full disk is asked again, ms.
 pub const FULL_RETRY_MS: u64 = 250;
 
+/// Pause after a snapshot did not fit on the disk, ms.
+pub const SNAPSHOT_RETRY_MS: u64 = 5_000;
 /// Bytes of one chunk of a snapshot file.
 pub const SNAPSHOT_CHUNK_BYTES_MAX: usize = 1 << 20;
 /// Bytes of what describes a snapshot: the last log id and the membership.

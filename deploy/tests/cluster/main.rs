@@ -1,6 +1,8 @@
 //! Several nodes as real processes on this machine, driven as operators and clients drive them: from the README's first
 //! commands to a node that is killed, replaced, or asked to stop.
 
+mod damage;
+mod disk;
 mod forming;
 mod losing;
 mod membership;

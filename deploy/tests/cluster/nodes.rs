@@ -54,7 +54,7 @@ fn sluice(arguments: &[&str]) -> Command {
 
 /// A node's place: its folder and its addresses outlive its process.
 pub(crate) struct Node {
-    data: PathBuf,
+    pub(crate) data: PathBuf,
     pub(crate) resp: String,
     pub(crate) admin: String,
     pub(crate) peer: String,
@@ -121,10 +121,36 @@ impl Nodes {
         place.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().expect("sluice starts"));
     }
 
+    /// What the node complained of so far.
+    pub(crate) fn logged(&self, node: usize) -> String {
+        std::fs::read_to_string(self.all[node].data.with_extension("log")).unwrap()
+    }
+
     /// Waits until the node complains of this.
     pub(crate) fn wait_logged(&self, node: usize, what: &str) {
-        let path = self.all[node].data.with_extension("log");
-        eventually(what, || std::fs::read_to_string(&path).unwrap().contains(what).then_some(()));
+        eventually(what, || self.logged(node).contains(what).then_some(()));
+    }
+
+    /// The process of a node.
+    pub(crate) fn pid(&self, node: usize) -> u32 {
+        self.all[node].child.as_ref().expect("the node runs").id()
+    }
+
+    /// The one line with which the node's process says why it ends, which it does by itself, with code 1.
+    pub(crate) fn gives_up(&mut self, node: usize) -> String {
+        let child = self.all[node].child.as_mut().expect("the node runs");
+        let status = eventually("the node to end", || child.try_wait().expect("the process can be awaited"));
+        self.all[node].child = None;
+        let log = self.logged(node);
+        assert_eq!(status.code(), Some(1), "{log}");
+        let lines: Vec<&str> = log.lines().filter(|line| line.starts_with("sluice: ")).collect();
+        assert_eq!(lines.len(), 1, "one line says why: {log}");
+        lines[0].to_owned()
+    }
+
+    /// Forgets what the node complained of.
+    pub(crate) fn clear_log(&self, node: usize) {
+        std::fs::write(self.all[node].data.with_extension("log"), "").unwrap();
     }
 
     /// Waits until the node answers polls.

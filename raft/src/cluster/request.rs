@@ -33,7 +33,7 @@ pub enum AdminRequest {
         /// To this voter.
         node: NodeId,
     },
-    /// Write a snapshot, on the leader of each group.
+    /// Write a snapshot, on the node that is asked.
     Snapshot {
         /// Of this group; `None`: of all.
         group: Option<u16>,

@@ -62,8 +62,9 @@ impl Folder {
 
     fn create_now(&self, path: &str, bytes: u64) -> io::Result<Arc<dyn File>> {
         let path = self.root.join(path);
-        let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
-        match reserve(&file, bytes) {
+        let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
+        let file = file.map_err(no_room)?;
+        match reserve(&file, bytes).map_err(no_room) {
             Ok(()) => Ok(Arc::new(Open(file))),
             Err(error) => {
                 // Half a reservation would hold the very room that is missing.
@@ -71,6 +72,14 @@ impl Folder {
                 Err(error)
             }
         }
+    }
+}
+
+/// A quota that is used up is a disk that is full.
+fn no_room(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::QuotaExceeded => io::Error::new(io::ErrorKind::StorageFull, error),
+        _ => error,
     }
 }
 
@@ -141,7 +150,7 @@ impl File for Open {
     }
 
     fn write_at<'a>(&'a self, bytes: &'a [u8], offset: u64) -> Io<'a, ()> {
-        ready(self.0.write_all_at(bytes, offset))
+        ready(self.0.write_all_at(bytes, offset).map_err(no_room))
     }
 
     fn read_at<'a>(&'a self, into: &'a mut [u8], offset: u64) -> Io<'a, usize> {

@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use super::slices::Slices;
 use crate::cluster::Metadata;
-use crate::limit::{FULL_RETRY_MS, SNAPSHOT_CHUNK_BYTES_MAX};
+use crate::limit::{SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_RETRY_MS};
 use crate::log::Log;
 use crate::queue::Queue;
-use crate::snapshot::{SnapshotFile, SnapshotWriter, Snapshots};
+use crate::snapshot::{SnapshotFile, Snapshots};
 use crate::types::Types;
 
 /// Something that takes long and must not hold up the raft runtime.
@@ -100,13 +100,13 @@ pub struct Builder<R: AsyncRuntime> {
 
 impl<R: AsyncRuntime> Builder<R> {
     async fn write(&self) -> io::Result<SnapshotFile> {
-        let mut writer = self.create().await?;
-        put::<R>(&mut writer, &crate::codec::encode(&self.head)).await?;
+        let mut writer = self.files.snapshots.create(self.group, self.meta.clone()).await?;
+        writer.write(&crate::codec::encode(&self.head)).await?;
         loop {
             match self.slices.next().await {
                 Some(Some(bytes)) => {
                     for chunk in bytes.chunks(SNAPSHOT_CHUNK_BYTES_MAX) {
-                        put::<R>(&mut writer, chunk).await?;
+                        writer.write(chunk).await?;
                     }
                 }
                 Some(None) => return writer.finish().await,
@@ -115,36 +115,34 @@ impl<R: AsyncRuntime> Builder<R> {
         }
     }
 
-    async fn create(&self) -> io::Result<SnapshotWriter> {
-        loop {
-            match self.files.snapshots.create(self.group, self.meta.clone()).await {
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => wait::<R>().await,
-                created => return created,
-            }
-        }
+    /// The file is gone already: what room there is belongs to the log. The owner is freed of the cut, and the next one begins only
+    /// after a pause.
+    async fn give_up(&self) {
+        tracing::warn!(
+            group = self.group.0,
+            "there is no room for a snapshot on the disk: tried again later"
+        );
+        while let Some(Some(_)) = self.slices.next().await {}
+        R::sleep(Duration::from_millis(SNAPSHOT_RETRY_MS)).await;
     }
-}
-
-/// Writes a chunk, however long it takes until there is room on the disk.
-async fn put<R: AsyncRuntime>(writer: &mut SnapshotWriter, chunk: &[u8]) -> io::Result<()> {
-    loop {
-        match writer.write(chunk).await {
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => wait::<R>().await,
-            written => return written,
-        }
-    }
-}
-
-async fn wait<R: AsyncRuntime>() {
-    R::sleep(Duration::from_millis(FULL_RETRY_MS)).await;
 }
 
 impl<R: AsyncRuntime> RaftSnapshotBuilder<Types<R>> for Builder<R> {
     type SnapshotData = SnapshotFile;
 
     async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<Types<R>, SnapshotFile>> {
-        let file = self.write().await?;
-        self.files.taken(self.group, &file);
-        Ok(SnapshotOf::<Types<R>, SnapshotFile> { meta: self.meta.clone(), snapshot: file })
+        let file = match self.write().await {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                self.give_up().await;
+                // openraft takes an error for the end of the group, and a snapshot that is no newer for none.
+                SnapshotFile::nothing(self.group)
+            }
+            written => {
+                let file = written?;
+                self.files.taken(self.group, &file);
+                file
+            }
+        };
+        Ok(SnapshotOf::<Types<R>, SnapshotFile> { meta: file.meta.clone(), snapshot: file })
     }
 }

@@ -4,7 +4,8 @@
 //! store     what openraft calls, one for each group       queue    what waits for the writer
 //! group     what is in memory of one group                writer   drain, write, sync, answer
 //! segment   the files                                     recover  what a start finds in them
-//! record    what the files are made of                    error, failure  why a start refuses, why writing stops
+//! record    what the files are made of                    torn     a write cut short, or damage
+//! error, failure  why a start refuses, why writing stops
 //! ```
 //! One write and one `fdatasync` carry everything that was queued meanwhile, whichever group it is of; there are no timers.
 //! A vote or an append is answered after the sync that made it durable, in the order it came.
@@ -27,6 +28,7 @@ mod record;
 mod recover;
 mod segment;
 mod store;
+mod torn;
 mod writer;
 
 pub use error::LogError;

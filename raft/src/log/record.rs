@@ -1,14 +1,16 @@
 //! Records: what a segment is made of.
 //!
 //! ```text
-//! 0        4          8      12       16     17      19
-//! │ head   │ body CRC │ body │ synced │ kind │ group │ body … │
-//! │ CRC    │          │ bytes│ up to  │      │       │
+//! 0      1       3      7          11     15       19       19 + body
+//! │ kind │ group │ head │ body CRC │ body │ synced │ body … │ end │
+//! │      │       │ CRC  │          │ bytes│ up to  │        │     │
 //! ```
 //! Integers are little-endian. The head's CRC starts from the segment's salt, which nobody outside the node knows, so that
 //! a user's text can never pass for a record. *Synced up to* is how far the segment was durable when the record was
-//! written: a bad record that a later one says was durable is damage; one that none vouches for was being written
-//! when the power went.
+//! written: a bad record that a later one says was durable is damage.
+//!
+//! A record's first and last byte are never zero, and one flipped bit makes neither of them zero, nor any other byte an
+//! end: that is what [`super::torn`] tells a write that was cut short by.
 
 use super::{Entry, LogId, Vote};
 use crate::limit::RECORD_BYTES_MAX;
@@ -18,28 +20,34 @@ use std::io;
 
 /// Bytes before the body.
 pub(super) const HEAD_BYTES: usize = 19;
+/// Bytes behind the body.
+const END_BYTES: usize = 1;
+/// Bytes of a record without body.
+pub(super) const EMPTY_BYTES: usize = HEAD_BYTES + END_BYTES;
+/// The last byte of each record.
+pub(super) const END: u8 = 0xed;
 
 /// What a record says. Numbers are for ever.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     /// A log entry.
-    Entry = 1,
+    Entry = 0x81,
     /// The group's vote.
-    Vote = 2,
+    Vote = 0x82,
     /// The entries behind a log id are void.
-    Truncate = 3,
+    Truncate = 0x83,
     /// The entries up to a log id are in a snapshot.
-    Purge = 4,
+    Purge = 0x84,
     /// The entries up to a log id were known to be committed.
-    Committed = 5,
+    Committed = 0x85,
     /// The segment ends here, and another one follows.
-    Seal = 6,
+    Seal = 0x86,
     /// All before was found, and made durable, by a start.
-    Opened = 7,
+    Opened = 0x87,
 }
 
 impl Kind {
-    fn from_byte(byte: u8) -> Option<Kind> {
+    pub(super) fn from_byte(byte: u8) -> Option<Kind> {
         const KINDS: [Kind; 7] =
             [Kind::Entry, Kind::Vote, Kind::Truncate, Kind::Purge, Kind::Committed, Kind::Seal, Kind::Opened];
         KINDS.into_iter().find(|kind| *kind as u8 == byte)
@@ -58,7 +66,7 @@ pub(super) struct Record<'a> {
 impl Record<'_> {
     /// Bytes it takes in the segment.
     pub(super) fn bytes(&self) -> usize {
-        HEAD_BYTES + self.body.len()
+        EMPTY_BYTES + self.body.len()
     }
 }
 
@@ -66,16 +74,23 @@ impl Record<'_> {
 pub(super) fn read(bytes: &[u8], salt: u64) -> Result<Record<'_>, &'static str> {
     let (head, rest) = bytes.split_first_chunk::<HEAD_BYTES>().ok_or("no room for a record")?;
     // First, because it is cheap: a start asks this of every byte behind a torn write.
-    let kind = Kind::from_byte(head[16]).ok_or("a record of unknown kind")?;
-    if word(head, 0) != head_crc(head, salt) {
-        return Err("the head of a record does not match its checksum");
-    }
-    let body = rest.get(..word(head, 8) as usize).ok_or("a record is longer than its segment")?;
-    if crc32fast::hash(body) != word(head, 4) {
+    let kind = Kind::from_byte(head[0]).ok_or("a record of unknown kind")?;
+    let size = size(bytes, salt).ok_or("the head of a record does not match its checksum")?;
+    let body = rest.get(..size - EMPTY_BYTES).ok_or("a record is longer than its segment")?;
+    if crc32fast::hash(body) != word(head, 7) {
         return Err("the body of a record does not match its checksum");
     }
-    let group = GroupId(u16::from_le_bytes([head[17], head[18]]));
-    Ok(Record { kind, group, synced: word(head, 12), body })
+    if rest.get(body.len()) != Some(&END) {
+        return Err("the end of a record is not what was written");
+    }
+    let group = GroupId(u16::from_le_bytes([head[1], head[2]]));
+    Ok(Record { kind, group, synced: word(head, 15), body })
+}
+
+/// Bytes of the record at the start of `bytes`, if its head is good.
+pub(super) fn size(bytes: &[u8], salt: u64) -> Option<usize> {
+    let head = bytes.first_chunk::<HEAD_BYTES>()?;
+    (word(head, 3) == head_crc(head, salt)).then(|| EMPTY_BYTES + word(head, 11) as usize)
 }
 
 fn word(head: &[u8; HEAD_BYTES], at: usize) -> u32 {
@@ -83,9 +98,10 @@ fn word(head: &[u8; HEAD_BYTES], at: usize) -> u32 {
 }
 
 fn head_crc(head: &[u8; HEAD_BYTES], salt: u64) -> u32 {
-    let mut salted = [0; HEAD_BYTES + 4];
+    let mut salted = [0; 8 + HEAD_BYTES - 4];
     salted[..8].copy_from_slice(&salt.to_le_bytes());
-    salted[8..].copy_from_slice(&head[4..]);
+    salted[8..11].copy_from_slice(&head[..3]);
+    salted[11..].copy_from_slice(&head[7..]);
     crc32fast::hash(&salted)
 }
 
@@ -104,20 +120,21 @@ pub(super) fn write<T: Serialize>(
     let start = into.len();
     into.extend_from_slice(&[0; HEAD_BYTES]);
     *into = postcard::to_extend(content, std::mem::take(into)).map_err(io::Error::other)?;
+    into.push(END);
     let bytes = into.len() - start;
     if bytes > RECORD_BYTES_MAX {
         into.truncate(start);
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("a log entry of {bytes} bytes")));
     }
-    let body = &into[start + HEAD_BYTES..];
+    let body = &into[start + HEAD_BYTES..start + bytes - END_BYTES];
     let mut head = [0; HEAD_BYTES];
-    head[4..8].copy_from_slice(&crc32fast::hash(body).to_le_bytes());
-    head[8..12].copy_from_slice(&(body.len() as u32).to_le_bytes());
-    head[12..16].copy_from_slice(&synced.to_le_bytes());
-    head[16] = kind as u8;
-    head[17..].copy_from_slice(&group.0.to_le_bytes());
+    head[0] = kind as u8;
+    head[1..3].copy_from_slice(&group.0.to_le_bytes());
+    head[7..11].copy_from_slice(&crc32fast::hash(body).to_le_bytes());
+    head[11..15].copy_from_slice(&(body.len() as u32).to_le_bytes());
+    head[15..].copy_from_slice(&synced.to_le_bytes());
     let crc = head_crc(&head, salt);
-    head[..4].copy_from_slice(&crc.to_le_bytes());
+    head[3..7].copy_from_slice(&crc.to_le_bytes());
     into[start..start + HEAD_BYTES].copy_from_slice(&head);
     Ok(bytes)
 }

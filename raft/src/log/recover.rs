@@ -1,17 +1,18 @@
 //! What a start finds in the segments.
 //!
-//! Every byte up to the last sync has to be what was written. Behind it, in the last segment, anything may stand: the rest
-//! of a write that the power cut short, in any order of its sectors. The two are told apart by the records behind a
-//! bad one: each says how far the segment was durable when it was written, and if that is beyond the bad
-//! one, then the bad one was durable too, and is damage.
+//! Every byte up to the last sync has to be what was written. Behind it, in the last segment, a write may have been cut
+//! short by the power: [`super::torn`] tells that from damage by what is missing. And each record says how far the segment
+//! was durable when it was written: a bad record that a later one says was durable is damage, whatever it looks like.
 
 use super::LogOptions;
 use super::error::LogError;
 use super::group::{Group, next};
-use super::record::{self, HEAD_BYTES, Kind, Record};
+use super::record::{self, EMPTY_BYTES, Kind, Record};
 use super::segment::{self, HEAD, Head, Place, Segment};
+use super::torn;
 use super::writer::{Tail, marks};
 use crate::disk::Disk;
+use crate::limit::FLUSH_BYTES_MAX;
 use sluice_engine::id::GroupId;
 use std::collections::BTreeMap;
 
@@ -52,11 +53,13 @@ pub(super) async fn recover(disk: &dyn Disk, options: &LogOptions) -> Result<Fou
     let mut torn = None;
     for number in &numbers {
         let is_last = Some(number) == numbers.last();
-        let (segment, bytes) = load(disk, *number, options).await?;
+        let (segment, bytes) = load(disk, *number, is_last, options).await?;
         let end = replay.segment(&segment, &bytes)?;
-        check(&end, *number, is_last, unsealed.is_some())?;
+        let is_torn = end.wrong.is_some() && torn::is_torn(&bytes, end.at, segment.salt);
+        check(&end, is_torn, *number, is_last, unsealed.is_some())?;
         if is_last {
-            torn = cut(&bytes, &end, segment.salt).map_err(|what| corrupt(*number, end.at as u64, what))?;
+            torn =
+                cut(&bytes, &end, is_torn, &segment).map_err(|what| corrupt(*number, end.at as u64, what))?;
             last = Some((segment.clone(), end.at as u64));
         } else if !end.is_sealed {
             unsealed = Some((segment.clone(), end.at as u64));
@@ -64,9 +67,9 @@ pub(super) async fn recover(disk: &dyn Disk, options: &LogOptions) -> Result<Fou
         segments.insert(*number, segment);
     }
     let groups = replay.finish()?;
-    if let (Some((segment, at)), Some(bytes)) = (&last, torn) {
-        tracing::warn!(file = segment::path(segment.number), at, bytes, "dropped a write that was cut short");
-        wipe(segment, *at, bytes).await.map_err(LogError::io("cannot cut the log's end"))?;
+    if let (Some((segment, at)), Some(end)) = (&last, torn) {
+        tracing::warn!(file = segment::path(segment.number), at, "dropped a write that was cut short");
+        wipe(segment, *at, end).await.map_err(LogError::io("cannot cut the log's end"))?;
     }
     let marks = groups.iter().map(|(id, group)| (*id, marks(group))).collect();
     Ok(Found { groups, segments, tail: Tail { marks, last, unsealed } })
@@ -76,7 +79,13 @@ fn corrupt(number: u32, offset: u64, what: &'static str) -> LogError {
     LogError::Corrupt { file: segment::path(number), offset, what }
 }
 
-async fn load(disk: &dyn Disk, number: u32, options: &LogOptions) -> Result<(Segment, Vec<u8>), LogError> {
+/// Only the last segment may be shorter than it was made.
+async fn load(
+    disk: &dyn Disk,
+    number: u32,
+    is_last: bool,
+    options: &LogOptions,
+) -> Result<(Segment, Vec<u8>), LogError> {
     let path = segment::path(number);
     let doing = || LogError::io(format!("cannot read {path}"));
     let file = disk.open(&path).await.map_err(doing())?;
@@ -86,17 +95,28 @@ async fn load(disk: &dyn Disk, number: u32, options: &LogOptions) -> Result<(Seg
     let count = file.read_at(&mut bytes, 0).await.map_err(doing())?;
     bytes.truncate(count);
     let head = Head::read(&bytes, number, options)?;
+    if !is_last && (bytes.len() as u64) < head.bytes {
+        return Err(corrupt(number, bytes.len() as u64, "the segment is cut short"));
+    }
     Ok((Segment { number, salt: head.salt, bytes: head.bytes, file }, bytes))
 }
 
 /// Every segment but the last is sealed, with nothing behind the seal. One exception: a crash between the last
 /// segment's birth and its predecessor's seal, when nothing is in the last one yet and the seal may be torn.
-fn check(end: &End, number: u32, is_last: bool, follows_unsealed: bool) -> Result<(), LogError> {
+fn check(
+    end: &End,
+    is_torn: bool,
+    number: u32,
+    is_last: bool,
+    follows_unsealed: bool,
+) -> Result<(), LogError> {
     let at = end.at as u64;
     match (end.is_sealed, is_last) {
         (true, true) => Err(corrupt(number + 1, 0, "the segment is missing")),
         (_, false) => match end.wrong {
-            Some(what) if end.is_sealed || end.wrong_bytes > HEAD_BYTES => Err(corrupt(number, at, what)),
+            Some(what) if end.is_sealed || !is_torn || end.wrong_bytes > EMPTY_BYTES => {
+                Err(corrupt(number, at, what))
+            }
             _ if follows_unsealed => Err(corrupt(number - 1, 0, "the segment has no end")),
             _ => Ok(()),
         },
@@ -107,20 +127,27 @@ fn check(end: &End, number: u32, is_last: bool, follows_unsealed: bool) -> Resul
     }
 }
 
-/// Bytes of a torn write behind the end of the last segment, or what is wrong there if it was durable once.
-fn cut(bytes: &[u8], end: &End, salt: u64) -> Result<Option<usize>, &'static str> {
-    let Some(what) = end.wrong else { return Ok(None) };
+/// Where the zeros have to reach that take the place of a torn write, behind the end of the last segment. Or what is wrong
+/// there, if no torn write explains it.
+fn cut(bytes: &[u8], end: &End, is_torn: bool, segment: &Segment) -> Result<Option<u64>, &'static str> {
+    let is_short = (bytes.len() as u64) < segment.bytes;
+    let Some(what) = end.wrong else { return Ok(is_short.then_some(segment.bytes)) };
     let rest = &bytes[end.at..];
-    let vouches =
-        |at: usize| record::read(&rest[at..], salt).is_ok_and(|record| record.synced as usize > end.at);
-    if (1..rest.len()).any(vouches) {
+    let vouches = |at: usize| {
+        record::read(&rest[at..], segment.salt).is_ok_and(|record| record.synced as usize > end.at)
+    };
+    if !is_torn || (1..end.wrong_bytes).any(vouches) {
         return Err(what);
     }
-    Ok(Some(end.wrong_bytes))
+    Ok(Some(if is_short { segment.bytes } else { (end.at + end.wrong_bytes) as u64 }))
 }
 
-async fn wipe(segment: &Segment, at: u64, bytes: usize) -> std::io::Result<()> {
-    segment.file.write_at(&vec![0; bytes], at).await?;
+async fn wipe(segment: &Segment, mut at: u64, end: u64) -> std::io::Result<()> {
+    while at < end {
+        let piece = (end - at).min(FLUSH_BYTES_MAX as u64);
+        segment.file.write_at(&vec![0; piece as usize], at).await?;
+        at += piece;
+    }
     segment.file.sync().await
 }
 

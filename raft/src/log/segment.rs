@@ -5,7 +5,7 @@
 
 use super::LogOptions;
 use super::error::LogError;
-use super::record::HEAD_BYTES;
+use super::record::EMPTY_BYTES;
 use crate::disk::{Disk, File};
 use crate::types::NodeId;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(super) const SPARE: &str = "log/spare";
 /// Bytes before the first record.
 pub(super) const HEAD: usize = 64;
 /// Bytes at the end that only the seal may use.
-pub(super) const SEAL_BYTES: u64 = HEAD_BYTES as u64;
+pub(super) const SEAL_BYTES: u64 = EMPTY_BYTES as u64;
 
 const MAGIC: &[u8; 8] = b"sluicelg";
 /// The format that is written, and the newest that is read.
@@ -120,8 +120,8 @@ impl Head {
         if found.number != number {
             return Err(corrupt("the segment has another segment's number"));
         }
-        if found.bytes != bytes.len() as u64 {
-            return Err(corrupt("the segment does not have its size"));
+        if bytes.len() as u64 > found.bytes {
+            return Err(corrupt("the segment is longer than it was made"));
         }
         if (found.node, found.cluster) != (options.node, options.cluster) {
             let (node, cluster) = (found.node, found.cluster);

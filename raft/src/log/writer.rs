@@ -144,7 +144,10 @@ impl<R: AsyncRuntime> Writer<R> {
     /// Writes until the log is closed. After a failure it refuses until then.
     pub(super) async fn run(mut self) {
         if let Err(error) = self.serve().await {
-            let reason = format!("cannot write {}: {error}", segment::path(self.active.number));
+            let reason = format!(
+                "cannot write {}: {error}; check the disk, then start this node again",
+                segment::path(self.active.number)
+            );
             self.shared.failure.set(reason.clone());
             self.refuse(&reason).await;
         }

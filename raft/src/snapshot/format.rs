@@ -61,16 +61,17 @@ pub(super) async fn read_head(
     if fixed[..8] != *MAGIC {
         return Err(corrupt("this is not a snapshot"));
     }
-    let format = u32::from_le_bytes(part(fixed, 8));
-    if format > FORMAT {
-        return Err(LogError::Newer { file: path.to_owned(), format, known: FORMAT });
-    }
     let meta_bytes = u32::from_le_bytes(part(fixed, 38)) as usize;
     let end = HEAD_BYTES + meta_bytes.min(SNAPSHOT_META_BYTES_MAX);
     let crc =
         bytes.get(end..).and_then(|rest| rest.first_chunk::<4>()).ok_or(corrupt("the head is cut short"))?;
     if crc32fast::hash(&bytes[..end]) != u32::from_le_bytes(*crc) {
         return Err(corrupt("the head does not match its checksum"));
+    }
+    // Only a whole head says truly that it is newer.
+    let format = u32::from_le_bytes(part(fixed, 8));
+    if format > FORMAT {
+        return Err(LogError::Newer { file: path.to_owned(), format, known: FORMAT });
     }
     let cluster = u128::from_le_bytes(part(fixed, 22));
     if cluster != expected.cluster {

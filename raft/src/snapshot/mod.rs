@@ -4,6 +4,7 @@
 //! has the bytes. A file appears under its name only when all of it is durable, and replaces the group's older
 //! ones. Whoever reads a file that is replaced meanwhile reads it to the end.
 
+mod empty;
 mod format;
 mod reader;
 mod writer;
@@ -14,7 +15,9 @@ pub use writer::SnapshotWriter;
 use crate::disk::{Disk, File};
 use crate::log::LogError;
 use crate::types::{Member, NodeId};
+use empty::Empty;
 use format::Head;
+use openraft::StoredMembership;
 use sluice_engine::id::GroupId;
 use std::collections::BTreeMap;
 use std::io;
@@ -46,9 +49,15 @@ impl SnapshotFile {
         self.meta.last_log_id.map_or(0, |id| id.index)
     }
 
+    /// What stands for a snapshot that was not written. It holds no entry, and cannot be read.
+    pub(crate) fn nothing(group: GroupId) -> SnapshotFile {
+        let meta = SnapshotMeta { last_log_id: None, last_membership: StoredMembership::default() };
+        SnapshotFile { group, meta, bytes: 0, file: Arc::new(Empty), start: 0 }
+    }
+
     /// Reads it from the first chunk.
     pub fn reader(&self) -> SnapshotReader {
-        SnapshotReader::new(self.file.clone(), self.start, self.bytes)
+        SnapshotReader::new(self.file.clone(), path(self.group, self.index()), self.start, self.bytes)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::format::{CHUNK_HEAD_BYTES, chunk_bytes, chunk_head};
 use crate::disk::File;
 use crate::limit::SNAPSHOT_CHUNK_BYTES_MAX;
+use crate::log::LogError;
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
@@ -10,13 +11,14 @@ use std::sync::Arc;
 /// Reads a snapshot from its first chunk to its last, one chunk in memory at a time.
 pub struct SnapshotReader {
     file: Arc<dyn File>,
+    path: String,
     position: u64,
     bytes: u64,
 }
 
 impl SnapshotReader {
-    pub(super) fn new(file: Arc<dyn File>, position: u64, bytes: u64) -> SnapshotReader {
-        SnapshotReader { file, position, bytes }
+    pub(super) fn new(file: Arc<dyn File>, path: String, position: u64, bytes: u64) -> SnapshotReader {
+        SnapshotReader { file, path, position, bytes }
     }
 
     /// The next chunk, as it was given to the writer. None after the last.
@@ -46,7 +48,8 @@ impl SnapshotReader {
     }
 
     fn damaged(&self) -> io::Error {
-        let text = format!("the snapshot is damaged at byte {}", self.position);
-        io::Error::new(io::ErrorKind::InvalidData, text)
+        let what = "a chunk does not match its checksum";
+        let error = LogError::Corrupt { file: self.path.clone(), offset: self.position, what };
+        io::Error::new(io::ErrorKind::InvalidData, error.to_string())
     }
 }

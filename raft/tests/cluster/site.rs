@@ -44,9 +44,7 @@ impl Site {
             is_founder: false,
         };
         identity.save(&disk).await.expect("an empty disk takes it");
-        let options =
-            LogOptions { segment_bytes: SEGMENT_BYTES, ..LogOptions::new(node, CLUSTER, seed ^ node << 32) };
-        let log = Log::<Runtime>::open(Arc::new(disk.clone()), options).await.expect("an empty disk");
+        let log = open_log(node, &disk, seed ^ node << 32).await;
         let writer = Runtime::spawn(log.writer());
         for group in (0..GROUPS).map(GroupId) {
             let appended = log.group(group).append([founders()], IOFlushed::noop()).await;
@@ -61,6 +59,12 @@ impl Site {
     pub(crate) fn member(&self) -> Member {
         member(self.node)
     }
+}
+
+/// The log on a disk of this node's.
+pub(crate) async fn open_log(node: NodeId, disk: &FaultyDisk<Runtime>, salt: u64) -> Log<Runtime> {
+    let options = LogOptions { segment_bytes: SEGMENT_BYTES, ..LogOptions::new(node, CLUSTER, salt) };
+    Log::open(Arc::new(disk.clone()), options).await.unwrap_or_else(|error| panic!("node {node}: {error}"))
 }
 
 fn member(node: NodeId) -> Member {

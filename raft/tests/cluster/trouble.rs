@@ -12,6 +12,9 @@ const NEW_OF_100: u8 = 5;
 /// Longest time that a process is stopped or a node is down, ms.
 const OUTAGE_MS_MAX: u64 = 2_500;
 
+/// A disk that is full has less room than this left.
+const MORE_ROOM_BYTES: u64 = 8 << 10;
+
 /// How a trouble ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Cure {
@@ -151,7 +154,8 @@ impl Trouble {
             }
             18 => {
                 let disk = &world.sites[&node].disk;
-                disk.set_room(disk.used());
+                // The last bytes go to whoever comes first: also to the beginning of a snapshot.
+                disk.set_room(disk.used() + world.rng.u64(..MORE_ROOM_BYTES));
                 self.plan(world, ms, Cure::MakeRoom(node));
             }
             _ => {

@@ -1,7 +1,7 @@
 //! What a start makes of the bytes it finds: a last write cut short anywhere is dropped, any other wrong byte is refused.
 
 use crate::disk::FaultyDisk;
-use crate::stand::{entry, id, indices, last, open, run};
+use crate::stand::{SEGMENT_BYTES, entry, id, indices, last, open, run};
 use openraft::RaftLogReader;
 use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
 use openraft_rt_sim::SimRuntime;
@@ -50,78 +50,114 @@ async fn refusal(disk: &Disk) -> String {
     }
 }
 
+/// What may be the last write: one of some sectors; one whose records are all zeros inside.
+const LAST_WRITES: [(u16, u64, usize); 2] = [(0, 24, 700), (2, 0, 300)];
+
+/// The log with one more write of two records, and where it begins.
+async fn written_with(last: (u16, u64, usize)) -> (Disk, usize) {
+    let (disk, log) = written().await;
+    let start = used(&disk, SECOND);
+    let (group, index, bytes) = last;
+    let entries = [entry(5, index, bytes), entry(5, index + 1, bytes + 10)];
+    log.group(GroupId(group)).blocking_append(entries).await.expect("appended");
+    (disk, start)
+}
+
+/// A torn write is recovered: the records before it are there, and of its own the first ones. The log goes on behind them.
+async fn recovers(disk: &Disk, torn: Vec<u8>, (group, index, _): (u16, u64, usize), what: &str) -> usize {
+    let copy = disk.copy();
+    copy.replace(SECOND, torn);
+    let log = open(&copy).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert!(last(&mut log.group(GroupId(0))).await >= Some(23), "{what}");
+    let mut group_log = log.group(GroupId(group));
+    let found = indices(&mut group_log).await;
+    let kept = found.iter().filter(|found| **found >= index).count();
+    let next = index + kept as u64;
+    group_log.blocking_append([entry(6, next, 10)]).await.expect("appended");
+    assert_eq!(copy.read(SECOND).len(), SEGMENT_BYTES as usize, "{what}: the segment has its size again");
+    let log = open(&copy.copy()).await.unwrap_or_else(|error| panic!("after {what}: {error}"));
+    assert_eq!(last(&mut log.group(GroupId(group))).await, Some(next), "after {what}");
+    kept
+}
+
 #[test]
 fn a_last_write_cut_at_any_byte_is_dropped() {
     run(async {
-        let (disk, log) = written().await;
-        let (before, start) = (disk.read(SECOND), used(&disk, SECOND));
-        let mut group = log.group(GroupId(0));
-        group.blocking_append([entry(5, 24, 60), entry(5, 25, 70)]).await.expect("appended");
-        let (after, end) = (disk.read(SECOND), used(&disk, SECOND));
-        for cut in start..=end {
-            let mut torn = before.clone();
-            torn[start..cut].copy_from_slice(&after[start..cut]);
-            let copy = disk.copy();
-            copy.replace(SECOND, torn);
-            let log = open(&copy).await.unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
-            let mut group = log.group(GroupId(0));
-            let found = indices(&mut group).await;
-            let whole = found.len() as u64;
-            assert!((22..=24).contains(&whole), "cut at {cut}: {found:?}");
-            assert_eq!(found, (2..2 + whole).collect::<Vec<_>>(), "cut at {cut}");
-            assert_eq!(whole == 24, cut == end, "only a whole write is kept whole, cut at {cut}");
-            // The log goes on where it was cut, and the next start finds that.
-            let next = 2 + whole;
-            group.blocking_append([entry(6, next, 10)]).await.expect("appended");
-            let log =
-                open(&copy.copy()).await.unwrap_or_else(|error| panic!("after a cut at {cut}: {error}"));
-            assert_eq!(last(&mut log.group(GroupId(0))).await, Some(next));
-        }
-    });
-}
-
-/// Damage in what the last write wrote cannot be told from a cut: nothing was written after it that could vouch for it.
-#[test]
-fn any_flipped_bit_before_the_last_write_is_refused() {
-    run(async {
-        let (disk, log) = written().await;
-        let start = used(&disk, SECOND);
-        log.group(GroupId(0)).blocking_append([entry(5, 24, 60)]).await.expect("appended");
-        for (path, end) in [(FIRST, disk.read(FIRST).len()), (SECOND, start)] {
-            let good = disk.read(path);
-            let copy = disk.copy();
-            for bit in 0..end * 8 {
-                let mut bad = good.clone();
-                bad[bit / 8] ^= 1 << (bit % 8);
-                copy.replace(path, bad);
-                let line =
-                    match Log::<SimRuntime>::open(Arc::new(copy.clone()), crate::stand::options()).await {
-                        Ok(_) => panic!("bit {bit} of {path}"),
-                        Err(error) => error.to_string(),
-                    };
-                assert!(line.contains(path) && line.contains(CURE), "bit {bit} of {path}: {line}");
-                assert!(!line.contains('\n'), "one line");
+        for last in LAST_WRITES {
+            let (disk, start) = written_with(last).await;
+            let (whole, end) = (disk.read(SECOND), used(&disk, SECOND));
+            for cut in start..=end {
+                let mut torn = whole.clone();
+                torn[cut..].fill(0);
+                let kept = recovers(&disk, torn, last, &format!("zeros from {cut}")).await;
+                assert_eq!(kept == 2, cut == end, "only a whole write is kept whole, cut at {cut}");
+                recovers(&disk, whole[..cut].to_vec(), last, &format!("nothing from {cut}")).await;
             }
         }
     });
 }
 
 #[test]
-fn a_flipped_bit_in_the_last_write_never_goes_unseen() {
+fn a_last_write_of_which_any_sectors_are_missing_is_dropped() {
     run(async {
-        let (disk, log) = written().await;
-        let start = used(&disk, SECOND);
-        log.group(GroupId(0)).blocking_append([entry(5, 24, 60)]).await.expect("appended");
-        let good = disk.read(SECOND);
-        for bit in start * 8..used(&disk, SECOND) * 8 {
-            let mut bad = good.clone();
-            bad[bit / 8] ^= 1 << (bit % 8);
-            let copy = disk.copy();
-            copy.replace(SECOND, bad);
-            let log = open(&copy).await.expect("a cut write");
-            assert_eq!(last(&mut log.group(GroupId(0))).await, Some(23), "bit {bit}");
+        for last in LAST_WRITES {
+            let (disk, start) = written_with(last).await;
+            let (whole, end) = (disk.read(SECOND), used(&disk, SECOND));
+            let sectors: Vec<usize> = (start / 512..end.div_ceil(512)).collect();
+            for missing in 1..1_u32 << sectors.len() {
+                let mut torn = whole.clone();
+                for (_, sector) in (0..).zip(&sectors).filter(|(place, _)| missing >> place & 1 == 1) {
+                    torn[(sector * 512).max(start)..sector * 512 + 512].fill(0);
+                }
+                let kept = recovers(&disk, torn, last, &format!("without sectors {missing:b}")).await;
+                assert!(kept < 2, "without sectors {missing:b}");
+            }
         }
     });
+}
+
+/// In the heads, in each record, in the last write, and in the zeros behind it.
+#[test]
+fn any_flipped_bit_is_refused() {
+    run(async {
+        for last in LAST_WRITES {
+            let (disk, _) = written_with(last).await;
+            for path in [FIRST, SECOND] {
+                let good = disk.read(path);
+                let copy = disk.copy();
+                for bit in 0..good.len() * 8 {
+                    let mut bad = good.clone();
+                    bad[bit / 8] ^= 1 << (bit % 8);
+                    copy.replace(path, bad);
+                    refuses(&copy, path, &format!("bit {bit} of {path}")).await;
+                }
+            }
+        }
+    });
+}
+
+/// They may be what is left of a write whose first sector is missing: they go, and nothing else does.
+#[test]
+fn several_bad_bytes_where_nothing_was_are_wiped() {
+    run(async {
+        let (disk, _log) = written().await;
+        let (good, end) = (disk.read(SECOND), used(&disk, SECOND));
+        let copy = disk.copy();
+        let mut bad = good.clone();
+        bad[end + 1_000..end + 1_010].fill(1);
+        copy.replace(SECOND, bad);
+        let log = open(&copy).await.expect("a good log");
+        assert_eq!(last(&mut log.group(GroupId(0))).await, Some(23));
+        assert_eq!(copy.read(SECOND)[end + 1_000..], good[end + 1_000..]);
+    });
+}
+
+async fn refuses(disk: &Disk, path: &str, what: &str) {
+    let opened = Log::<SimRuntime>::open(Arc::new(disk.clone()), crate::stand::options()).await;
+    let Err(error) = opened else { panic!("{what}") };
+    let line = error.to_string();
+    assert!(line.contains(path) && line.contains(CURE), "{what}: {line}");
+    assert!(!line.contains('\n'), "one line");
 }
 
 #[test]

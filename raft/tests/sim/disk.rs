@@ -1,7 +1,7 @@
 //! A disk in memory that treats a crash as real ones do.
 //!
-//! What was written but not synced is kept apart, in sectors of 512 bytes: a crash keeps any of them, in any order. The
-//! same goes for names, of which a crash keeps those that came first. The disk fills up and breaks on demand, and
+//! What was written but not synced is kept apart, in sectors of 512 bytes: a crash keeps any of them, in any order, each
+//! as it was after one of the writes to it. The same goes for names, of which a crash keeps those that came first. The disk fills up and breaks on demand, and
 //! its syncs take time of the runtime `R`. All chance comes from the seed.
 
 use fastrand::Rng;
@@ -260,18 +260,28 @@ impl Content {
         }
         // All, none, or some of it.
         let keeps = rng.u8(0..=4);
+        for pieces in self.sectors().into_values() {
+            let kept = if rng.u8(0..4) < keeps { pieces.len() } else { rng.usize(0..pieces.len()) };
+            for (at, bytes) in &pieces[..kept] {
+                left.resize(left.len().max(at + bytes.len()), 0);
+                left[*at..at + bytes.len()].copy_from_slice(bytes);
+            }
+        }
+        Content::whole(left)
+    }
+
+    /// What was written to each sector since the last sync, in order.
+    fn sectors(&self) -> BTreeMap<usize, Vec<(usize, &[u8])>> {
+        let mut sectors: BTreeMap<usize, Vec<(usize, &[u8])>> = BTreeMap::new();
         for (offset, bytes) in &self.unsynced {
             let mut at = *offset;
             while at < offset + bytes.len() {
                 let end = ((at / SECTOR + 1) * SECTOR).min(offset + bytes.len());
-                if rng.u8(0..4) < keeps {
-                    left.resize(left.len().max(end), 0);
-                    left[at..end].copy_from_slice(&bytes[at - offset..end - offset]);
-                }
+                sectors.entry(at / SECTOR).or_default().push((at, &bytes[at - offset..end - offset]));
                 at = end;
             }
         }
-        Content::whole(left)
+        sectors
     }
 }
 

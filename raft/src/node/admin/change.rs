@@ -297,9 +297,10 @@ impl<R: AsyncRuntime> Inner<R> {
         Err(AdminError::new(Code::Failed, format!("node {to} did not take group {group} over; try again")))
     }
 
-    async fn snapshot(&self, group: Option<u16>) -> Administered {
+    /// Leader or not: every node that holds a group can.
+    pub(super) async fn snapshot(&self, group: Option<u16>) -> Administered {
         for group in self.chosen(group)? {
-            self.at(group, Act::Snapshot).await?;
+            self.groups[usize::from(group)].snapshot().await?;
         }
         Ok(AdminReply { message: "snapshots are written".to_owned(), node: None })
     }

@@ -57,6 +57,9 @@ pub(super) async fn administer<R: AsyncRuntime>(inner: Weak<Inner<R>>, requests:
 impl<R: AsyncRuntime> Inner<R> {
     /// Carries an operation out, here or where that is possible.
     async fn administer(self: Arc<Self>, request: AdminRequest) -> Administered {
+        if let AdminRequest::Snapshot { group } = request {
+            return self.snapshot(group).await;
+        }
         for _ in 0..ADMIN_WAIT_MS / RETRY_MS {
             match self.leader(FIRST) {
                 Some((leader, _)) if leader == self.identity.node => {

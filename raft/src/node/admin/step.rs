@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::super::limit::{RETRY_MS, STEP_MS, TRANSFER_MS};
 use super::super::{Group, Inner};
+use crate::cluster::{AdminCode, AdminError};
 use crate::group::{Lead, Raft};
 use crate::types::{Member, NodeId, Types};
 
@@ -28,7 +29,6 @@ pub(super) enum Act {
     AddVoter(NodeId),
     Remove(NodeId),
     Transfer(NodeId),
-    Snapshot,
     /// Leave a joint configuration.
     Finish,
 }
@@ -112,7 +112,6 @@ async fn act<R: AsyncRuntime>(inner: &Inner<R>, group: &Group<R>, raft: &Raft<R>
         }
         Act::Remove(node) => return remove(inner, group, raft, node).await,
         Act::Transfer(node) => return transfer(raft, node).await,
-        Act::Snapshot => return snapshot(raft).await,
         // Adds nobody: openraft goes from a joint configuration to the uniform one.
         Act::Finish => raft.change_membership(ChangeMembers::AddVoterIds(BTreeSet::new()), true).await,
     };
@@ -170,22 +169,24 @@ async fn transfer<R: AsyncRuntime>(raft: &Raft<R>, to: NodeId) -> Change {
     Change::Failed(format!("node {to} did not take over; look whether it is reachable and has caught up"))
 }
 
-/// Waits for a snapshot that holds what is applied now.
-async fn snapshot<R: AsyncRuntime>(raft: &Raft<R>) -> Change {
-    let Some(wanted) = raft.data_metrics().borrow_watched().last_applied else { return Change::Done };
-    for _ in 0..STEP_MS / RETRY_MS {
-        if raft.data_metrics().borrow_watched().snapshot >= Some(wanted) {
-            return Change::Done;
-        }
-        if raft.trigger().snapshot().await.is_err() {
-            return Change::Again;
-        }
-        R::sleep(Duration::from_millis(RETRY_MS)).await;
-    }
-    Change::Failed("the snapshot takes long; look at the status".to_owned())
-}
-
 impl<R: AsyncRuntime> Group<R> {
+    /// Waits for a snapshot on this node that holds what is applied now.
+    pub(super) async fn snapshot(&self) -> Result<(), AdminError> {
+        let failed = |message: &str| Err(AdminError::new(AdminCode::Failed, message.to_owned()));
+        let Some(raft) = self.raft.get() else { return failed("the node has not recovered yet; try again") };
+        let Some(wanted) = raft.data_metrics().borrow_watched().last_applied else { return Ok(()) };
+        for _ in 0..STEP_MS / RETRY_MS {
+            if raft.data_metrics().borrow_watched().snapshot >= Some(wanted) {
+                return Ok(());
+            }
+            if raft.trigger().snapshot().await.is_err() {
+                return failed("the group has stopped");
+            }
+            R::sleep(Duration::from_millis(RETRY_MS)).await;
+        }
+        failed("the snapshot takes long, or there is no room for it on the disk; look at the status")
+    }
+
     /// What this node knows of the group as its leader; `None` where it does not lead.
     fn report(&self, lease_ms: u64) -> Option<Report> {
         let metrics = self.raft.get()?.metrics();
