@@ -11,6 +11,7 @@ use openraft_rt_sim::SimInstant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluice_raft::peer::frame::{self, Kind};
+use sluice_raft::peer::limit::UNACKED_MS;
 use sluice_raft::peer::{CallError, Called, Cast, Lane, Request, Response, Service, Transport};
 use sluice_raft::types::{Member, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -223,10 +224,11 @@ impl Transport<R> for SimTransport {
         async move {
             match SimRuntime::timeout_at(deadline, answered).await {
                 Ok(Ok(called)) => called,
-                // A lost message says nothing: the caller waits for as long as it meant to.
+                // A lost message says nothing, until the connection is given up.
                 Ok(Err(_)) => {
-                    SimRuntime::sleep_until(deadline).await;
-                    Err(CallError::Timeout)
+                    let given_up = SimInstant::now() + Duration::from_millis(UNACKED_MS.into());
+                    SimRuntime::sleep_until(deadline.min(given_up)).await;
+                    Err(if deadline > given_up { CallError::Lost } else { CallError::Timeout })
                 }
                 Err(_) => Err(CallError::Timeout),
             }
