@@ -25,7 +25,10 @@ mod cluster {
     pub(crate) mod i5_position;
     pub(crate) mod i6_presence;
     pub(crate) mod i9_hashes;
+    pub(crate) mod ids;
     pub(crate) mod judge;
+    pub(crate) mod members;
+    pub(crate) mod newcomer;
     pub(crate) mod process;
     pub(crate) mod runtime;
     pub(crate) mod site;

@@ -1,7 +1,6 @@
 //! What goes wrong, and how it is put right again.
 
 use crate::cluster::damage::refuses_damage;
-use crate::cluster::site::NODES;
 use crate::cluster::world::World;
 use crate::net::Faults;
 use sluice_raft::types::NodeId;
@@ -41,7 +40,7 @@ impl Trouble {
         }
         if world.rng.u8(..100) < NEW_OF_100 {
             world.town.judge().tally.faults += 1;
-            self.happen(world);
+            self.happen(world).await;
         }
     }
 
@@ -57,7 +56,7 @@ impl Trouble {
         for node in std::mem::take(&mut self.broken) {
             world.crash(node, true);
         }
-        for node in 1..=NODES {
+        for node in world.nodes() {
             if !world.running.contains_key(&node) {
                 world.start(node).await;
             }
@@ -77,7 +76,7 @@ impl Trouble {
     async fn cure(&mut self, world: &mut World, cure: Cure) {
         world.note(format_args!("{cure:?}"));
         match cure {
-            Cure::Start(node) if !world.running.contains_key(&node) => {
+            Cure::Start(node) if world.may_start(node) => {
                 if world.rng.u8(..4) == 0 {
                     refuses_damage(world, node).await;
                 }
@@ -91,13 +90,17 @@ impl Trouble {
             }
             Cure::Heal => world.net.heal(),
             Cure::Calm => world.net.set_faults(Faults::NONE),
-            Cure::MakeRoom(node) => world.sites[&node].disk.set_room(u64::MAX),
+            Cure::MakeRoom(node) => {
+                if let Some(site) = world.sites.get(&node) {
+                    site.disk.set_room(u64::MAX);
+                }
+            }
         }
     }
 
     /// A process that cannot go on stops.
     fn take_failures(&mut self, world: &mut World) {
-        for node in 1..=NODES {
+        for node in world.nodes() {
             let Some(reason) = world.running.get(&node).and_then(|process| process.failed()) else {
                 continue;
             };
@@ -114,16 +117,20 @@ impl Trouble {
         self.plan(world, down_ms, Cure::Start(node));
     }
 
-    fn happen(&mut self, world: &mut World) {
-        let node = world.rng.u64(1..=NODES);
-        let other = node % NODES + 1;
+    async fn happen(&mut self, world: &mut World) {
+        let nodes = world.nodes();
+        let chosen = world.rng.usize(..nodes.len());
+        let (node, other) = (nodes[chosen], nodes[(chosen + 1) % nodes.len()]);
         let ms = world.rng.u64(50..OUTAGE_MS_MAX);
         let what = world.rng.u8(..20);
         world.note(format_args!("trouble {what} of node {node} for {ms} ms"));
         match what {
             0..4 => self.stop(world, node, true),
             4..6 => self.stop(world, node, self.broken.contains(&node)),
-            6 => (1..=NODES).for_each(|node| self.stop(world, node, true)),
+            6 => {
+                world.lose_newcomers().await;
+                world.nodes().into_iter().for_each(|node| self.stop(world, node, true));
+            }
             7..10 => {
                 if let Some(process) = world.running.get(&node) {
                     process.host.pause();
@@ -131,7 +138,7 @@ impl Trouble {
                 }
             }
             10..12 => {
-                for other in (1..=NODES).filter(|other| *other != node) {
+                for other in nodes.into_iter().filter(|other| *other != node) {
                     world.net.cut(node, other);
                     world.net.cut(other, node);
                 }
