@@ -17,6 +17,7 @@
 
 mod cluster {
     pub(crate) mod client;
+    pub(crate) mod clock;
     pub(crate) mod damage;
     pub(crate) mod door;
     pub(crate) mod i1_caps;

@@ -11,6 +11,8 @@ pub(crate) struct Once {
     admitted: BTreeMap<TokenText, (u64, u64)>,
     /// By token: when it was not admitted for certain.
     waited: BTreeMap<TokenText, u64>,
+    /// Jumps of clocks: when, and how far, ms. The log's time follows its leader's.
+    jumps: Vec<(u64, u64)>,
 }
 
 impl Once {
@@ -36,7 +38,7 @@ impl Once {
                 let valid_ms = ZoneRules::of(look.zone).pass_ms - SETTLED_MS;
                 // The log's time stands still while nobody leads, and its clock may be fast.
                 assert!(
-                    look.answered + 2_000 >= from + valid_ms,
+                    look.answered + 2_000 + self.jumped_since(from) >= from + valid_ms,
                     "I4: admitted at {told}, and gone at {}",
                     look.answered
                 );
@@ -47,6 +49,15 @@ impl Once {
             (_, None) => {}
         }
         false
+    }
+
+    pub(crate) fn jumped(&mut self, at: u64, by_ms: u64) {
+        self.jumps.push((at, by_ms));
+    }
+
+    fn jumped_since(&self, from: u64) -> u64 {
+        let later = self.jumps.iter().filter(|(at, _)| *at + SETTLED_MS >= from);
+        later.map(|(_, by_ms)| by_ms).sum()
     }
 
     pub(crate) fn is_admitted(&self, token: &TokenText) -> bool {

@@ -1,5 +1,6 @@
 //! One node as a process: the node itself, the owners of its shards, and the task that drives them.
 
+use crate::cluster::clock::NodeInstant;
 use crate::cluster::door::{Answer, Call, Door, Request, Told};
 use crate::cluster::judge::Judge;
 use crate::cluster::runtime::{Host, Runtime};
@@ -7,7 +8,6 @@ use crate::cluster::site::{GROUPS, Site, config};
 use crate::net::Net;
 use futures_util::future::BoxFuture;
 use openraft::async_runtime::{AsyncRuntime, Instant};
-use openraft_rt_sim::SimInstant;
 use sluice_engine::command::Command;
 use sluice_engine::directory::{Directory, Polled};
 use sluice_engine::error::Refusal;
@@ -127,7 +127,7 @@ impl Process {
 /// A node's monotonic clock: it begins anywhere and is a little fast or slow.
 #[derive(Clone, Copy)]
 pub(crate) struct Clock {
-    pub(crate) began: SimInstant,
+    pub(crate) began: NodeInstant,
     pub(crate) offset_ms: u64,
     /// Its ticks for a million true ones.
     pub(crate) rate: u64,

@@ -5,11 +5,15 @@ use crate::cluster::world::World;
 use crate::net::Faults;
 use sluice_raft::types::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Of 100 steps, so many bring something new.
 const NEW_OF_100: u8 = 5;
 /// Longest time that a process is stopped or a node is down, ms.
 const OUTAGE_MS_MAX: u64 = 2_500;
+
+/// Longest jump of a clock, ms.
+const JUMP_MS_MAX: u64 = 5_000;
 
 /// How a trouble ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -122,7 +126,7 @@ impl Trouble {
         let chosen = world.rng.usize(..nodes.len());
         let (node, other) = (nodes[chosen], nodes[(chosen + 1) % nodes.len()]);
         let ms = world.rng.u64(50..OUTAGE_MS_MAX);
-        let what = world.rng.u8(..20);
+        let what = world.rng.u8(..22);
         world.note(format_args!("trouble {what} of node {node} for {ms} ms"));
         match what {
             0..4 => self.stop(world, node, true),
@@ -161,14 +165,24 @@ impl Trouble {
                 disk.set_room(disk.used());
                 self.plan(world, ms, Cure::MakeRoom(node));
             }
-            _ => {
+            19 => {
                 if world.running.contains_key(&node) {
                     world.sites[&node].disk.break_sync();
                     self.broken.insert(node);
                 }
             }
+            _ => jump(world, node),
         }
     }
+}
+
+/// As after the machine was suspended, but for what has gone on meanwhile.
+fn jump(world: &mut World, node: NodeId) {
+    let Some(process) = world.running.get(&node) else { return };
+    let ms = world.rng.u64(1..=JUMP_MS_MAX);
+    process.host.jump(Duration::from_millis(ms));
+    let now = world.town.now();
+    world.town.judge().once.jumped(now, ms);
 }
 
 fn faults(rng: &mut fastrand::Rng) -> Faults {

@@ -2,6 +2,7 @@
 //! everything heals and has to go on.
 
 use crate::cluster::client::{Client, Town, ZONES, pause};
+use crate::cluster::clock::NodeInstant;
 use crate::cluster::door::Request;
 use crate::cluster::judge::{Judge, Tally};
 use crate::cluster::members::Changes;
@@ -133,7 +134,7 @@ impl World {
     /// A clock that begins anew, somewhere.
     pub(crate) fn clock(&self, site: &Site) -> Clock {
         let offset_ms = self.town.now() * 7_919 % 1_000_003;
-        Clock { began: SimInstant::now(), offset_ms, rate: site.rate }
+        Clock { began: NodeInstant::now(), offset_ms, rate: site.rate }
     }
 
     /// Those that are there for good, up or down.
