@@ -60,6 +60,7 @@ impl Process {
             host.kill();
         })?;
         let identity = node.identity();
+        judge.lock().expect("the judge is silent").ids.given(identity.node, &site.address);
         if identity.node != site.node {
             // It has an id now.
             net.crash(site.node);

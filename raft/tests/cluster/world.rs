@@ -89,9 +89,7 @@ impl World {
         });
         let mut sites = BTreeMap::new();
         for node in 1..=FOUNDERS {
-            let site = Site::found(node, seed, rate(&mut rng)).await;
-            town.judge().ids.given(node, &site.address);
-            sites.insert(node, site);
+            sites.insert(node, Site::found(node, seed, rate(&mut rng)).await);
         }
         let mut world = World {
             net: Net::new(rng.u64(..), Faults::NONE),
