@@ -229,7 +229,7 @@ impl Transport<R> for SimTransport {
                 Ok(Err(_)) => {
                     let given_up = SimInstant::now() + Duration::from_millis(UNACKED_MS.into());
                     sleep_until(deadline.min(given_up)).await;
-                    Err(if deadline > given_up { CallError::Lost } else { CallError::Timeout })
+                    Err(CallError::Timeout)
                 }
                 Err(_) => Err(CallError::Timeout),
             }
