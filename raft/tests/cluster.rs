@@ -1,5 +1,5 @@
-//! The whole replicated core on virtual time: three nodes with their logs, groups, owners and peers, whose disks, network,
-//! clocks and processes fail, and clients that remember what they were told.
+//! The whole replicated core on virtual time: three to five nodes with their logs, groups, owners and peers, whose disks, network,
+//! clocks and processes fail while their operators change the members, and clients that remember what they were told.
 //!
 //! `raft/tests/simulate.sh 2000` runs many seeds; a failing one prints the command that repeats it, and with `SLUICE_SIM_SHOW=1`
 //! that tells what went wrong when. Each checker was seen to fail on code broken on purpose:
@@ -12,11 +12,18 @@
 //! | a leader's part begins before all of earlier sessions is applied | 74 | `I5: a token was shown 11 … after` 10 |
 //! | a leader decides polls after its lease | 152 | `I6: gone at 4864 after 735 ms of silence` |
 //! | a follower believes echoes of its predecessor's clock | 97 | `I5: a token was shown 10 … after` 9 |
+//! | a node that was taken out of a group does not ask who leads it | 144; not in 200 since clocks jump | `finish` is never carried out |
+//! | a node id is given again | 2 | two nodes of one id |
+//! | `finish` leaves the change marked | 1 | `liveness: the members do not settle` |
 //!
-//! The last two were not on purpose. Not caught in 200 seeds: that a batch of another session is not void.
+//! Three of them were not on purpose: those of the lease, of the echoes, and of the node that was taken out.
+//! That a batch of another session is not void never shows here: openraft would have to lose the group and win it back while the
+//! batch waits for it. `raft/src/group/tests.rs` tells that story. Nor does it show in 120 seeds that a late tick moves no floor,
+//! when a clock jumps: no silence counts before every other node has reported after the jump.
 
 mod cluster {
     pub(crate) mod client;
+    pub(crate) mod clock;
     pub(crate) mod damage;
     pub(crate) mod door;
     pub(crate) mod i1_caps;
@@ -25,7 +32,10 @@ mod cluster {
     pub(crate) mod i5_position;
     pub(crate) mod i6_presence;
     pub(crate) mod i9_hashes;
+    pub(crate) mod ids;
     pub(crate) mod judge;
+    pub(crate) mod members;
+    pub(crate) mod newcomer;
     pub(crate) mod process;
     pub(crate) mod runtime;
     pub(crate) mod site;

@@ -27,6 +27,9 @@ pub(crate) enum Errand {
 /// given; or why there are none.
 pub(crate) type Answers = Result<(Vec<Reply>, u64), Refusal>;
 
+/// Where the answers to a message arrive.
+type Answering = Queue<(Vec<Reply>, u64)>;
+
 /// The errands of one group.
 pub(crate) struct Errands {
     queue: Queue<Errand>,
@@ -42,14 +45,14 @@ struct Asked {
     requests: usize,
     waiting: HashMap<u64, Message>,
     /// Whoever has its answers and sleeps on.
-    answered: Vec<Arc<Queue<(Vec<Reply>, u64)>>>,
+    answered: Vec<Arc<Answering>>,
 }
 
 /// The requests of one message.
 struct Message {
     replies: Vec<Option<Reply>>,
     unanswered: usize,
-    answers: Arc<Queue<(Vec<Reply>, u64)>>,
+    answers: Arc<Answering>,
 }
 
 impl Errands {
@@ -158,7 +161,7 @@ impl Asked {
 pub(crate) struct Waiting<'a> {
     errands: &'a Errands,
     message: u64,
-    answers: Arc<Queue<(Vec<Reply>, u64)>>,
+    answers: Arc<Answering>,
 }
 
 impl Waiting<'_> {

@@ -1,9 +1,14 @@
 //! Short stories of what lies between an owner and openraft, without either.
 //!
 //! Seen to fail: with `Roles` telling before the session's own entry; with `close` keeping what it returns; with `settle` blind to
-//! sessions; with a lane that has always room.
+//! sessions; with a lane that has always room; with a machine that
+//! delivers a batch of another session as it is.
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, stream};
+use openraft::EntryPayload;
+use openraft::async_runtime::AsyncRuntime;
+use openraft::storage::RaftStateMachine;
+use openraft_rt_sim::SimRuntime;
 use sluice_engine::command::Command;
 use sluice_engine::id::{GroupId, Ticket};
 use sluice_engine::id::{Seq, ZoneId};
@@ -11,6 +16,7 @@ use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::{Ask, Committed, Event, Presence, ProposalId, REMOTE, Role};
 use sluice_engine::time::{LogTime, MonoMs};
 use std::collections::VecDeque;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +29,12 @@ use super::limit::{ASKED_MAX, FORWARD_BATCH_MAX, LANE_COMMITTED_MAX, LANE_SOFT_M
 use super::proposals::Proposals;
 use super::roles::{Lead, Roles};
 use super::shared::Shared;
-use crate::types::Batch;
+use super::{Files, Machine};
+use crate::codec;
+use crate::disk::Folder;
+use crate::log::{Entry, Log, LogId, LogOptions};
+use crate::snapshot::Snapshots;
+use crate::types::{Batch, Command as Logged};
 
 fn leave() -> Vec<Command> {
     vec![Command::Leave { zone: ZoneId { group: GroupId(0), ordinal: 1 }, seq: Seq(7) }]
@@ -216,4 +227,66 @@ impl Wake for Count {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// A state machine without openraft, and what it hands to the owner.
+struct Replica {
+    machine: Machine<SimRuntime>,
+    shared: Arc<Shared>,
+    index: u64,
+}
+
+impl Replica {
+    async fn new(folder: &Path) -> Replica {
+        let disk = Arc::new(Folder::open(folder).unwrap());
+        let files = Files {
+            snapshots: Snapshots::open(disk.clone(), 7).await.unwrap(),
+            log: Log::open(disk, LogOptions::new(1, 7, 3)).await.unwrap(),
+            background: Arc::new(|job| job()),
+        };
+        let shared = Arc::new(Shared::new(GroupId(0), 1, Arc::new(|| 0), Arc::default()));
+        Replica { machine: Machine::new(Arc::clone(&shared), files), shared, index: 0 }
+    }
+
+    /// An entry of this term is committed. Says what the owner is told, in words.
+    async fn commits(&mut self, term: u64, batch: Option<&Batch>) -> Vec<String> {
+        let payload =
+            batch.map_or(EntryPayload::Blank, |batch| EntryPayload::Normal(Logged::Batch(batch.clone())));
+        let log_id = LogId { leader_id: term.into(), index: self.index };
+        self.index += 1;
+        let entries = stream::iter([Ok((Entry { log_id, payload }, None))]);
+        self.machine.apply(entries).await.unwrap();
+        let mut deliveries = VecDeque::new();
+        self.shared.lane.take(&mut deliveries);
+        let word = |delivery| match delivery {
+            Delivery::Committed(batch, _) => format!("{} of {:?}", batch.commands.len(), batch.proposal),
+            Delivery::Event(Event::Refused(ProposalId(id), _)) => format!("refused {id}"),
+            Delivery::Leader(session) => format!("leads {session}"),
+            _ => "other".to_owned(),
+        };
+        deliveries.into_iter().map(word).collect()
+    }
+}
+
+/// openraft logs a batch under whatever term leads when it gets there, also that of a leader which lost the group meanwhile.
+#[test]
+fn a_batch_that_another_session_logs_is_void_for_its_proposer_and_for_all_others() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    SimRuntime::with_seed(1).block_on(async {
+        let mut proposer = Replica::new(here.path()).await;
+        let mut other = Replica::new(there.path()).await;
+        proposer.shared.set_lead(Lead::Here(4));
+        assert_eq!(proposer.commits(4, None).await, ["0 of None", "leads 4"]);
+        let batch =
+            |number| Batch { session: 4, proposal: number, stamp: 9, commands: codec::encode(&leave()) };
+        for _ in 0..2 {
+            proposer.shared.proposals.add(4, leave(), LogTime(9)).unwrap();
+        }
+        assert_eq!(proposer.commits(4, Some(&batch(1))).await, ["1 of Some(ProposalId(1))"]);
+        assert_eq!(other.commits(4, Some(&batch(1))).await, ["1 of None"], "in its own session it counts");
+
+        assert_eq!(other.commits(6, Some(&batch(2))).await, ["0 of None"]);
+        let told = proposer.commits(6, Some(&batch(2))).await;
+        assert_eq!(told[..2], ["0 of None", "refused 2"], "what it knew in session 4 may be wrong by now");
+    });
 }

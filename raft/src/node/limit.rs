@@ -27,6 +27,10 @@ const _: () = assert!(HAND_OVER_CHECK_MS < HAND_OVER_MS);
 pub const ADMIN_CALL_MS: u64 = 300_000;
 /// How long an operation waits for a leader, or for a node to announce itself, ms.
 pub const ADMIN_WAIT_MS: u64 = 10_000;
+/// How long a node has to say whether it leads a group, ms.
+pub const LOOK_CALL_MS: u64 = 500;
+/// A node that knows no leader of a group asks the others at every so many-th try.
+pub const ASK_AROUND_TRIES: u64 = 10;
 /// Pause before something is tried or looked at again, ms.
 pub const RETRY_MS: u64 = 100;
 /// How long a transfer of leadership may take, ms.
@@ -49,6 +53,7 @@ pub const RINGS_MAX: usize = 64;
 
 const _: () = {
     assert!(CATCH_UP_MS < ADMIN_CALL_MS && STEP_MS < ADMIN_CALL_MS);
+    assert!(ADMIN_WAIT_MS / RETRY_MS > ASK_AROUND_TRIES && LOOK_CALL_MS < ADMIN_WAIT_MS);
     assert!(ADMIN_CALL_MS <= crate::peer::limit::CALL_MS_MAX);
     assert!(ANNOUNCE_MS * 2 < WAITING_MS && RETRY_MS < TRANSFER_MS);
 };

@@ -3,14 +3,13 @@
 use crate::cluster::door::{Answer, Door, Request, Told};
 use crate::cluster::judge::{Judge, Look, TokenText};
 use crate::cluster::runtime::Runtime;
-use crate::cluster::site::NODES;
 use openraft::async_runtime::{AsyncRuntime, Instant};
 use openraft_rt_sim::SimInstant;
 use sluice_engine::error::Refusal;
 use sluice_engine::reply::Standing;
 use sluice_engine::zone::settings::ZonePatch;
 use sluice_raft::types::NodeId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -67,6 +66,8 @@ impl ZoneRules {
 
 /// The ways to the nodes, what clients were told, and whether they should go on.
 pub(crate) struct Town {
+    /// Whom clients know of, up or down.
+    pub(crate) nodes: Mutex<BTreeSet<NodeId>>,
     pub(crate) doors: Mutex<BTreeMap<NodeId, Arc<Door>>>,
     pub(crate) judge: Arc<Mutex<Judge>>,
     pub(crate) is_closing: AtomicBool,
@@ -80,6 +81,17 @@ impl Town {
 
     pub(crate) fn judge(&self) -> MutexGuard<'_, Judge> {
         self.judge.lock().expect("the judge is silent")
+    }
+
+    /// Any node but those that are gone for good.
+    pub(crate) fn any_node(&self, rng: &mut fastrand::Rng) -> NodeId {
+        let nodes = self.nodes.lock().expect("no panic");
+        let chosen = rng.usize(..nodes.len());
+        *nodes.iter().nth(chosen).expect("chosen among them")
+    }
+
+    fn knows(&self, node: NodeId) -> bool {
+        self.nodes.lock().expect("no panic").contains(&node)
     }
 
     /// Asks a node; None where no answer comes.
@@ -133,7 +145,7 @@ impl Client {
     pub(crate) fn new(town: Arc<Town>, number: u64, seed: u64) -> Client {
         let mut rng = fastrand::Rng::with_seed(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let zone = ZONES[rng.usize(..ZONES.len())];
-        let home = rng.u64(1..=NODES);
+        let home = town.any_node(&mut rng);
         Client { town, number, joins: 0, rng, zone, home }
     }
 
@@ -238,8 +250,8 @@ impl Client {
 
     /// Mostly the nearest one.
     fn node(&mut self) -> NodeId {
-        if self.rng.u8(..3) == 0 {
-            self.home = self.rng.u64(1..=NODES);
+        if self.rng.u8(..3) == 0 || !self.town.knows(self.home) {
+            self.home = self.town.any_node(&mut self.rng);
         }
         self.home
     }

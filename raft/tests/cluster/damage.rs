@@ -18,8 +18,8 @@ pub(crate) async fn refuses_damage(world: &mut World, node: NodeId) {
     // What the power cut short is cut off, so that every byte counts.
     open_log(node, &disk, world.rng.u64(..)).await;
     let what = damage(&disk, &mut world.rng);
-    let site = Site { node, disk };
-    let started = world.try_start(node, &site).await;
+    let site = Site { disk, ..world.sites[&node].clone() };
+    let started = world.try_start(&site).await;
     let error = started.err().unwrap_or_else(|| panic!("node {node} starts although {what}"));
     assert!(!error.to_string().is_empty(), "a refusal says what to do");
     world.town.judge().tally.damaged += 1;

@@ -1,7 +1,8 @@
 //! I6: who polls within the deadline, at any node, is never dropped.
 //!
 //! What only a node that then crashed had heard is lost with it: the last moments before, and what it was told while it was
-//! cut off. So answers marked stale do not count here, and silence is allowed a little less than its deadline.
+//! cut off. So answers marked stale do not count here, and silence is allowed a little less than its deadline. Who polls after
+//! the deadline may be let back, but may also be on the way out already: such a poll counts only once it was not the last.
 
 use crate::cluster::client::ZoneRules;
 use crate::cluster::i4_once::Once;
@@ -13,10 +14,16 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A node tells the leader within this whom it heard, ms.
 const UNREPORTED_MS: u64 = 2_000;
 
-/// When each token's holder was last heard of for certain.
+/// When a token's holder was last heard of for certain, and since when it is back after too long a silence.
+#[derive(Clone, Copy)]
+struct Heard {
+    at: u64,
+    late: Option<u64>,
+}
+
 #[derive(Default)]
 pub(crate) struct Presence {
-    heard: BTreeMap<TokenText, u64>,
+    heard: BTreeMap<TokenText, Heard>,
     left: BTreeSet<TokenText>,
 }
 
@@ -24,16 +31,16 @@ impl Presence {
     pub(crate) fn looked(&mut self, look: &Look<'_>, once: &Once) {
         match look.answer {
             Ok(Standing::Waiting(waiting)) if waiting.stale => {}
-            Ok(_) => drop(self.heard.insert(look.token.clone(), look.sent)),
+            Ok(_) => self.heard(look),
             Err(Refusal::Gone) if !self.left.contains(look.token) && !once.is_admitted(look.token) => {
                 let Some(heard) = self.heard.remove(look.token) else { return };
                 self.left.insert(look.token.clone());
-                let (silent_ms, allowed_ms) = (look.answered - heard, ZoneRules::of(look.zone).abandon_ms);
-                // A leader's clock may be a little fast.
+                let silent_ms = look.answered - heard.at;
                 assert!(
-                    silent_ms + UNREPORTED_MS >= allowed_ms - allowed_ms / 50,
-                    "I6: gone at {} after {silent_ms} ms of silence; {allowed_ms} are allowed",
-                    look.answered
+                    is_too_long(silent_ms, look.zone),
+                    "I6: gone at {} after {silent_ms} ms of silence; {} are allowed",
+                    look.answered,
+                    ZoneRules::of(look.zone).abandon_ms
                 );
             }
             Err(_) => {}
@@ -43,4 +50,19 @@ impl Presence {
     pub(crate) fn leaves(&mut self, token: &TokenText) {
         self.left.insert(token.clone());
     }
+
+    fn heard(&mut self, look: &Look<'_>) {
+        let now = Heard { at: look.sent, late: None };
+        let heard = self.heard.entry(look.token.clone()).or_insert(now);
+        let is_in_time = !is_too_long(look.sent - heard.at, look.zone);
+        if is_in_time || look.sent >= *heard.late.get_or_insert(look.sent) + UNREPORTED_MS {
+            *heard = now;
+        }
+    }
+}
+
+/// Whether somebody may be dropped who was silent for so long. A leader's clock may be a little fast.
+fn is_too_long(silent_ms: u64, zone: &str) -> bool {
+    let allowed_ms = ZoneRules::of(zone).abandon_ms;
+    silent_ms + UNREPORTED_MS >= allowed_ms - allowed_ms / 50
 }

@@ -22,9 +22,10 @@ impl Hashes {
         assert!(told == hash, "I9: nodes {first} and {node} differ in group {} at {index}", group.0);
     }
 
-    /// Whether all nodes told the same index last.
-    pub(crate) fn agree(&self, group: GroupId, nodes: u64) -> bool {
-        let last = |node| self.last.get(&(group, node)).copied();
-        last(1).is_some() && (1..=nodes).all(|node| last(node) == last(1))
+    /// Whether all these nodes told the same index last.
+    pub(crate) fn agree(&self, group: GroupId, nodes: &[NodeId]) -> bool {
+        let last = |node: &NodeId| self.last.get(&(group, *node)).copied();
+        let first = nodes.first().and_then(last);
+        first.is_some() && nodes.iter().all(|node| last(node) == first)
     }
 }

@@ -7,6 +7,7 @@ use crate::cluster::i4_once::Once;
 use crate::cluster::i5_position::Positions;
 use crate::cluster::i6_presence::Presence;
 use crate::cluster::i9_hashes::Hashes;
+use crate::cluster::ids::Ids;
 use sluice_engine::error::Refusal;
 use sluice_engine::reply::Standing;
 
@@ -30,6 +31,7 @@ pub(crate) struct Judge {
     pub(crate) positions: Positions,
     pub(crate) presence: Presence,
     pub(crate) hashes: Hashes,
+    pub(crate) ids: Ids,
     pub(crate) tally: Tally,
 }
 
@@ -45,6 +47,9 @@ pub(crate) struct Tally {
     pub(crate) faults: u64,
     /// Disks that were damaged, and refused.
     pub(crate) damaged: u64,
+    /// Changes of members that were begun, and those that were carried out.
+    pub(crate) changes: u64,
+    pub(crate) changed: u64,
     pub(crate) syncs: u64,
 }
 
@@ -58,6 +63,8 @@ impl Tally {
         self.gone += other.gone;
         self.faults += other.faults;
         self.damaged += other.damaged;
+        self.changes += other.changes;
+        self.changed += other.changed;
         self.syncs += other.syncs;
     }
 }

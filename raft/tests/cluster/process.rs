@@ -1,5 +1,6 @@
 //! One node as a process: the node itself, the owners of its shards, and the task that drives them.
 
+use crate::cluster::clock::NodeInstant;
 use crate::cluster::door::{Answer, Call, Door, Request, Told};
 use crate::cluster::judge::Judge;
 use crate::cluster::runtime::{Host, Runtime};
@@ -7,7 +8,6 @@ use crate::cluster::site::{GROUPS, Site, config};
 use crate::net::Net;
 use futures_util::future::BoxFuture;
 use openraft::async_runtime::{AsyncRuntime, Instant};
-use openraft_rt_sim::SimInstant;
 use sluice_engine::command::Command;
 use sluice_engine::directory::{Directory, Polled};
 use sluice_engine::error::Refusal;
@@ -19,6 +19,7 @@ use sluice_engine::sequencer::{Ask, Sequencer};
 use sluice_engine::time::{LogTime, MonoMs};
 use sluice_engine::token::Place;
 use sluice_engine::zone::settings::ZoneName;
+use sluice_raft::cluster::{AdminRequest, Administered, ClusterStatus};
 use sluice_raft::node::{Front, Node, StartError};
 use sluice_raft::peer::{self, Cast, Lane, Response, Service, Transport};
 use sluice_raft::types::{Member, NodeId};
@@ -32,37 +33,39 @@ const TURN_MS: u64 = 10;
 
 /// A running node.
 pub(crate) struct Process {
-    node: NodeId,
+    node: Node<Runtime>,
     pub(crate) host: Arc<Host>,
     pub(crate) door: Arc<Door>,
     failure: Arc<Mutex<Option<String>>>,
 }
 
 impl Process {
-    /// Starts the node that the site's disk holds.
+    /// Starts the node that the site's disk holds, on a new host. One that holds none waits until it is added.
     pub(crate) async fn start(
+        host: Arc<Host>,
         site: &Site,
         net: &Arc<Net>,
         judge: &Arc<Mutex<Judge>>,
         clock: Clock,
     ) -> Result<Process, StartError> {
-        let host = Host::new();
         let front = Front::<Runtime>::new();
         let gate = Arc::new(Gate { host: Arc::clone(&host), front: Arc::clone(&front) });
-        let mut way = None;
-        net.start(site.node, &site.member().peer, |transport| {
-            way = Some(Arc::new(Way(transport)));
-            gate.clone()
-        });
-        let way = way.expect("the network gives every node its transport");
+        let way = Arc::new(Way::default());
+        way.enter(net, site.node, &site.address, &gate);
         let failure = Arc::new(Mutex::new(None));
         let config = config(site, Arc::clone(&failure));
-        let started = host.hosted(Node::start(config, way, &front)).await;
+        let started = host.hosted(Node::start(config, Arc::clone(&way) as _, &front)).await;
         let (node, ports) = started.inspect_err(|_| {
             net.crash(site.node);
             host.kill();
         })?;
         let identity = node.identity();
+        judge.lock().expect("the judge is silent").ids.given(identity.node, &site.address);
+        if identity.node != site.node {
+            // It has an id now.
+            net.crash(site.node);
+            way.enter(net, identity.node, &site.address, &gate);
+        }
         let options = Options {
             groups: identity.groups,
             epoch: LogTime(identity.epoch),
@@ -78,7 +81,7 @@ impl Process {
         }
         let seen = vec![0; usize::from(GROUPS)];
         let driver = Driver {
-            node,
+            node: node.clone(),
             directory,
             owners,
             door: Arc::clone(&door),
@@ -89,14 +92,31 @@ impl Process {
             seen,
         };
         drop(host.within(|| Runtime::spawn(driver.run())));
-        Ok(Process { node: site.node, host, door, failure })
+        Ok(Process { node, host, door, failure })
     }
 
     /// Ends it in the middle of whatever it does.
     pub(crate) fn crash(&self, net: &Net) {
-        net.crash(self.node);
+        net.crash(self.id());
         self.host.kill();
         self.door.close();
+    }
+
+    pub(crate) fn id(&self) -> NodeId {
+        self.node.identity().node
+    }
+
+    /// Asks for an operation, as operators do. The receiver fails when the process ends.
+    pub(crate) fn administer(&self, request: AdminRequest) -> oneshot::Receiver<Administered> {
+        let (tell, told) = oneshot::channel();
+        // The operator may have given up.
+        self.node.administer(request, Box::new(|outcome| drop(tell.send(outcome))));
+        told
+    }
+
+    /// The cluster as this node sees it.
+    pub(crate) fn status(&self) -> ClusterStatus {
+        self.node.status()
     }
 
     /// Why it wants to stop.
@@ -108,7 +128,7 @@ impl Process {
 /// A node's monotonic clock: it begins anywhere and is a little fast or slow.
 #[derive(Clone, Copy)]
 pub(crate) struct Clock {
-    pub(crate) began: SimInstant,
+    pub(crate) began: NodeInstant,
     pub(crate) offset_ms: u64,
     /// Its ticks for a million true ones.
     pub(crate) rate: u64,
@@ -145,7 +165,22 @@ impl Service<Runtime> for Gate {
 }
 
 /// A node's way out: what it has sent goes on when it ends.
-struct Way(Arc<dyn Transport<Runtime>>);
+#[derive(Default)]
+struct Way(Mutex<Option<Arc<dyn Transport<Runtime>>>>);
+
+impl Way {
+    /// Opens the way for the node of this id, and the way to it.
+    fn enter(&self, net: &Arc<Net>, node: NodeId, address: &str, gate: &Arc<Gate>) {
+        net.start(node, address, |transport| {
+            *self.0.lock().expect("no panic") = Some(transport);
+            Arc::clone(gate) as _
+        });
+    }
+
+    fn transport(&self) -> Arc<dyn Transport<Runtime>> {
+        self.0.lock().expect("no panic").clone().expect("open before anything is sent")
+    }
+}
 
 impl Transport<Runtime> for Way {
     fn call(
@@ -156,11 +191,11 @@ impl Transport<Runtime> for Way {
         request: peer::Request<Runtime>,
         within: Duration,
     ) -> BoxFuture<'static, peer::Called<Runtime>> {
-        Host::outside(|| self.0.call(to, member, lane, request, within))
+        Host::outside(|| self.transport().call(to, member, lane, request, within))
     }
 
     fn cast(&self, to: NodeId, member: &Member, cast: Cast) {
-        Host::outside(|| self.0.cast(to, member, cast));
+        Host::outside(|| self.transport().cast(to, member, cast));
     }
 }
 

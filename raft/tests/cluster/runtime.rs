@@ -4,9 +4,10 @@
 //! too. A paused host's tasks are not polled, as after SIGSTOP; a dead one's are dropped at their next step, which is
 //! before they do anything more.
 
+use crate::cluster::clock::NodeInstant;
 use openraft::OptionalSend;
-use openraft::async_runtime::AsyncRuntime;
-use openraft_rt_sim::{Elapsed, SimInstant, SimJoinError, SimJoinHandle, SimRuntime, SimSleep, SimTimeout};
+use openraft::async_runtime::{AsyncRuntime, Instant};
+use openraft_rt_sim::{Elapsed, SimJoinError, SimJoinHandle, SimRuntime, SimSleep, SimTimeout};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
@@ -47,6 +48,8 @@ pub(crate) struct Host(Mutex<State>);
 struct State {
     is_dead: bool,
     is_paused: bool,
+    /// How far its clock is ahead.
+    jumped: Duration,
     /// By task: how it is woken.
     tasks: BTreeMap<u64, Waker>,
     spawned: u64,
@@ -72,6 +75,17 @@ impl Host {
     pub(crate) fn resume(&self) {
         self.state().is_paused = false;
         self.wake_all();
+    }
+
+    /// Its clock is further ahead from now on. What sleeps there sleeps on, as long as it meant to.
+    pub(crate) fn jump(&self, by: Duration) {
+        self.state().jumped += by;
+    }
+
+    /// How far the clock of the node whose task runs now is ahead.
+    pub(crate) fn jumped() -> Duration {
+        let here = HERE.with(|here| here.borrow().clone());
+        here.map_or(Duration::ZERO, |host| host.state().jumped)
     }
 
     /// Runs `f` as if a task of this host called it: what it spawns runs here.
@@ -172,7 +186,7 @@ impl AsyncRuntime for Runtime {
     type JoinError = SimJoinError;
     type JoinHandle<T: OptionalSend + 'static> = SimJoinHandle<T>;
     type Sleep = SimSleep;
-    type Instant = SimInstant;
+    type Instant = NodeInstant;
     type TimeoutError = Elapsed;
     type Timeout<T, F: Future<Output = T> + OptionalSend> = SimTimeout<F>;
     type ThreadLocalRng = <SimRuntime as AsyncRuntime>::ThreadLocalRng;
@@ -196,7 +210,7 @@ impl AsyncRuntime for Runtime {
     }
 
     fn sleep_until(deadline: Self::Instant) -> Self::Sleep {
-        SimRuntime::sleep_until(deadline)
+        SimRuntime::sleep(deadline - NodeInstant::now())
     }
 
     fn timeout<T, F: Future<Output = T> + OptionalSend>(
@@ -210,7 +224,7 @@ impl AsyncRuntime for Runtime {
         deadline: Self::Instant,
         future: F,
     ) -> Self::Timeout<T, F> {
-        SimRuntime::timeout_at(deadline, future)
+        SimRuntime::timeout(deadline - NodeInstant::now(), future)
     }
 
     fn is_panic(error: &Self::JoinError) -> bool {

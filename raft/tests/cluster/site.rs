@@ -7,15 +7,19 @@ use openraft::Membership;
 use openraft::async_runtime::AsyncRuntime;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use sluice_engine::id::GroupId;
+use sluice_raft::cluster::Change;
+use sluice_raft::codec;
 use sluice_raft::log::{Entry, Log, LogId, LogOptions};
 use sluice_raft::node::{Drawn, Identity, NodeConfig, Timing};
 use sluice_raft::peer::Local;
-use sluice_raft::types::{Member, NodeId};
+use sluice_raft::types::{Command, Member, NodeId};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-/// Nodes of the cluster; all vote.
-pub(crate) const NODES: u64 = 3;
+/// Nodes of the cluster when it is founded; all vote.
+pub(crate) const FOUNDERS: u64 = 3;
+/// Nodes that there may be at once.
+pub(crate) const SITES_MAX: usize = 5;
 pub(crate) const GROUPS: u16 = 2;
 const CLUSTER: u128 = 7;
 const SECRET: [u8; 16] = [3; 16];
@@ -25,15 +29,26 @@ const SEGMENT_BYTES: u64 = 32 << 10;
 const SNAPSHOT_BYTES: u64 = 16 << 10;
 const KEPT_ENTRIES: u64 = 30;
 
+/// A node that has no id yet is known by its place and this.
+const NAMELESS: NodeId = 1_000_000;
+
+type Payload = EntryPayload<Command, NodeId, Member>;
+
 /// A node's place in the world.
+#[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) node: NodeId,
+    pub(crate) address: String,
     pub(crate) disk: FaultyDisk<Runtime>,
+    /// Ticks of its clock for a million true ones.
+    pub(crate) rate: u64,
+    /// Whom it asks to be added, unless it founded the cluster.
+    pub(crate) join: Option<String>,
 }
 
 impl Site {
     /// A site with a node that is a founding voter of every group: its log holds what setting the cluster up writes.
-    pub(crate) async fn found(node: NodeId, seed: u64) -> Site {
+    pub(crate) async fn found(node: NodeId, seed: u64, rate: u64) -> Site {
         let disk = FaultyDisk::new(seed ^ node);
         let identity = Identity {
             cluster: CLUSTER,
@@ -47,18 +62,29 @@ impl Site {
         let log = open_log(node, &disk, seed ^ node << 32).await;
         let writer = Runtime::spawn(log.writer());
         for group in (0..GROUPS).map(GroupId) {
-            let appended = log.group(group).append([founders()], IOFlushed::noop()).await;
+            let appended = log.group(group).append(founding(group), IOFlushed::noop()).await;
             appended.expect("an empty log takes it");
         }
         log.close();
         writer.await.expect("the writer ends");
         disk.set_sync_us_max(2_000);
-        Site { node, disk }
+        Site { node, address: address(node), disk, rate, join: None }
     }
 
-    pub(crate) fn member(&self) -> Member {
-        member(self.node)
+    /// A site with an empty disk, at an address where nobody was before. Its node asks the one at `join` to be added.
+    pub(crate) fn empty(place: u64, seed: u64, rate: u64, join: &str) -> Site {
+        let disk = FaultyDisk::new(seed);
+        disk.set_sync_us_max(2_000);
+        Site { node: NAMELESS + place, address: address(place), disk, rate, join: Some(join.to_owned()) }
     }
+
+    fn member(&self) -> Member {
+        Member { peer: self.address.clone(), ..Member::default() }
+    }
+}
+
+fn address(place: u64) -> String {
+    format!("node-{place}:1")
 }
 
 /// The log on a disk of this node's.
@@ -68,17 +94,25 @@ pub(crate) async fn open_log(node: NodeId, disk: &FaultyDisk<Runtime>, salt: u64
 }
 
 fn member(node: NodeId) -> Member {
-    Member { peer: format!("node-{node}:1"), ..Member::default() }
+    Member { peer: address(node), ..Member::default() }
 }
 
-/// The first entry of every log: who votes.
-fn founders() -> Entry {
-    let voters: BTreeSet<NodeId> = (1..=NODES).collect();
+/// The first entries of a group's log: who votes, and in the first group which ids are taken.
+fn founding(group: GroupId) -> Vec<Entry> {
+    let added = (2..=FOUNDERS).map(|node| Change::Add { node, member: member(node) });
+    let added = added.filter(|_| group == GroupId(0));
+    let commands = added.map(|change| EntryPayload::Normal(Command::Cluster(codec::encode(&change))));
+    let payloads = std::iter::once(founders()).chain(commands);
+    let entry = |(index, payload)| Entry { log_id: LogId { leader_id: 0.into(), index }, payload };
+    (0..).zip(payloads).map(entry).collect()
+}
+
+fn founders() -> Payload {
+    let voters: BTreeSet<NodeId> = (1..=FOUNDERS).collect();
     let members: std::collections::BTreeMap<NodeId, Member> =
         voters.iter().map(|node| (*node, member(*node))).collect();
     let membership = Membership::new(vec![voters], members).expect("every voter has an address");
-    let log_id = LogId { leader_id: 0.into(), index: 0 };
-    Entry { log_id, payload: EntryPayload::Membership(membership) }
+    EntryPayload::Membership(membership)
 }
 
 /// How the node of a site is set up. Why it fails is put into `failure`.
@@ -90,7 +124,7 @@ pub(crate) fn config(site: &Site, failure: Arc<Mutex<Option<String>>>) -> NodeCo
         snapshot_bytes: SNAPSHOT_BYTES,
         kept_entries: KEPT_ENTRIES,
         segment_bytes: SEGMENT_BYTES,
-        join: None,
+        join: site.join.clone(),
         groups: GROUPS,
         epoch: EPOCH,
         timing: Timing::default(),

@@ -1,11 +1,11 @@
 //! What goes wrong, and how it is put right again.
 
 use crate::cluster::damage::refuses_damage;
-use crate::cluster::site::NODES;
 use crate::cluster::world::World;
 use crate::net::Faults;
 use sluice_raft::types::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Of 100 steps, so many bring something new.
 const NEW_OF_100: u8 = 5;
@@ -14,6 +14,8 @@ const OUTAGE_MS_MAX: u64 = 2_500;
 
 /// A disk that is full has less room than this left.
 const MORE_ROOM_BYTES: u64 = 8 << 10;
+/// Longest jump of a clock, ms.
+const JUMP_MS_MAX: u64 = 5_000;
 
 /// How a trouble ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +46,7 @@ impl Trouble {
         }
         if world.rng.u8(..100) < NEW_OF_100 {
             world.town.judge().tally.faults += 1;
-            self.happen(world);
+            self.happen(world).await;
         }
     }
 
@@ -60,7 +62,7 @@ impl Trouble {
         for node in std::mem::take(&mut self.broken) {
             world.crash(node, true);
         }
-        for node in 1..=NODES {
+        for node in world.nodes() {
             if !world.running.contains_key(&node) {
                 world.start(node).await;
             }
@@ -80,7 +82,7 @@ impl Trouble {
     async fn cure(&mut self, world: &mut World, cure: Cure) {
         world.note(format_args!("{cure:?}"));
         match cure {
-            Cure::Start(node) if !world.running.contains_key(&node) => {
+            Cure::Start(node) if world.may_start(node) => {
                 if world.rng.u8(..4) == 0 {
                     refuses_damage(world, node).await;
                 }
@@ -94,13 +96,17 @@ impl Trouble {
             }
             Cure::Heal => world.net.heal(),
             Cure::Calm => world.net.set_faults(Faults::NONE),
-            Cure::MakeRoom(node) => world.sites[&node].disk.set_room(u64::MAX),
+            Cure::MakeRoom(node) => {
+                if let Some(site) = world.sites.get(&node) {
+                    site.disk.set_room(u64::MAX);
+                }
+            }
         }
     }
 
     /// A process that cannot go on stops.
     fn take_failures(&mut self, world: &mut World) {
-        for node in 1..=NODES {
+        for node in world.nodes() {
             let Some(reason) = world.running.get(&node).and_then(|process| process.failed()) else {
                 continue;
             };
@@ -117,16 +123,20 @@ impl Trouble {
         self.plan(world, down_ms, Cure::Start(node));
     }
 
-    fn happen(&mut self, world: &mut World) {
-        let node = world.rng.u64(1..=NODES);
-        let other = node % NODES + 1;
+    async fn happen(&mut self, world: &mut World) {
+        let nodes = world.nodes();
+        let chosen = world.rng.usize(..nodes.len());
+        let (node, other) = (nodes[chosen], nodes[(chosen + 1) % nodes.len()]);
         let ms = world.rng.u64(50..OUTAGE_MS_MAX);
-        let what = world.rng.u8(..20);
+        let what = world.rng.u8(..22);
         world.note(format_args!("trouble {what} of node {node} for {ms} ms"));
         match what {
             0..4 => self.stop(world, node, true),
             4..6 => self.stop(world, node, self.broken.contains(&node)),
-            6 => (1..=NODES).for_each(|node| self.stop(world, node, true)),
+            6 => {
+                world.lose_newcomers().await;
+                world.nodes().into_iter().for_each(|node| self.stop(world, node, true));
+            }
             7..10 => {
                 if let Some(process) = world.running.get(&node) {
                     process.host.pause();
@@ -134,7 +144,7 @@ impl Trouble {
                 }
             }
             10..12 => {
-                for other in (1..=NODES).filter(|other| *other != node) {
+                for other in nodes.into_iter().filter(|other| *other != node) {
                     world.net.cut(node, other);
                     world.net.cut(other, node);
                 }
@@ -158,14 +168,24 @@ impl Trouble {
                 disk.set_room(disk.used() + world.rng.u64(..MORE_ROOM_BYTES));
                 self.plan(world, ms, Cure::MakeRoom(node));
             }
-            _ => {
+            19 => {
                 if world.running.contains_key(&node) {
                     world.sites[&node].disk.break_sync();
                     self.broken.insert(node);
                 }
             }
+            _ => jump(world, node),
         }
     }
+}
+
+/// As after the machine was suspended, but for what has gone on meanwhile.
+fn jump(world: &mut World, node: NodeId) {
+    let Some(process) = world.running.get(&node) else { return };
+    let ms = world.rng.u64(1..=JUMP_MS_MAX);
+    process.host.jump(Duration::from_millis(ms));
+    let now = world.town.now();
+    world.town.judge().once.jumped(now, ms);
 }
 
 fn faults(rng: &mut fastrand::Rng) -> Faults {

@@ -2,11 +2,14 @@
 //! everything heals and has to go on.
 
 use crate::cluster::client::{Client, Town, ZONES, pause};
+use crate::cluster::clock::NodeInstant;
 use crate::cluster::door::Request;
 use crate::cluster::judge::{Judge, Tally};
+use crate::cluster::members::Changes;
+use crate::cluster::newcomer::Newcomer;
 use crate::cluster::process::{Clock, Process};
-use crate::cluster::runtime::{Runtime, panicked};
-use crate::cluster::site::{GROUPS, NODES, Site};
+use crate::cluster::runtime::{Host, Runtime, panicked};
+use crate::cluster::site::{FOUNDERS, GROUPS, Site};
 use crate::cluster::trouble::Trouble;
 use crate::net::{Faults, Net};
 use openraft::async_runtime::{AsyncRuntime, Instant};
@@ -14,7 +17,7 @@ use openraft_rt_sim::SimInstant;
 use sluice_engine::id::GroupId;
 use sluice_raft::node::StartError;
 use sluice_raft::types::NodeId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -35,7 +38,12 @@ pub(crate) struct World {
     pub(crate) net: Arc<Net>,
     pub(crate) sites: BTreeMap<NodeId, Site>,
     pub(crate) running: BTreeMap<NodeId, Process>,
-    rates: BTreeMap<NodeId, u64>,
+    /// Nodes that wait to be added.
+    pub(crate) newcomers: Vec<Newcomer>,
+    /// Nodes that an operator thinks lost: they stay down.
+    pub(crate) lost: BTreeSet<NodeId>,
+    /// Places where a node ever was.
+    pub(crate) places: u64,
     pub(crate) town: Arc<Town>,
 }
 
@@ -50,12 +58,15 @@ pub(crate) fn run(seed: u64, trouble: bool) -> Tally {
             .map(|number| Runtime::spawn(Client::new(Arc::clone(&world.town), number, seed).live()))
             .collect();
         let mut troubles = Trouble::default();
+        let mut changes = Changes::default();
         while trouble && world.town.now() < TROUBLE_MS {
             pause(STEP_MS).await;
             troubles.step(&mut world).await;
+            changes.step(&mut world).await;
             assert!(!panicked(), "see above");
         }
         troubles.heal(&mut world).await;
+        changes.settle(&mut world).await;
         world.resume().await;
         world.town.is_closing.store(true, Ordering::Relaxed);
         for client in clients {
@@ -70,20 +81,27 @@ impl World {
     async fn found(seed: u64) -> World {
         let mut rng = fastrand::Rng::with_seed(seed);
         let town = Arc::new(Town {
+            nodes: Mutex::new((1..=FOUNDERS).collect()),
             doors: Mutex::default(),
             judge: Arc::new(Mutex::new(Judge::default())),
             is_closing: AtomicBool::new(false),
             began: SimInstant::now(),
         });
         let mut sites = BTreeMap::new();
-        let mut rates = BTreeMap::new();
-        for node in 1..=NODES {
-            sites.insert(node, Site::found(node, seed).await);
-            rates.insert(node, rng.u64(1_000_000 - RATE_PPM..=1_000_000 + RATE_PPM));
+        for node in 1..=FOUNDERS {
+            sites.insert(node, Site::found(node, seed, rate(&mut rng)).await);
         }
-        let net = Net::new(rng.u64(..), Faults::NONE);
-        let mut world = World { rng, net, sites, running: BTreeMap::new(), rates, town };
-        for node in 1..=NODES {
+        let mut world = World {
+            net: Net::new(rng.u64(..), Faults::NONE),
+            rng,
+            sites,
+            running: BTreeMap::new(),
+            newcomers: Vec::new(),
+            lost: BTreeSet::new(),
+            places: FOUNDERS,
+            town,
+        };
+        for node in 1..=FOUNDERS {
             world.start(node).await;
         }
         world.town.create_zones().await;
@@ -95,20 +113,36 @@ impl World {
     /// # Panics
     /// Where it refuses: nothing that happens to its disk is a reason to.
     pub(crate) async fn start(&mut self, node: NodeId) {
-        let started = self.try_start(node, &self.sites[&node]).await;
+        let started = self.try_start(&self.sites[&node]).await;
+        self.runs(started.unwrap_or_else(|error| panic!("node {node} does not start: {error}")));
+    }
 
-        let process = started.unwrap_or_else(|error| panic!("node {node} does not start: {error}"));
+    /// Clients reach this process from now on.
+    pub(crate) fn runs(&mut self, process: Process) {
+        let node = process.id();
         self.town.doors.lock().expect("no panic").insert(node, Arc::clone(&process.door));
         self.running.insert(node, process);
     }
 
     /// Starts a node from any disk of its.
-    pub(crate) async fn try_start(&self, node: NodeId, site: &Site) -> Result<Process, StartError> {
-        let began = SimInstant::now();
-        // Its clock begins anew, somewhere.
+    pub(crate) async fn try_start(&self, site: &Site) -> Result<Process, StartError> {
+        Process::start(Host::new(), site, &self.net, &self.town.judge, self.clock(site)).await
+    }
+
+    /// A clock that begins anew, somewhere.
+    pub(crate) fn clock(&self, site: &Site) -> Clock {
         let offset_ms = self.town.now() * 7_919 % 1_000_003;
-        let clock = Clock { began, offset_ms, rate: self.rates[&node] };
-        Process::start(site, &self.net, &self.town.judge, clock).await
+        Clock { began: NodeInstant::now(), offset_ms, rate: site.rate }
+    }
+
+    /// Those that are there for good, up or down.
+    pub(crate) fn nodes(&self) -> Vec<NodeId> {
+        self.sites.keys().copied().collect()
+    }
+
+    /// Whether a node is down and should not be.
+    pub(crate) fn may_start(&self, node: NodeId) -> bool {
+        self.sites.contains_key(&node) && !self.running.contains_key(&node) && !self.lost.contains(&node)
     }
 
     /// Says what happens, where somebody looks on.
@@ -131,7 +165,7 @@ impl World {
     /// Everything works again: joins go through at every node.
     async fn resume(&mut self) {
         let until = self.town.now() + RESUME_MS;
-        for node in 1..=NODES {
+        for node in self.nodes() {
             for zone in ZONES {
                 let request = Request::Join { zone, request: format!("after-{node}-{zone}") };
                 while !matches!(self.town.ask(node, request.clone()).await, Some(Ok(_))) {
@@ -146,7 +180,8 @@ impl World {
     /// All replicas get to the same index.
     async fn agree(&mut self) {
         let until = self.town.now() + AGREE_MS;
-        while !(0..GROUPS).all(|group| self.town.judge().hashes.agree(GroupId(group), NODES)) {
+        let nodes = self.nodes();
+        while !(0..GROUPS).all(|group| self.town.judge().hashes.agree(GroupId(group), &nodes)) {
             assert!(!panicked(), "see above");
             assert!(self.town.now() < until, "liveness: the nodes do not get to the same index");
             pause(STEP_MS).await;
@@ -154,7 +189,7 @@ impl World {
     }
 
     async fn end(mut self) -> Tally {
-        for node in 1..=NODES {
+        for node in self.nodes() {
             let failed = self.running.get(&node).and_then(Process::failed);
             assert_eq!(failed, None, "node {node} has failed");
             self.crash(node, false);
@@ -167,4 +202,9 @@ impl World {
         assert!(judge.hashes.compared > 0, "no two nodes were compared");
         judge.tally
     }
+}
+
+/// How fast a clock is: ticks for a million true ones.
+pub(crate) fn rate(rng: &mut fastrand::Rng) -> u64 {
+    rng.u64(1_000_000 - RATE_PPM..=1_000_000 + RATE_PPM)
 }

@@ -11,6 +11,7 @@ use openraft_rt_sim::SimInstant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluice_raft::peer::frame::{self, Kind};
+use sluice_raft::peer::limit::UNACKED_MS;
 use sluice_raft::peer::{CallError, Called, Cast, Lane, Request, Response, Service, Transport};
 use sluice_raft::types::{Member, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -220,12 +221,14 @@ impl Transport<R> for SimTransport {
             Err(error) => return std::future::ready(Err(error)).boxed(),
         }
         let deadline = SimInstant::now() + within;
+        let answered = SimRuntime::timeout(within, answered);
         async move {
-            match SimRuntime::timeout_at(deadline, answered).await {
+            match answered.await {
                 Ok(Ok(called)) => called,
-                // A lost message says nothing: the caller waits for as long as it meant to.
+                // A lost message says nothing, until the connection is given up.
                 Ok(Err(_)) => {
-                    SimRuntime::sleep_until(deadline).await;
+                    let given_up = SimInstant::now() + Duration::from_millis(UNACKED_MS.into());
+                    sleep_until(deadline.min(given_up)).await;
                     Err(CallError::Timeout)
                 }
                 Err(_) => Err(CallError::Timeout),
@@ -238,13 +241,18 @@ impl Transport<R> for SimTransport {
         let Ok((to, Fate::Arrives(arrival))) = self.send(to, member, Lane::Vote) else { return };
         let (net, from) = (Arc::clone(&self.net), self.from);
         let _detached = SimRuntime::spawn(async move {
-            SimRuntime::sleep_until(arrival).await;
+            sleep_until(arrival).await;
             let service = net.lock().nodes.get(&to).map(|running| Arc::clone(&running.service));
             if let Some(service) = service {
                 service.cast(from, cast);
             }
         });
     }
+}
+
+/// By the true clock, whatever a node takes for the time.
+async fn sleep_until(moment: SimInstant) {
+    SimRuntime::sleep(moment - SimInstant::now()).await;
 }
 
 fn written<T: Serialize>(kind: Kind, value: &T) -> Result<bytes::Bytes, CallError> {
@@ -267,7 +275,7 @@ struct Call {
 
 impl Call {
     async fn carry(self, arrival: SimInstant, answer: oneshot::Sender<Called<R>>) {
-        SimRuntime::sleep_until(arrival).await;
+        sleep_until(arrival).await;
         if let Some(later) = self.net.lock().repeats() {
             drop(SimRuntime::spawn(self.repeat(later)));
         }
@@ -304,7 +312,7 @@ impl Call {
         let again =
             Call { net: Arc::clone(net), from: self.from, to: self.to, lane: self.lane, wire: wire.clone() };
         async move {
-            SimRuntime::sleep_until(SimInstant::now() + later).await;
+            sleep_until(SimInstant::now() + later).await;
             let _nobody_waits = again.serve().await;
         }
     }
@@ -319,7 +327,7 @@ impl Call {
             state.send(self.to, self.from, self.lane)
         };
         let Fate::Arrives(arrival) = fate else { return };
-        SimRuntime::sleep_until(arrival).await;
+        sleep_until(arrival).await;
         let response = written(Kind::Response, &response).map(|wire| read(&wire));
         drop(answer.send(response));
     }

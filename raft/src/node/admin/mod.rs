@@ -14,6 +14,7 @@ mod waiting;
 pub(super) use waiting::Waiting;
 
 use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use openraft::async_runtime::{AsyncRuntime, WatchReceiver};
 use serde::{Deserialize, Serialize};
 use sluice_engine::id::GroupId;
@@ -21,13 +22,13 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::Inner;
-use super::limit::{ADMIN_CALL_MS, ADMIN_WAIT_MS, RETRY_MS};
+use super::limit::{ADMIN_CALL_MS, ADMIN_WAIT_MS, ASK_AROUND_TRIES, LOOK_CALL_MS, RETRY_MS};
 use crate::cluster::{AdminCode, AdminError, AdminRequest, Administered};
 use crate::codec;
 use crate::group::Lead;
 use crate::peer::{CallError, Called, Lane, Refusal, Request, Response};
 use crate::types::{Member, NodeId};
-use step::{Step, Stepped};
+use step::{Act, Step, Stepped};
 
 /// Told the outcome of an operation, once.
 pub type Tell = Box<dyn FnOnce(Administered) + Send>;
@@ -142,10 +143,46 @@ impl<R: AsyncRuntime> Inner<R> {
         self.transport.call(to, member, Lane::Bulk, Request::Admin(message), within).await
     }
 
+    /// Who of the first group's nodes says that it leads this group. A node that was taken out of a group is told no more who
+    /// leads that, and may still be the one that carries changes out.
+    async fn ask_around(&self, group: GroupId) -> Option<(NodeId, Member)> {
+        let look = codec::encode(&Message::Step(Step { group: group.0, act: Act::Look }));
+        let within = Duration::from_millis(LOOK_CALL_MS);
+        let mut asked: FuturesUnordered<_> = FuturesUnordered::new();
+        for (node, member) in self.others() {
+            let look = Request::Admin(look.clone());
+            let answer = self.transport.call(node, &member, Lane::Bulk, look, within);
+            asked.push(async move { (node, member, answer.await) });
+        }
+        while let Some((node, member, answer)) = asked.next().await {
+            if let Ok(Response::Admin(bytes)) = answer
+                && let Ok(Stepped::Done(_)) = codec::decode(&bytes)
+            {
+                return Some((node, member));
+            }
+        }
+        None
+    }
+
+    /// The other nodes of the first group.
+    fn others(&self) -> Vec<(NodeId, Member)> {
+        let first = self.groups.first().and_then(|group| group.raft.get());
+        let Some(raft) = first else { return Vec::new() };
+        let metrics = raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let nodes = metrics.membership_config.membership().nodes();
+        let others = nodes.filter(|(id, _)| **id != self.identity.node);
+        others.map(|(id, member)| (*id, member.clone())).collect()
+    }
+
     /// Has a step done by the leader of its group, whoever that is by then.
     async fn lead_step(&self, step: &Step) -> Result<step::Report, AdminError> {
-        for _ in 0..ADMIN_WAIT_MS / RETRY_MS {
-            let stepped = match self.leader(step.group()) {
+        for tries in 0..ADMIN_WAIT_MS / RETRY_MS {
+            let leader = match self.leader(step.group()) {
+                None if tries % ASK_AROUND_TRIES == 0 => self.ask_around(step.group()).await,
+                known => known,
+            };
+            let stepped = match leader {
                 Some((leader, _)) if leader == self.identity.node => self.step(step.clone()).await,
                 Some((leader, member)) => {
                     match self.tell(leader, &member, codec::encode(&Message::Step(step.clone()))).await {
