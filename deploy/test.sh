@@ -84,6 +84,9 @@ step_chaos() {
     target/release/sluice-bench chaos kill --rounds 3
     target/release/sluice-bench chaos power --rounds 2
     target/release/sluice-bench chaos members
+    target/release/sluice-bench chaos rolling --rounds 1
+    target/release/sluice-bench chaos latency --rounds 2
+    target/release/sluice-bench chaos learner --waiters 100000 --commands 1000000
     as_root target/release/sluice-bench chaos partition --rounds 1
 }
 

@@ -174,6 +174,15 @@ impl Cluster {
         Ok(())
     }
 
+    /// Has a node's process stop in order, which must succeed.
+    pub(super) fn stop(&mut self, node: usize) -> Result<()> {
+        self.nodes[node].epoch.fall();
+        self.signal(node, rustix::process::Signal::TERM)?;
+        let Some(mut child) = self.children[node].take() else { return Ok(()) };
+        let ended = child.wait().map_err(BenchError::io("waiting for a stopped node"))?;
+        if ended.success() { Ok(()) } else { Err(self.lost(node, &format!("stopped with {ended}"))) }
+    }
+
     /// Sends a node's process a signal.
     pub(super) fn signal(&self, node: usize, signal: rustix::process::Signal) -> Result<()> {
         let Some(child) = &self.children[node] else { return Ok(()) };

@@ -11,11 +11,16 @@ use std::process::Command;
 /// The bridge's and the namespaces' common name; two runs at once would share them.
 const NAME: &str = "slchaos";
 
+/// Where relays listen.
+pub(super) const FAR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
 /// Where a node runs.
 #[derive(Clone, Debug)]
 pub(crate) enum Host {
     /// On 127.0.0.1.
     Loopback,
+    /// On 127.0.0.1, and reached by other nodes at the same ports of [`FAR`].
+    Far,
     /// On 127.0.0.1, and on this core alone.
     Core(&'static str),
     /// In namespace so-and-so of the bridge.
@@ -25,14 +30,14 @@ pub(crate) enum Host {
 impl Host {
     pub(super) fn address(&self) -> Ipv4Addr {
         match self {
-            Host::Loopback | Host::Core(_) => Ipv4Addr::LOCALHOST,
+            Host::Loopback | Host::Far | Host::Core(_) => Ipv4Addr::LOCALHOST,
             Host::Namespace(n) => Ipv4Addr::new(10, 99, 7, n + 1),
         }
     }
 
     fn name(&self) -> Option<String> {
         match self {
-            Host::Loopback | Host::Core(_) => None,
+            Host::Loopback | Host::Far | Host::Core(_) => None,
             Host::Namespace(n) => Some(format!("{NAME}{n}")),
         }
     }
@@ -44,7 +49,11 @@ impl Host {
             (_, Some(name)) => ["ip", "netns", "exec", &name].map(str::to_owned).to_vec(),
             (_, None) => Vec::new(),
         };
-        mortal(program, &prefix)
+        let mut command = mortal(program, &prefix);
+        if let Host::Far = self {
+            command.env("SLUICE_NODE_ADVERTISE", FAR.to_string());
+        }
+        command
     }
 
     /// Flags that bind a server to this host.
@@ -62,17 +71,9 @@ impl Host {
         self.inside(&["iptables", "-A", "INPUT", "-s", &other.address().to_string(), "-j", "DROP"])
     }
 
-    /// Everything arrives again, undelayed.
+    /// Everything arrives again.
     pub(super) fn heal(&self) -> Result<()> {
-        self.inside(&["iptables", "-F", "INPUT"])?;
-        let _ = self.inside(&["tc", "qdisc", "del", "dev", "eth0", "root"]);
-        Ok(())
-    }
-
-    /// Delays what this host sends.
-    pub(super) fn slow(&self, delay_ms: u32) -> Result<()> {
-        let delay = format!("{delay_ms}ms");
-        self.inside(&["tc", "qdisc", "replace", "dev", "eth0", "root", "netem", "delay", &delay])
+        self.inside(&["iptables", "-F", "INPUT"])
     }
 
     fn inside(&self, words: &[&str]) -> Result<()> {

@@ -3,16 +3,23 @@
 use super::cluster::{Cluster, pause, server_binary};
 use super::crowd::Crowd;
 use super::history::User;
-use super::host::Host;
+use super::host::{FAR, Host};
 use super::oracle::{Rules, judge};
-use super::{Arguments, probe, report};
+use super::{Arguments, probe, relay, report};
 use crate::error::{BenchError, Result};
 use crate::random::Random;
 use sluice_client::{Connection, ZoneSettings};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 /// Ports of the nodes, ten apart, from here on.
 pub(super) const PORTS: u16 = 17_379;
+/// From one node's first port to the next one's, and from the first to that of peers, as the cluster numbers them.
+const PORTS_A_NODE: u16 = 10;
+const PEER_PORT: u16 = 3;
+const NODES: usize = 3;
+/// What a slow link adds each way.
+const LATE: Duration = Duration::from_millis(100);
 /// Zones, enough that every group has one.
 const ZONES: usize = 12;
 /// Groups of a cluster.
@@ -106,7 +113,36 @@ impl Stage {
 
 /// Kills a random node a round.
 pub(super) fn one_at_a_time(arguments: &Arguments, rounds: u32) -> Result<bool> {
-    let mut stage = Stage::set(arguments, vec![Host::Loopback; 3])?;
+    kill_each_round("kill", Stage::set(arguments, vec![Host::Loopback; NODES])?, rounds)
+}
+
+/// The same, where every node hears the others late.
+pub(super) fn over_slow_links(arguments: &Arguments, rounds: u32) -> Result<bool> {
+    for peer in (0..NODES as u16).map(|node| PORTS + node * PORTS_A_NODE + PEER_PORT) {
+        relay::start((FAR, peer).into(), (Ipv4Addr::LOCALHOST, peer).into(), LATE)?;
+    }
+    kill_each_round("latency", Stage::set(arguments, vec![Host::Far; NODES])?, rounds)
+}
+
+/// Stops every node as an operator does, one after the other.
+pub(super) fn in_order(arguments: &Arguments, rounds: u32) -> Result<bool> {
+    let mut stage = Stage::set(arguments, vec![Host::Loopback; NODES])?;
+    let mut resumed = Vec::new();
+    for node in (0..rounds).flat_map(|_| 0..NODES) {
+        pause(CALM * 2);
+        let stopped = Instant::now();
+        stage.cluster.stop(node)?;
+        let took = probe::writes_resume(&stage.cluster, &stage.zones, stopped);
+        stage.cluster.restart(node)?;
+        stage.cluster.wait_ready(node)?;
+        stage.compare_replicas()?;
+        println!("node {node} stopped and started, writes to every zone {took:?} after the signal");
+        resumed.push(took);
+    }
+    Ok(stage.end("rolling", resumed))
+}
+
+fn kill_each_round(scenario: &str, mut stage: Stage, rounds: u32) -> Result<bool> {
     let mut resumed = Vec::new();
     pause(CALM * 3);
     for round in 0..rounds {
@@ -123,12 +159,12 @@ pub(super) fn one_at_a_time(arguments: &Arguments, rounds: u32) -> Result<bool> 
         resumed.push(took);
         pause(CALM);
     }
-    Ok(stage.end("kill", resumed))
+    Ok(stage.end(scenario, resumed))
 }
 
 /// Kills all nodes at once.
 pub(super) fn all_at_once(arguments: &Arguments, rounds: u32) -> Result<bool> {
-    let mut stage = Stage::set(arguments, vec![Host::Loopback; 3])?;
+    let mut stage = Stage::set(arguments, vec![Host::Loopback; NODES])?;
     for round in 0..rounds {
         pause(CALM * 3);
         let nodes = 0..stage.cluster.nodes.len();

@@ -16,6 +16,7 @@ mod members;
 mod oracle;
 mod partition;
 mod probe;
+mod relay;
 mod report;
 
 use crate::error::Result;
@@ -76,11 +77,17 @@ enum Scenario {
         #[arg(long, default_value_t = 20_000_000)]
         commands: u64,
     },
-    /// Slows every link down to round trips of 200 ms, in hosts of their own; the kernel needs netem.
+    /// Slows every link between nodes down to round trips of 200 ms, and kills a node a round.
     Latency {
-        /// For how long.
-        #[arg(long, default_value_t = 20)]
-        seconds: u64,
+        /// How often.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+    },
+    /// Stops one node after the other in order, and starts it again, as an upgrade does.
+    Rolling {
+        /// How often all of them.
+        #[arg(long, default_value_t = 2)]
+        rounds: u32,
     },
 }
 
@@ -95,6 +102,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         Scenario::Partition { rounds } => partition::run(arguments, rounds),
         Scenario::Members { rounds } => members::run(arguments, rounds),
         Scenario::Learner { waiters, commands } => learner::run(arguments, waiters, commands),
-        Scenario::Latency { seconds } => partition::slow(arguments, seconds),
+        Scenario::Latency { rounds } => kill::over_slow_links(arguments, rounds),
+        Scenario::Rolling { rounds } => kill::in_order(arguments, rounds),
     }
 }

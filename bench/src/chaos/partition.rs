@@ -1,4 +1,4 @@
-//! Nodes cut off from each other, one way or both, slow, or stopped. Their clients reach all of them all the time.
+//! Nodes cut off from each other, one way or both, or stopped. Their clients reach all of them all the time.
 
 use super::cluster::pause;
 use super::host::Hosts;
@@ -11,8 +11,6 @@ use std::time::{Duration, Instant};
 
 /// A cut lasts longer than any lease.
 const CUT: Duration = Duration::from_secs(4);
-/// What each host adds to what it sends.
-const LATE_MS: u32 = 100;
 /// A flapping link changes this often.
 const FLAP: Duration = Duration::from_millis(400);
 
@@ -31,18 +29,6 @@ pub(super) fn run(arguments: &Arguments, rounds: u32) -> Result<bool> {
         }
     }
     Ok(stage.end("partition", resumed))
-}
-
-/// Every node hears the others late.
-pub(super) fn slow(arguments: &Arguments, seconds: u64) -> Result<bool> {
-    let hosts = Hosts::make(3)?;
-    let stage = Stage::set(arguments, hosts.all())?;
-    hosts.all().iter().try_for_each(|host| host.slow(LATE_MS))?;
-    let slowed = Instant::now();
-    let took = probe::writes_resume(&stage.cluster, &stage.zones, slowed);
-    pause(Duration::from_secs(seconds).saturating_sub(slowed.elapsed()));
-    stage.compare_replicas()?;
-    Ok(stage.end("latency", vec![took]))
 }
 
 /// One node hears nobody and is heard by nobody: the others take writes, it refuses them and answers polls.
