@@ -46,11 +46,12 @@ impl Owner {
         any
     }
 
-    /// Until when what is pending waits for more, where a batch is under way: a batch costs each node about the same
-    /// however much is in it. A full one does not wait, nor does what the owner itself decided: that is right only now.
+    /// Until when what is pending waits for more, where a batch is under way to other nodes: it costs each of them about the
+    /// same however much is in it. A full one does not wait, nor does what the owner itself decided: that is right only now.
     fn gathers_until(&self) -> Option<MonoMs> {
         let last = self.proposed.back()?;
-        let waits = self.pending.len() < BATCH_COMMANDS_MAX
+        let waits = !self.is_alone
+            && self.pending.len() < BATCH_COMMANDS_MAX
             && self.origins.iter().all(|origin| matches!(origin, Origin::Client(_)));
         waits.then_some(MonoMs(last.at.0 + GATHER_MS))
     }
