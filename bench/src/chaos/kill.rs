@@ -28,6 +28,8 @@ const GROUPS: u16 = 6;
 const LIMIT: usize = 30;
 /// The load goes on undisturbed for so long each round.
 const CALM: Duration = Duration::from_millis(700);
+/// A new cluster has elected a leader of every group by then, or never.
+const LEADER_WITHIN: Duration = Duration::from_secs(60);
 /// Replicas are looked at so often until they are at the same index.
 const HASH_TRIES: usize = 100;
 
@@ -56,7 +58,7 @@ impl Stage {
                 poll_ms: Some(super::crowd::POLL_EVERY.as_millis() as u64),
                 ..ZoneSettings::default()
             };
-            connection.zone_set(zone, &settings)?;
+            set_patiently(&mut connection, zone, &settings)?;
         }
         let crowd = Crowd::start(&cluster, zones.clone(), arguments.joins, arguments.seed);
         Ok(Stage { cluster, crowd, zones, random: Random::new(arguments.seed) })
@@ -108,6 +110,19 @@ impl Stage {
         let admitted = users.iter().filter(|user| user.is_admitted()).count();
         println!("  users {}, admitted {admitted}", users.len());
         report::print(scenario, &shared, resumed, &wrong)
+    }
+}
+
+/// A group of a new cluster may still be electing: that refusal is repeated, as its text asks.
+fn set_patiently(connection: &mut Connection, zone: &str, settings: &ZoneSettings) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        match connection.zone_set(zone, settings) {
+            Err(error) if error.code() == Some("NOLEADER") && started.elapsed() < LEADER_WITHIN => {
+                pause(Duration::from_millis(100));
+            }
+            done => return Ok(done?),
+        }
     }
 }
 
