@@ -1,6 +1,7 @@
 //! What a shard accepts: the commands of a group's log. Polls are not among them.
 
 use crate::id::{KeyGen, RequestHash, Seq, UserHash, ZoneId};
+use crate::stream::op::KeyOp;
 use crate::zone::settings::{ZoneName, ZonePatch};
 use serde::{Deserialize, Serialize};
 
@@ -70,4 +71,22 @@ pub enum Command {
         /// Its generation.
         generation: KeyGen,
     },
+    /// Do this with a stream, or a key.
+    Key(Box<KeyOp>),
+    /// Do these in one go: nothing else comes between them.
+    Keys(Vec<KeyOp>),
+    /// Remove keys whose time has come at the wall time of the batch, and what else streams no longer need.
+    KeySweep,
+}
+
+impl Command {
+    /// Bytes of keys, ids and fields that it carries, about; 0 for those that carry none.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Command::Key(op) => op.bytes(),
+            Command::Keys(ops) => ops.iter().map(KeyOp::bytes).sum::<usize>(),
+            _ => 0,
+        }
+    }
 }

@@ -32,6 +32,7 @@ pub mod sequencer;
 pub(crate) mod shard;
 pub mod slot;
 pub mod snapshot;
+pub mod stream;
 pub mod structure;
 mod sync;
 pub mod time;

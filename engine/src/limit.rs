@@ -57,6 +57,10 @@ pub const NO_LEADER_RETRY_MS: u32 = 500;
 pub const BATCH_COMMANDS_MAX: usize = 1_024;
 /// Commands that one turn of an owner applies, but for the rest of a batch: who catches up lets others have the thread, too.
 pub const COMMANDS_A_TURN: usize = 512;
+/// Bytes in one batch, about; a larger command goes alone.
+pub const BATCH_BYTES_MAX: usize = 512 * 1024;
+/// Bytes that may wait for the sequencer at one owner, about.
+pub const PENDING_BYTES_MAX: usize = 64 << 20;
 /// Commands that may wait for the sequencer at one owner.
 pub const PENDING_COMMANDS_MAX: usize = 65_536;
 
@@ -69,6 +73,7 @@ const _: () = {
     assert!(ABANDON_MS_MAX < u32::MAX / 4);
     assert!(BLOCK_SLOTS.is_multiple_of(64));
     assert!(BATCH_COMMANDS_MAX <= PENDING_COMMANDS_MAX);
+    assert!(BATCH_BYTES_MAX <= PENDING_BYTES_MAX);
     // Lane sums of the span counters must not overflow: see structure::span.
     assert!(BLOCK_SLOTS * FAN_OUT <= u16::MAX as u64);
     assert!(BLOCK_SLOTS * FAN_OUT * FAN_OUT <= u32::MAX as u64);

@@ -1,6 +1,7 @@
 //! What callers are told.
 
 use crate::error::Refusal;
+use crate::stream::value::Value;
 use crate::time::LogTime;
 use crate::token::Token;
 use serde::{Deserialize, Serialize};
@@ -82,7 +83,7 @@ pub struct Stats {
 }
 
 /// The answer to a request that went through a shard's owner.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Reply {
     /// To a join or a poll: the token, and where it stands.
     Place {
@@ -104,6 +105,10 @@ pub enum Reply {
     KeyChanged,
     /// To a question for statistics.
     Stats(Stats),
+    /// To something with a stream, or a key.
+    Key(Value),
+    /// To several of these, one each.
+    Keys(Vec<Value>),
     /// To a question for the state: equal states have equal hashes.
     Hash {
         /// Index of the last entry in it.

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct LogTime(pub u64);
 
+/// Milliseconds of wall time since 1970, as the log says it: forward only. For ids of stream entries and deadlines of keys.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+pub struct WallMs(pub u64);
+
 /// Milliseconds of this process's monotonic clock since it started.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct MonoMs(pub u64);

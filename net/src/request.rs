@@ -12,6 +12,7 @@ use crate::cluster::{Decision, Operation};
 use sluice_engine::error::Refusal;
 use sluice_engine::id::GroupId;
 use sluice_engine::reply::{Standing, Stats};
+use sluice_engine::stream::value::Value;
 use sluice_engine::zone::settings::{ZoneName, ZonePatch, ZoneSettings};
 
 /// One request about zones. Addresses and agents of clients were read and dropped before this point.
@@ -168,6 +169,10 @@ pub enum Answer<'a> {
         /// Equal for equal states.
         hash: u64,
     },
+    /// What came of an operation on keys.
+    Value(&'a Value),
+    /// What came of several, one each.
+    Values(&'a [Value]),
     /// What became of a change of the cluster.
     Decided(&'a Decision),
     /// No.

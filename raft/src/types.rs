@@ -48,6 +48,8 @@ pub struct Batch {
     pub proposal: u64,
     /// Log time that it should carry, ms.
     pub stamp: u64,
+    /// Wall time that it should carry, ms.
+    pub wall: u64,
     /// The commands, as [`crate::codec`] writes them.
     pub commands: Bytes,
 }

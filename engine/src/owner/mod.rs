@@ -11,6 +11,7 @@
 //!  outcome what askers are told
 //!
 //!  role    leading or not, snapshots        remote   requests passed to the leader, and from other nodes
+//!  keys    streams and their keys, by wall time
 //!  report  who was heard of where           pulse    soft state between nodes, and how fresh it is
 //! ```
 //! [`Owner::turn`] is called once a turn of the worker's loop and does all of it in order. What is proposed
@@ -18,6 +19,7 @@
 
 mod desk;
 mod hold;
+mod keys;
 mod outcome;
 mod parked;
 mod proposal;
@@ -95,6 +97,8 @@ pub struct Owner {
     /// Moments at which a desk wants attention; one entry a desk.
     timers: BTreeSet<(LogTime, u64)>,
     pending: Vec<Command>,
+    /// Of the commands in it, about.
+    pending_bytes: usize,
     origins: Vec<Origin>,
     /// In the order of their numbers.
     proposed: VecDeque<Proposal>,
@@ -122,6 +126,10 @@ pub struct Owner {
     /// When this owner was opened.
     began: MonoMs,
     offset_ms: u64,
+    /// Wall time minus the monotonic clock.
+    wall_offset_ms: u64,
+    /// When keys were last swept.
+    keys_swept_at: LogTime,
     floor: LogTime,
     led_since: LogTime,
     /// When old requests were last swept.
@@ -160,6 +168,9 @@ impl Owner {
             desks: BTreeMap::new(),
             timers: BTreeSet::new(),
             pending: Vec::new(),
+            pending_bytes: 0,
+            wall_offset_ms: now.0.wrapping_sub(mono.0),
+            keys_swept_at: LogTime(0),
             origins: Vec::new(),
             proposed: VecDeque::new(),
             forwarded: Forwarded::default(),
@@ -297,12 +308,15 @@ impl Owner {
         self.exchange();
         self.send_answers();
         self.shard.view.set_known(self.shard.ordinal);
-        self.shard.view.set_memory_bytes(self.bytes + self.shard.requests.bytes());
+        self.shard
+            .view
+            .set_memory_bytes(self.bytes + self.shard.requests.bytes() + self.shard.keyspace.bytes());
     }
 
     fn lead(&mut self) {
         self.run_timers();
         self.sweep_requests();
+        self.sweep_keys();
         self.hand_out_turns();
         // Outcomes may make new turns, whose admissions are proposed at once rather than a turn later.
         while self.propose() | self.take_events() {
@@ -329,13 +343,18 @@ impl Owner {
     #[must_use]
     pub fn next_wake(&self) -> Option<MonoMs> {
         let timer = self.timers.first().map(|(at, _)| *at);
-        let requests = if self.role == Role::Leader { self.requests_due() } else { None };
+        let leads = self.role == Role::Leader;
+        let requests = if leads { self.requests_due() } else { None };
+        let keys = if leads { self.keys_due() } else { None };
         let logged = timer.into_iter().chain(requests).chain(self.forwarded.next_due()).min();
         let logged = logged.map(|at| MonoMs(at.0.wrapping_sub(self.offset_ms)));
         let pulse = (!self.is_alone).then_some(self.pulse_at);
         let overdue = self.proposed.front().map(|proposal| MonoMs(proposal.at.0 + PROPOSAL_MS_MAX));
         let behind = (self.room == 0).then_some(self.mono);
-        [logged, pulse, overdue, behind, self.propose_due(), self.slices_due()].into_iter().flatten().min()
+        [logged, keys, pulse, overdue, behind, self.propose_due(), self.slices_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Appends the replies made since the last call.
@@ -412,8 +431,8 @@ impl Owner {
             && self.requests_due().is_some_and(|due| due <= self.now)
         {
             self.swept_at = self.now;
-            self.pending.push(Command::Sweep { zone });
-            self.origins.push(Origin::Own);
+            // Where too much is pending it is tried again at the next turn.
+            let _ = self.push(Command::Sweep { zone }, Origin::Own);
         }
     }
 

@@ -27,10 +27,14 @@ pub(super) enum Origin {
 impl Owner {
     /// Tells desks and asker what came of one command.
     pub(super) fn settle(&mut self, outcome: Outcome, origin: Option<Origin>) {
+        let admission = match &outcome {
+            Outcome::Admitted { admission, .. } => *admission,
+            _ => Admission::Gone,
+        };
         let reply = self.note(outcome);
         match origin {
             Some(Origin::Client(ticket)) => self.replies.push((ticket, reply)),
-            Some(Origin::Turn(turn)) => self.settle_turn(turn, outcome),
+            Some(Origin::Turn(turn)) => self.settle_turn(turn, admission),
             Some(Origin::Own) | None => {}
         }
     }
@@ -89,6 +93,8 @@ impl Owner {
                 Reply::KeyChanged
             }
             Outcome::Swept | Outcome::KeyChanged => Reply::KeyChanged,
+            Outcome::Key(value) => Reply::Key(value),
+            Outcome::Keys(values) => Reply::Keys(values),
             Outcome::Refused(refusal) => Reply::Refused(refusal),
         }
     }
@@ -124,12 +130,8 @@ impl Owner {
         }
     }
 
-    fn settle_turn(&mut self, turn: Turn, outcome: Outcome) {
+    fn settle_turn(&mut self, turn: Turn, admission: Admission) {
         self.landed(turn.token.zone);
-        let admission = match outcome {
-            Outcome::Admitted { admission, .. } => admission,
-            _ => Admission::Gone,
-        };
         match admission {
             Admission::Now => self.tell(turn, Standing::Admitted(self.shard.stamp)),
             Admission::Before(at) => self.tell(turn, Standing::Admitted(at)),

@@ -5,7 +5,10 @@ use super::remote::NO_LEADER;
 use super::{BUSY_RETRY_MS, Owner};
 use crate::command::Command;
 use crate::error::Refusal;
-use crate::limit::{BATCH_COMMANDS_MAX, GATHER_MS, PENDING_COMMANDS_MAX, PROPOSAL_LATE_MS, PROPOSAL_MS_MAX};
+use crate::limit::{
+    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, GATHER_MS, PENDING_BYTES_MAX, PENDING_COMMANDS_MAX,
+    PROPOSAL_LATE_MS, PROPOSAL_MS_MAX,
+};
 use crate::sequencer::{Committed, Event, ProposalId, Role};
 use crate::time::MonoMs;
 
@@ -18,9 +21,11 @@ pub(super) struct Proposal {
 
 impl Owner {
     pub(super) fn push(&mut self, command: Command, origin: Origin) -> Result<(), Refusal> {
-        if self.pending.len() >= PENDING_COMMANDS_MAX {
+        let bytes = command.bytes();
+        if self.pending.len() >= PENDING_COMMANDS_MAX || self.pending_bytes + bytes > PENDING_BYTES_MAX {
             return Err(Refusal::Busy { retry_ms: BUSY_RETRY_MS });
         }
+        self.pending_bytes += bytes;
         self.pending.push(command);
         self.origins.push(origin);
         Ok(())
@@ -34,16 +39,31 @@ impl Owner {
             && self.sequencer.has_room()
         {
             any = true;
-            let rest = self.pending.split_off(self.pending.len().min(BATCH_COMMANDS_MAX));
+            let rest = self.pending.split_off(self.batch_len());
             let commands = std::mem::replace(&mut self.pending, rest);
+            self.pending_bytes -= commands.iter().map(Command::bytes).sum::<usize>();
             let rest = self.origins.split_off(commands.len());
             let origins = std::mem::replace(&mut self.origins, rest);
-            match self.sequencer.propose(commands, self.now) {
+            match self.sequencer.propose(commands, self.now, self.wall_now()) {
                 Ok(id) => self.proposed.push_back(Proposal { id, at: self.mono, origins }),
                 Err(refusal) => origins.into_iter().for_each(|origin| self.refuse(origin, refusal)),
             }
         }
         any
+    }
+
+    /// How much of what is pending goes into the next batch.
+    fn batch_len(&self) -> usize {
+        if self.pending_bytes <= BATCH_BYTES_MAX {
+            return self.pending.len().min(BATCH_COMMANDS_MAX);
+        }
+        let mut bytes = 0;
+        let fits = |command: &&Command| {
+            bytes += command.bytes();
+            bytes <= BATCH_BYTES_MAX
+        };
+        // One goes in any case: no single command is larger than a batch may be.
+        self.pending.iter().take(BATCH_COMMANDS_MAX).take_while(fits).count().max(1)
     }
 
     /// Until when what is pending waits for more, where a batch is under way to other nodes: it costs each of them about the
@@ -52,6 +72,7 @@ impl Owner {
         let last = self.proposed.back()?;
         let waits = !self.is_alone
             && self.pending.len() < BATCH_COMMANDS_MAX
+            && self.pending_bytes < BATCH_BYTES_MAX
             && self.origins.iter().all(|origin| matches!(origin, Origin::Client(_)));
         waits.then_some(MonoMs(last.at.0 + GATHER_MS))
     }

@@ -9,6 +9,7 @@
 //! same client finds here what it was told there.
 
 use super::Owner;
+use super::keys::is_question;
 use crate::command::Command;
 use crate::error::Refusal;
 use crate::id::Ticket;
@@ -83,6 +84,10 @@ impl Owner {
             // It takes as long as a snapshot, so it is for tests and for those who look for a fault.
             _ if ask == Ask::Hash => Some(Reply::Hash { index: self.applied(), hash: self.state_hash() }),
             Role::Leader => self.decide(ask, ticket, now),
+            Role::Follower if self.view_is_fresh(now) && is_question(&ask) => {
+                Some(self.answer_question(&ask))
+            }
+            Role::Cut if is_question(&ask) => Some(self.answer_question(&ask)),
             Role::Follower => self.pass_on(ask, ticket, now),
             Role::Cut => Some(self.answer_alone(token_of(&ask), self.log_time(now))),
         }
@@ -146,13 +151,9 @@ impl Owner {
         }
         let applied = self.shard.index;
         let sequencer = &mut self.sequencer;
-        self.replies.retain(|(ticket, reply)| {
-            let is_remote = ticket.0 & REMOTE != 0;
-            if is_remote {
-                sequencer.answer(*ticket, *reply, applied);
-            }
-            !is_remote
-        });
+        for (ticket, reply) in self.replies.extract_if(.., |(ticket, _)| ticket.0 & REMOTE != 0) {
+            sequencer.answer(ticket, reply, applied);
+        }
     }
 
     fn decide(&mut self, ask: Ask, ticket: Ticket, now: MonoMs) -> Option<Reply> {
@@ -163,6 +164,8 @@ impl Owner {
                 None => Err(Refusal::NoZone),
             },
             Ask::Change(command) => self.submit(*command, ticket),
+            Ask::Key(op) => return self.decide_key(op, ticket),
+            Ask::Keys(ops) => return self.decide_keys(ops, ticket),
             Ask::Hash => return None,
             Ask::Turn(token) if !self.is_sure() => {
                 // Stopped for a while, it may have been followed by another leader and not know it.

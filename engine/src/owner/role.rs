@@ -48,6 +48,7 @@ impl Owner {
     /// What is proposed is decided elsewhere from now on; the sequencer says of each proposal what became of it.
     fn cease_to_lead(&mut self) {
         self.pending.clear();
+        self.pending_bytes = 0;
         let origins = std::mem::take(&mut self.origins);
         origins.into_iter().for_each(|origin| self.refuse(origin, NO_LEADER));
         let ordinals: Vec<u64> = self.desks.keys().copied().collect();

@@ -2,6 +2,7 @@
 
 use crate::command::Command;
 use crate::id::{RequestHash, UserHash, ZoneId};
+use crate::stream::op::KeyOp;
 use crate::time::{LogTime, MonoMs};
 use crate::token::Token;
 use crate::zone::eta::EtaTable;
@@ -38,8 +39,25 @@ pub enum Ask {
     Turn(Token),
     /// The statistics of a zone.
     Stats(ZoneId),
+    /// Something with a stream, or a key.
+    Key(Box<KeyOp>),
+    /// Several of these in one go.
+    Keys(Vec<KeyOp>),
     /// Index and hash of the state at the node that is asked; never passed on.
     Hash,
+}
+
+impl Ask {
+    /// Bytes of keys, ids and fields that it carries, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Ask::Change(command) => command.bytes(),
+            Ask::Key(op) => op.bytes(),
+            Ask::Keys(ops) => ops.iter().map(KeyOp::bytes).sum(),
+            _ => 0,
+        }
+    }
 }
 
 /// Who was heard of at a node that does not lead, about once a second.

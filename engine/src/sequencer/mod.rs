@@ -21,7 +21,7 @@ use crate::error::Refusal;
 use crate::id::Ticket;
 use crate::node::Detached;
 use crate::reply::Reply;
-use crate::time::LogTime;
+use crate::time::{LogTime, WallMs};
 
 /// A node, as the nodes of a cluster number themselves.
 pub type NodeId = u64;
@@ -34,6 +34,8 @@ pub struct Committed {
     pub index: u64,
     /// Log time of every command in it. A stamp below that of an earlier entry counts as that one's.
     pub stamp: LogTime,
+    /// Wall time of every command in it, in the same way.
+    pub wall: WallMs,
     /// The proposal this answers, when it was proposed by this owner.
     pub proposal: Option<ProposalId>,
     /// The commands, in order.
@@ -81,13 +83,18 @@ pub enum Event {
 
 /// Orders one group's commands. Calls return at once; what comes of them comes as an [`Event`].
 pub trait Sequencer: Send {
-    /// Proposes a batch with the stamp it should carry. Each accepted proposal is answered by exactly one
+    /// Proposes a batch with the stamp and the wall time it should carry. Each accepted proposal is answered by exactly one
     /// [`Event::Committed`] with its id, or one [`Event::Refused`]; after a refusal it may still be committed, then
     /// without the id.
     ///
     /// # Errors
     /// [`Refusal::NoLeader`] or [`Refusal::Busy`]; the batch is then certain not to be committed.
-    fn propose(&mut self, commands: Vec<Command>, stamp: LogTime) -> Result<ProposalId, Refusal>;
+    fn propose(
+        &mut self,
+        commands: Vec<Command>,
+        stamp: LogTime,
+        wall: WallMs,
+    ) -> Result<ProposalId, Refusal>;
 
     /// Whether a proposal would be taken now. While not, commands gather into the next batch.
     fn has_room(&self) -> bool {

@@ -18,7 +18,9 @@ use crate::keyring::Keyring;
 use crate::limit::ZONES_PER_SHARD_MAX;
 use crate::sequencer::Committed;
 use crate::snapshot::cut::ShardCut;
-use crate::time::LogTime;
+use crate::stream::keyspace::{Keyspace, Moment};
+use crate::stream::value::Value;
+use crate::time::{LogTime, WallMs};
 use crate::token::Place;
 use crate::zone::settings::{ZoneName, ZonePatch};
 use crate::zone::state::{Admission, Joined, ZoneState};
@@ -33,7 +35,7 @@ const EXPIRE_A_JOIN: usize = 2;
 const EXPIRE_A_SWEEP: usize = 4_096;
 
 /// What came of one command.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Outcome {
     ZoneSet { zone: ZoneId, created: bool },
     ZoneDeleted(Option<ZoneId>),
@@ -43,6 +45,8 @@ pub(crate) enum Outcome {
     Evicted { zone: ZoneId, block: u64, removed: [u64; 8] },
     Swept,
     KeyChanged,
+    Key(Value),
+    Keys(Vec<Value>),
     Refused(Refusal),
 }
 
@@ -53,12 +57,15 @@ pub(crate) struct Shard {
     pub(crate) index: u64,
     /// Its stamp.
     pub(crate) stamp: LogTime,
+    /// Its wall time; never goes back.
+    pub(crate) wall: WallMs,
     /// Commands applied: the ordinal that the next created zone takes is one more.
     pub(crate) ordinal: u64,
     pub(crate) zones: BTreeMap<u64, ZoneState>,
     pub(crate) names: BTreeMap<ZoneName, u64>,
     pub(crate) keys: Keyring,
     pub(crate) requests: Requests,
+    pub(crate) keyspace: Keyspace,
     pub(crate) cut: Option<ShardCut>,
     pub(crate) view: Arc<ShardView>,
     /// The node's directory of names, shared with the other shards; written for this group's names only.
@@ -71,12 +78,14 @@ impl Shard {
             group,
             index: 0,
             stamp: epoch,
+            wall: WallMs(0),
             ordinal: 0,
             zones: BTreeMap::new(),
             names: BTreeMap::new(),
             view: Arc::new(ShardView::new(keys.clone())),
             keys,
             requests: Requests::default(),
+            keyspace: Keyspace::default(),
             cut: None,
             shared_names,
         }
@@ -88,6 +97,7 @@ impl Shard {
         self.index = batch.index;
         // Entries without commands carry no stamp of their own, and a new leader's clock may be behind the old one's.
         self.stamp = self.stamp.max(batch.stamp);
+        self.wall = self.wall.max(batch.wall);
         for command in batch.commands {
             self.ordinal += 1;
             outcomes.push(self.apply_one(command));
@@ -124,7 +134,20 @@ impl Shard {
                 Outcome::KeyChanged
             }
             Command::KeyActivate { generation } => self.key_activate(generation),
+            Command::Key(op) => Outcome::Key(self.keyspace.change(*op, self.moment())),
+            Command::Keys(ops) => {
+                let at = self.moment();
+                Outcome::Keys(ops.into_iter().map(|op| self.keyspace.change(op, at)).collect())
+            }
+            Command::KeySweep => {
+                self.keyspace.sweep(self.moment(), EXPIRE_A_SWEEP);
+                Outcome::Swept
+            }
         }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { wall: self.wall, log: self.stamp, ordinal: self.ordinal }
     }
 
     fn in_zone(&mut self, zone: ZoneId, change: impl FnOnce(&mut ZoneState, LogTime) -> Outcome) -> Outcome {
@@ -153,8 +176,8 @@ impl Shard {
             Joined::Full => Outcome::Refused(Refusal::Full),
             Joined::Closed => Outcome::Refused(Refusal::Closed),
         });
-        if let (Some(request), Outcome::Joined { place, .. }) = (request, outcome) {
-            self.requests.remember(Remembered { at: self.stamp, request, zone, place });
+        if let (Some(request), Outcome::Joined { place, .. }) = (request, &outcome) {
+            self.requests.remember(Remembered { at: self.stamp, request, zone, place: *place });
         }
         outcome
     }

@@ -11,7 +11,7 @@ use sluice_engine::reply::{Reply, Standing};
 use sluice_engine::sequencer::{
     Ask, Committed, Event, NodeId, Presence, ProposalId, Pulse, REMOTE, Role, Sequencer,
 };
-use sluice_engine::time::{LogTime, MonoMs};
+use sluice_engine::time::{LogTime, MonoMs, WallMs};
 use sluice_engine::zone::settings::{ZoneName, ZonePatch};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -34,19 +34,21 @@ pub(crate) struct Hub {
     pub(crate) cut: Option<usize>,
     pub(crate) leader: Option<usize>,
     proposals: u64,
-    held: Vec<(Vec<Command>, LogTime, ProposalId, usize)>,
+    held: Vec<(Vec<Command>, (LogTime, WallMs), ProposalId, usize)>,
     forwards: HashMap<u64, (usize, Ticket)>,
     pub(crate) presence: Vec<(usize, Presence)>,
     others: Vec<Vec<NodeId>>,
 }
 
 impl Hub {
-    fn commit(&mut self, commands: Vec<Command>, stamp: LogTime, id: ProposalId, by: usize) {
+    fn commit(&mut self, commands: Vec<Command>, at: (LogTime, WallMs), id: ProposalId, by: usize) {
+        let (stamp, wall) = at;
         let index = self.log.len() as u64 + 1;
         // The number is the proposer's own: to the others it says nothing.
         self.log.push(Committed {
             index,
             stamp,
+            wall,
             proposal: Some(ProposalId(id.0 << 2 | by as u64)),
             commands,
         });
@@ -64,7 +66,12 @@ struct Port {
 }
 
 impl Sequencer for Port {
-    fn propose(&mut self, commands: Vec<Command>, stamp: LogTime) -> Result<ProposalId, Refusal> {
+    fn propose(
+        &mut self,
+        commands: Vec<Command>,
+        stamp: LogTime,
+        wall: WallMs,
+    ) -> Result<ProposalId, Refusal> {
         let mut hub = self.hub.lock().unwrap();
         if hub.leader != Some(self.me) {
             return Err(Refusal::NoLeader { retry_ms: 500 });
@@ -72,9 +79,9 @@ impl Sequencer for Port {
         hub.proposals += 1;
         let id = ProposalId(hub.proposals);
         if hub.is_stopped || hub.cut == Some(self.me) {
-            hub.held.push((commands, stamp, id, self.me));
+            hub.held.push((commands, (stamp, wall), id, self.me));
         } else {
-            hub.commit(commands, stamp, id, self.me);
+            hub.commit(commands, (stamp, wall), id, self.me);
         }
         Ok(id)
     }

@@ -294,7 +294,7 @@ impl World {
         self.owner.drain_replies(&mut self.drained);
         for (ticket, reply) in std::mem::take(&mut self.drained) {
             assert!(self.asked.contains_key(&ticket), "{ticket:?} is answered twice: {reply:?}");
-            assert!(self.replies.insert(ticket, reply).is_none(), "{ticket:?} is answered twice");
+            assert!(self.replies.insert(ticket, reply.clone()).is_none(), "{ticket:?} is answered twice");
             // In the order of the replies, which is that of what happened.
             if let Reply::Place { token, standing } = reply {
                 self.check_answer(&token, Ok(standing));

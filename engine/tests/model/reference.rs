@@ -241,6 +241,8 @@ impl Reference {
                 self.forget_requests(REQUESTS_A_SWEEP, stamp);
                 Verdict::Nothing
             }
+            // Streams have a model of their own.
+            Command::Key(_) | Command::Keys(_) | Command::KeySweep => Verdict::Nothing,
             Command::KeyInstall { .. } | Command::KeyActivate { .. } => Verdict::Nothing,
         }
     }

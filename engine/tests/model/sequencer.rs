@@ -3,7 +3,7 @@
 use sluice_engine::command::Command;
 use sluice_engine::error::Refusal;
 use sluice_engine::sequencer::{self, Committed, ProposalId, Role, Sequencer};
-use sluice_engine::time::LogTime;
+use sluice_engine::time::{LogTime, WallMs};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -71,7 +71,12 @@ impl Flaky {
 }
 
 impl Sequencer for Flaky {
-    fn propose(&mut self, commands: Vec<Command>, stamp: LogTime) -> Result<ProposalId, Refusal> {
+    fn propose(
+        &mut self,
+        commands: Vec<Command>,
+        stamp: LogTime,
+        wall: WallMs,
+    ) -> Result<ProposalId, Refusal> {
         let mut link = self.link();
         link.proposals += 1;
         let refused = link.rng.u8(0..100) < link.refuse_percent;
@@ -80,7 +85,7 @@ impl Sequencer for Flaky {
         let Some(id) = id else { return Err(Refusal::NoLeader { retry_ms: 100 }) };
         link.index += 1;
         link.stamp = link.stamp.max(stamp);
-        let batch = Committed { index: link.index, stamp: link.stamp, proposal: Some(id), commands };
+        let batch = Committed { index: link.index, stamp: link.stamp, wall, proposal: Some(id), commands };
         let ready = link.turn + link.delay_turns;
         link.queue.push_back((ready, batch));
         Ok(id)
@@ -112,7 +117,7 @@ impl Replay {
 }
 
 impl Sequencer for Replay {
-    fn propose(&mut self, _: Vec<Command>, _: LogTime) -> Result<ProposalId, Refusal> {
+    fn propose(&mut self, _: Vec<Command>, _: LogTime, _: WallMs) -> Result<ProposalId, Refusal> {
         Err(Refusal::NoLeader { retry_ms: 100 })
     }
 

@@ -21,7 +21,7 @@ use std::time::Duration;
 use super::Raft;
 use super::errands::{Answers, Errand};
 use super::lane::Delivery;
-use super::limit::{BUSY_RETRY_MS, FORWARD_BATCH_MAX, FORWARD_CALLS_MAX, FORWARD_MS};
+use super::limit::{BUSY_RETRY_MS, FORWARD_BATCH_MAX, FORWARD_BYTES_MAX, FORWARD_CALLS_MAX, FORWARD_MS};
 use super::roles::Lead;
 use super::shared::Shared;
 use crate::codec;
@@ -107,10 +107,21 @@ impl<R: AsyncRuntime> Carrier<R> {
 
     fn send_gathered(&mut self) {
         while !self.gathered.is_empty() && self.together < FORWARD_CALLS_MAX {
-            let count = self.gathered.len().min(FORWARD_BATCH_MAX);
+            let count = self.message_len();
             let (tickets, asks): (Vec<_>, Vec<_>) = self.gathered.drain(..count).unzip();
             self.send(tickets, &asks, true);
         }
+    }
+
+    /// How many of the gathered requests the next message takes.
+    fn message_len(&self) -> usize {
+        let mut bytes = 0;
+        let fits = |(_, ask): &&(Ticket, Ask)| {
+            bytes += ask.bytes();
+            bytes <= FORWARD_BYTES_MAX
+        };
+        // One goes in any case: no single request is larger than a message may be.
+        self.gathered.iter().take(FORWARD_BATCH_MAX).take_while(fits).count().max(1)
     }
 
     fn send(&mut self, tickets: Vec<Ticket>, asks: &[Ask], together: bool) {
@@ -215,7 +226,7 @@ fn parts(session: u64, mut pulse: Pulse) -> Vec<Bytes> {
 /// Whether a request is decided with its batch, and small: anything else would hold up those that go with it.
 fn goes_together(ask: &Ask) -> bool {
     match ask {
-        Ask::Join { .. } | Ask::JoinNamed { .. } | Ask::Stats(_) => true,
+        Ask::Join { .. } | Ask::JoinNamed { .. } | Ask::Stats(_) | Ask::Key(_) | Ask::Keys(_) => true,
         Ask::Change(command) => matches!(**command, Command::Leave { .. }),
         Ask::Turn(_) | Ask::Hash => false,
     }

@@ -22,6 +22,8 @@ pub const ASKED_MAX: usize = 16_384;
 pub const FORWARDED_MAX: usize = 16_384;
 /// Requests that go to the leader in one message, at most.
 pub const FORWARD_BATCH_MAX: usize = 1 << FORWARD_BATCH_BITS;
+/// Bytes of keys and fields in one of them, about; a larger request goes alone.
+pub const FORWARD_BYTES_MAX: usize = 1 << 20;
 /// Bits of a ticket that tell the requests of one message apart.
 pub const FORWARD_BATCH_BITS: u32 = 10;
 /// Messages with several requests on their way to the leader. While they are under way the next one gathers.

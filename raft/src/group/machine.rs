@@ -13,7 +13,7 @@ use openraft::{EntryPayload, OptionalSend};
 use sluice_engine::error::Refusal;
 use sluice_engine::limit::NO_LEADER_RETRY_MS;
 use sluice_engine::sequencer::{Committed, Event, ProposalId};
-use sluice_engine::time::LogTime;
+use sluice_engine::time::{LogTime, WallMs};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +39,7 @@ pub struct Machine<R: AsyncRuntime> {
 /// What an entry means for the shard.
 struct Content {
     stamp: u64,
+    wall: u64,
     proposal: Option<u64>,
     commands: Vec<sluice_engine::command::Command>,
     bytes: usize,
@@ -48,7 +49,7 @@ struct Content {
 
 impl Content {
     const NOTHING: Content =
-        Content { stamp: 0, proposal: None, commands: Vec::new(), bytes: 0, refused: None };
+        Content { stamp: 0, wall: 0, proposal: None, commands: Vec::new(), bytes: 0, refused: None };
 }
 
 impl<R: AsyncRuntime> Machine<R> {
@@ -67,7 +68,8 @@ impl<R: AsyncRuntime> Machine<R> {
             Some(commands) => commands,
             None => codec::decode(&batch.commands).map_err(|error| self.unreadable(error))?,
         };
-        Ok(Content { stamp: batch.stamp, proposal, commands, bytes: batch.commands.len(), refused: None })
+        let (stamp, wall, bytes) = (batch.stamp, batch.wall, batch.commands.len());
+        Ok(Content { stamp, wall, proposal, commands, bytes, refused: None })
     }
 
     fn unreadable(&self, error: codec::CodecError) -> io::Error {
@@ -95,6 +97,7 @@ impl<R: AsyncRuntime> Machine<R> {
         let committed = Committed {
             index: log_id.index() + 1,
             stamp: LogTime(content.stamp),
+            wall: WallMs(content.wall),
             proposal: content.proposal.map(ProposalId),
             commands: content.commands,
         };

@@ -7,7 +7,7 @@ use sluice_engine::limit::NO_LEADER_RETRY_MS;
 use sluice_engine::node::Detached;
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::{Ask, Event, NodeId, Presence, ProposalId, Pulse, Role, Sequencer};
-use sluice_engine::time::LogTime;
+use sluice_engine::time::{LogTime, WallMs};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -105,13 +105,18 @@ impl Port {
 }
 
 impl Sequencer for Port {
-    fn propose(&mut self, commands: Vec<Command>, stamp: LogTime) -> Result<ProposalId, Refusal> {
+    fn propose(
+        &mut self,
+        commands: Vec<Command>,
+        stamp: LogTime,
+        wall: WallMs,
+    ) -> Result<ProposalId, Refusal> {
         let session = self.session.ok_or(NO_LEADER)?;
         if self.shared.full.load(Ordering::Relaxed) || !self.shared.proposals.has_room() {
             return Err(BUSY);
         }
         self.is_left = true;
-        self.shared.proposals.add(session, commands, stamp).ok_or(NO_LEADER)
+        self.shared.proposals.add(session, commands, stamp, wall).ok_or(NO_LEADER)
     }
 
     fn has_room(&self) -> bool {

@@ -8,7 +8,7 @@ use crate::codec;
 use crate::types::Batch;
 use sluice_engine::command::Command;
 use sluice_engine::sequencer::ProposalId;
-use sluice_engine::time::LogTime;
+use sluice_engine::time::{LogTime, WallMs};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -48,7 +48,13 @@ impl Proposals {
     }
 
     /// Takes a proposal, for [`Proposals::wake`]; `None` when the session is over.
-    pub(crate) fn add(&self, session: u64, commands: Vec<Command>, stamp: LogTime) -> Option<ProposalId> {
+    pub(crate) fn add(
+        &self,
+        session: u64,
+        commands: Vec<Command>,
+        stamp: LogTime,
+        wall: WallMs,
+    ) -> Option<ProposalId> {
         let encoded = codec::encode(&commands);
         let mut state = self.lock();
         if state.session != Some(session) {
@@ -58,7 +64,7 @@ impl Proposals {
         let proposal = state.last;
         state.bytes += encoded.len();
         state.waiting.insert(proposal, Waiting { session, bytes: encoded.len(), commands });
-        self.queue.leave(Batch { session, proposal, stamp: stamp.0, commands: encoded });
+        self.queue.leave(Batch { session, proposal, stamp: stamp.0, wall: wall.0, commands: encoded });
         Some(ProposalId(proposal))
     }
 

@@ -14,7 +14,7 @@ use sluice_engine::id::{GroupId, Ticket};
 use sluice_engine::id::{Seq, ZoneId};
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::{Ask, Committed, Event, Presence, ProposalId, REMOTE, Role};
-use sluice_engine::time::{LogTime, MonoMs};
+use sluice_engine::time::{LogTime, MonoMs, WallMs};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::pin::pin;
@@ -81,10 +81,10 @@ fn an_owner_leads_only_after_an_entry_of_its_own_session() {
     stand.applied(3);
     stand.lead(Lead::Here(4));
     assert!(stand.told().is_empty(), "what session 3 committed may still be on its way");
-    assert!(stand.proposals.add(4, leave(), LogTime(1)).is_none());
+    assert!(stand.proposals.add(4, leave(), LogTime(1), WallMs(1)).is_none());
     stand.applied(4);
     assert_eq!(stand.told(), ["leads 4"]);
-    assert!(stand.proposals.add(4, leave(), LogTime(1)).is_some());
+    assert!(stand.proposals.add(4, leave(), LogTime(1), WallMs(1)).is_some());
 }
 
 #[test]
@@ -92,11 +92,11 @@ fn what_was_proposed_is_refused_before_the_owner_hears_that_it_does_not_lead() {
     let stand = Stand::new();
     stand.lead(Lead::Here(4));
     stand.applied(4);
-    let ids = [(); 2].map(|()| stand.proposals.add(4, leave(), LogTime(1)).unwrap());
+    let ids = [(); 2].map(|()| stand.proposals.add(4, leave(), LogTime(1), WallMs(1)).unwrap());
     stand.lead(Lead::There(2, 5));
     assert_eq!(stand.told(), ["leads 4", "refused 1", "refused 2", "follows"]);
     assert!(!stand.proposals.refuse(ids[0].0), "each ends once");
-    assert!(stand.proposals.add(4, leave(), LogTime(1)).is_none(), "the session is over");
+    assert!(stand.proposals.add(4, leave(), LogTime(1), WallMs(1)).is_none(), "the session is over");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_leader_whom_nobody_answers_is_cut_and_goes_on_in_its_session() {
 fn a_committed_batch_settles_the_proposal_of_its_session_once() {
     let proposals = Proposals::new();
     proposals.open(4);
-    let id = proposals.add(4, leave(), LogTime(9)).unwrap();
+    let id = proposals.add(4, leave(), LogTime(9), WallMs(1)).unwrap();
     let batch = proposals.next().now_or_never().flatten().unwrap();
     assert_eq!((batch.session, batch.proposal, batch.stamp), (4, id.0, 9));
     let earlier = Batch { session: 3, ..batch.clone() };
@@ -137,7 +137,7 @@ fn proposals_under_way_are_bounded_and_refused_ones_are_not_written() {
     let proposals = Proposals::new();
     proposals.open(1);
     while proposals.has_room() {
-        proposals.add(1, leave(), LogTime(1)).unwrap();
+        proposals.add(1, leave(), LogTime(1), WallMs(1)).unwrap();
     }
     assert!(proposals.refuse(1));
     assert!(proposals.has_room());
@@ -148,7 +148,7 @@ fn proposals_under_way_are_bounded_and_refused_ones_are_not_written() {
 }
 
 fn committed(index: u64) -> Delivery {
-    let batch = Committed { index, stamp: LogTime(0), proposal: None, commands: vec![] };
+    let batch = Committed { index, stamp: LogTime(0), wall: WallMs(0), proposal: None, commands: vec![] };
     Delivery::Committed(batch, 1)
 }
 
@@ -277,10 +277,15 @@ fn a_batch_that_another_session_logs_is_void_for_its_proposer_and_for_all_others
         let mut other = Replica::new(there.path()).await;
         proposer.shared.set_lead(Lead::Here(4));
         assert_eq!(proposer.commits(4, None).await, ["0 of None", "leads 4"]);
-        let batch =
-            |number| Batch { session: 4, proposal: number, stamp: 9, commands: codec::encode(&leave()) };
+        let batch = |number| Batch {
+            session: 4,
+            proposal: number,
+            stamp: 9,
+            wall: 0,
+            commands: codec::encode(&leave()),
+        };
         for _ in 0..2 {
-            proposer.shared.proposals.add(4, leave(), LogTime(9)).unwrap();
+            proposer.shared.proposals.add(4, leave(), LogTime(9), WallMs(1)).unwrap();
         }
         assert_eq!(proposer.commits(4, Some(&batch(1))).await, ["1 of Some(ProposalId(1))"]);
         assert_eq!(other.commits(4, Some(&batch(1))).await, ["1 of None"], "in its own session it counts");

@@ -143,7 +143,8 @@ fn entry(rng: &mut Rng, id: LogId) -> Entry {
     }
     let mut commands = vec![0; rng.usize(0..900)];
     rng.fill(&mut commands);
-    let batch = Batch { session: 1, proposal: id.index, stamp: rng.u64(..), commands: commands.into() };
+    let batch =
+        Batch { session: 1, proposal: id.index, stamp: rng.u64(..), wall: 0, commands: commands.into() };
     Entry { log_id: id, payload: EntryPayload::Normal(Command::Batch(batch)) }
 }
 

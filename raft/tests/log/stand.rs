@@ -43,7 +43,7 @@ pub(crate) fn entry(term: u64, index: u64, bytes: usize) -> Entry {
         return Entry::new_blank(id(term, index));
     }
     let commands = vec![index as u8; bytes];
-    let batch = Batch { session: term, proposal: index, stamp: 0, commands: commands.into() };
+    let batch = Batch { session: term, proposal: index, stamp: 0, wall: 0, commands: commands.into() };
     Entry { log_id: id(term, index), payload: EntryPayload::Normal(Command::Batch(batch)) }
 }
 

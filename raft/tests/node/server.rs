@@ -151,7 +151,7 @@ impl Nodes {
             let group = usize::from(run.directory.group_of(ZONE).0);
             let mut reply = run.owners[group].request(ask.clone(), Ticket(7), now);
             self.drive("an answer", |nodes| {
-                reply = reply.or_else(|| nodes.up[at].replies.pop().map(|(_, reply)| reply));
+                reply = reply.take().or_else(|| nodes.up[at].replies.pop().map(|(_, reply)| reply));
                 reply.is_some()
             });
             match reply {

@@ -23,7 +23,7 @@ fn hex<T: Serialize>(kind: Kind, value: &T) -> String {
 
 fn append() -> Request<R> {
     let log_id = |index| LogId::new(CommittedLeaderIdOf::<C>::new(3), index);
-    let batch = Batch { session: 3, proposal: 4, stamp: 500, commands: "join".into() };
+    let batch = Batch { session: 3, proposal: 4, stamp: 500, wall: 0, commands: "join".into() };
     let payload = EntryPayload::Normal(Command::Batch(batch));
     let entry: EntryOf<C> = Entry { log_id: log_id(8), payload };
     let append = AppendEntriesRequest {

@@ -107,7 +107,7 @@ fn vote() -> VoteOf<C> {
 
 fn entry(index: u64, bytes: usize) -> EntryOf<C> {
     let commands = vec![0; bytes].into();
-    let batch = Batch { session: 1, proposal: index, stamp: 0, commands };
+    let batch = Batch { session: 1, proposal: index, stamp: 0, wall: 0, commands };
     openraft::Entry { log_id: log_id(index), payload: EntryPayload::Normal(Command::Batch(batch)) }
 }
 

@@ -47,7 +47,7 @@ impl World {
         match id {
             Some(id) => drop(self.under_way.insert(id, tickets)),
             None => tickets.iter().for_each(|ticket| {
-                let reply = self.replies.get(ticket).copied();
+                let reply = self.replies.get(ticket).cloned();
                 assert!(matches!(reply, Some(Reply::Refused(Refusal::NoLeader { .. }))), "{reply:?}");
             }),
         }
@@ -60,8 +60,8 @@ impl World {
         let mut joins = Vec::new();
         for command in &batch.commands {
             let reply = if is_clients(command) { tickets.pop_front() } else { None };
-            let reply = reply.map(|ticket| self.replies[&ticket]);
-            self.judge(command, reply, batch.stamp.0);
+            let reply = reply.map(|ticket| self.replies[&ticket].clone());
+            self.judge(command, reply.clone(), batch.stamp.0);
             if let (Command::Join { zone, .. }, Some(reply)) = (command, reply) {
                 joins.push((*zone, reply));
             }
@@ -73,7 +73,7 @@ impl World {
     }
 
     fn judge(&mut self, command: &Command, reply: Option<Reply>, stamp: u64) {
-        self.check_caps(command, reply, stamp);
+        self.check_caps(command, reply.clone(), stamp);
         let verdict = self.reference.apply(command, stamp);
         match (verdict, reply) {
             (Verdict::ZoneSet { created }, Some(reply)) => {

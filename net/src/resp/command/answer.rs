@@ -35,6 +35,8 @@ pub fn encode_answer(answer: &Answer<'_>, kind: RequestKind, proto: Proto, out: 
         }
         Answer::Stats(stats) => statistics(stats, &mut Writer::new(out, proto)),
         Answer::Hash { index, hash } => state(index, hash, &mut Writer::new(out, proto)),
+        Answer::Value(value) => super::encode_value(value, proto, out),
+        Answer::Values(values) => values.iter().for_each(|value| super::encode_value(value, proto, out)),
         Answer::Decided(decision) => decided(decision, &mut Writer::new(out, proto)),
         Answer::Refused(refusal) => refused(refusal, kind, proto, out),
     }

@@ -36,11 +36,13 @@ mod raft;
 mod slowlog;
 mod stats;
 mod time;
+mod value;
 mod zone;
 mod zone_set;
 
 pub use answer::encode_answer;
 pub use execute::{Step, execute};
+pub use value::encode_value;
 
 use spec::CommandSpec;
 

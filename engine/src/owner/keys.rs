@@ -1,0 +1,102 @@
+//! Streams and their keys: what a client asks of them, and the wall time by which they live.
+//!
+//! Wall time is read outside and passed in; in the log it only goes forward. Questions are answered from the state as
+//! it is here: on the leader the newest, on another node at most [`FRESH_MS`](crate::limit::FRESH_MS) old.
+
+use super::Owner;
+use super::outcome::Origin;
+use crate::command::Command;
+use crate::error::Refusal;
+use crate::id::Ticket;
+use crate::limit::TICK_MS;
+use crate::reply::Reply;
+use crate::sequencer::Ask;
+use crate::stream::op::KeyOp;
+use crate::stream::value::Value;
+use crate::time::{MonoMs, WallMs};
+
+/// What an append is told past the memory bound, in Redis's words.
+const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+
+impl Owner {
+    /// What the wall clock says at this moment. Where nobody says it, log time stands for it.
+    pub fn set_wall(&mut self, now: MonoMs, wall: WallMs) {
+        self.wall_offset_ms = wall.0.wrapping_sub(now.0);
+    }
+
+    /// Wall time now: never before that of the log.
+    pub(super) fn wall_now(&self) -> WallMs {
+        WallMs(self.mono.0.wrapping_add(self.wall_offset_ms)).max(self.shard.wall)
+    }
+
+    /// Whether this node's state is new enough to answer from.
+    pub(super) fn view_is_fresh(&self, now: MonoMs) -> bool {
+        self.shard.view.is_fresh(now)
+    }
+
+    /// On the leader: an operation that changes something goes into the log, a question is answered.
+    pub(super) fn decide_key(&mut self, op: Box<KeyOp>, ticket: Ticket) -> Option<Reply> {
+        if !op.is_change() {
+            return Some(Reply::Key(self.shard.keyspace.answer(&op, self.wall_now())));
+        }
+        if needs_memory(&op) && self.check_memory().is_err() {
+            return Some(Reply::Key(Value::Error(OUT_OF_MEMORY.to_owned())));
+        }
+        self.push(Command::Key(op), Origin::Client(ticket)).err().map(Reply::Refused)
+    }
+
+    /// The same for several at once.
+    pub(super) fn decide_keys(&mut self, ops: Vec<KeyOp>, ticket: Ticket) -> Option<Reply> {
+        if !ops.iter().any(KeyOp::is_change) {
+            return Some(self.answer_all(&ops));
+        }
+        if ops.iter().any(needs_memory) && self.check_memory().is_err() {
+            let refused = |_| Value::Error(OUT_OF_MEMORY.to_owned());
+            return Some(Reply::Keys(ops.iter().map(refused).collect()));
+        }
+        self.push(Command::Keys(ops), Origin::Client(ticket)).err().map(Reply::Refused)
+    }
+
+    /// Answers a question from the state as it is here.
+    pub(super) fn answer_question(&self, ask: &Ask) -> Reply {
+        match ask {
+            Ask::Key(op) => Reply::Key(self.shard.keyspace.answer(op, self.wall_now())),
+            Ask::Keys(ops) => self.answer_all(ops),
+            _ => Reply::Refused(Refusal::Gone),
+        }
+    }
+
+    fn answer_all(&self, ops: &[KeyOp]) -> Reply {
+        let wall = self.wall_now();
+        Reply::Keys(ops.iter().map(|op| self.shard.keyspace.answer(op, wall)).collect())
+    }
+
+    /// When keys have to be swept next, on this process's clock.
+    pub(super) fn keys_due(&self) -> Option<MonoMs> {
+        let due = MonoMs(self.shard.keyspace.expiry_due()?.0.wrapping_sub(self.wall_offset_ms));
+        let last = self.keys_swept_at.plus_ms(TICK_MS);
+        Some(due.max(MonoMs(last.0.wrapping_sub(self.offset_ms))))
+    }
+
+    /// Proposes to remove the keys whose time has come.
+    pub(super) fn sweep_keys(&mut self) {
+        if self.keys_due().is_some_and(|due| due <= self.mono) {
+            self.keys_swept_at = self.now;
+            // Where too much is pending it is tried again a tick later.
+            let _ = self.push(Command::KeySweep, Origin::Own);
+        }
+    }
+}
+
+/// Whether nothing has to go into the log for it.
+pub(super) fn is_question(ask: &Ask) -> bool {
+    match ask {
+        Ask::Key(op) => !op.is_change(),
+        Ask::Keys(ops) => !ops.iter().any(KeyOp::is_change),
+        _ => false,
+    }
+}
+
+fn needs_memory(op: &KeyOp) -> bool {
+    matches!(op, KeyOp::Add(_) | KeyOp::Group(..) | KeyOp::ReadGroup(_))
+}

@@ -1,0 +1,18 @@
+//! Event streams, and the keys that name them: what Redis calls the keyspace, holding streams only.
+//!
+//! ```text
+//! op        what is asked                        value    what is answered
+//! id        ms-seq                               fields   an entry's content, packed
+//! text      keys and names                       entries  entries on their way out
+//! ```
+//! An entry has two positions: its Redis id, and its number within the stream's *epoch*, which is dense from 1. The epoch
+//! is the ordinal of the command that made the stream, so a key that is made anew has another one and no reader
+//! takes one stream for the other.
+
+pub mod entries;
+pub mod fields;
+pub mod id;
+pub(crate) mod keyspace;
+pub mod op;
+pub mod text;
+pub mod value;
