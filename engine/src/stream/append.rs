@@ -15,7 +15,7 @@ const LOW_ID: &str = "ERR The ID specified in XADD is equal or smaller than the 
 const NO_ID_LEFT: &str = "ERR The stream has exhausted the last possible ID, unable to add more items";
 const TOO_LARGE: &str = "ERR Elements are too large to be stored";
 const ENDED: &str = "ERR the stream has ended";
-const TOO_MANY_KEYS: &str = "OOM too many keys";
+pub(super) const TOO_MANY_KEYS: &str = "OOM too many keys";
 pub(super) const NO_KEY: &str = "ERR no such key";
 
 /// Requests forgotten by one append, at most: more than it adds.

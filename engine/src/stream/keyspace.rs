@@ -49,7 +49,7 @@ pub(crate) struct Key {
 
 impl Key {
     fn cost(&self) -> usize {
-        KEY_BYTES + self.name.len() + self.stream.run.bytes()
+        KEY_BYTES + self.name.len() + self.stream.bytes()
     }
 
     pub(super) fn is_live(&self, wall: WallMs) -> bool {
@@ -80,6 +80,11 @@ impl Keyspace {
             KeyOp::Remove(key, ids) => self.remove_entries(&key, &ids, at.wall),
             KeyOp::SetId(set) => self.set_id(&set, at.wall),
             KeyOp::End(key) => self.end(&key, at.wall),
+            KeyOp::Group(key, group, op) => self.group(key, group, op, at),
+            KeyOp::ReadGroup(read) => self.read_group(&read, at.wall),
+            KeyOp::Ack(key, group, ids) => self.ack(&key, &group, &ids, at.wall),
+            KeyOp::Claim(claim) => self.claim(&claim, at.wall),
+            KeyOp::AutoClaim(claim) => self.auto_claim(&claim, at.wall),
             KeyOp::Delete(keys) => self.delete_keys(&keys, at.wall),
             KeyOp::Expire(expire) => self.expire(&expire, at.wall),
             KeyOp::Persist(key) => self.persist(&key, at.wall),
@@ -95,6 +100,10 @@ impl Keyspace {
             KeyOp::Range(range) => self.range(range, wall),
             KeyOp::Read(read) => self.read(read, wall),
             KeyOp::Follow(follow) => self.follow(follow, wall),
+            KeyOp::Pending(key, group, range) => self.pending(key, group, range.as_ref(), wall),
+            KeyOp::InfoStream(key, full) => self.info_stream(key, *full, wall),
+            KeyOp::InfoGroups(key) => self.info_groups(key, wall),
+            KeyOp::InfoConsumers(key, group) => self.info_consumers(key, group, wall),
             KeyOp::Exists(keys) => self.exists(keys, wall),
             KeyOp::Type(key) => self.type_of(key, wall),
             KeyOp::Ttl(key, unit, clock) => self.ttl(key, *unit, *clock, wall),

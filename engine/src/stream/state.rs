@@ -2,6 +2,7 @@
 
 use super::entries::{Entries, EntryRef};
 use super::fields::FieldsRef;
+use super::group::Groups;
 use super::id::StreamId;
 use super::op::{Keep, Trim};
 use super::run::Run;
@@ -22,12 +23,18 @@ pub(crate) struct Stream {
     pub(crate) max_deleted: StreamId,
     /// Nothing follows.
     pub(crate) ended: bool,
+    pub(crate) groups: Groups,
 }
 
 impl Stream {
     /// An empty one.
     pub(crate) fn new(epoch: u64) -> Stream {
         Stream { epoch, ..Stream::default() }
+    }
+
+    /// What it is counted as in memory, beside its own struct.
+    pub(crate) fn bytes(&self) -> usize {
+        self.run.bytes() + self.groups.bytes()
     }
 
     /// Appends an entry; returns its number.

@@ -1,6 +1,7 @@
 //! The keys of a group, driven directly.
 
 mod basics;
+mod groups;
 
 use super::fields::Fields;
 use super::keyspace::{Keyspace, Moment};
