@@ -26,7 +26,11 @@ impl Keyspace {
     }
 
     /// Answers a question.
-    pub(crate) fn answer(&self, _op: &KeyOp, _wall: WallMs) -> Value {
+    pub(crate) fn answer(&self, op: &KeyOp, _wall: WallMs) -> Value {
+        if let KeyOp::Follow(_) = op {
+            let entries = super::entries::Entries::default();
+            return Value::Followed(Box::new(super::value::Followed { stream: None, reset: None, entries }));
+        }
         Value::Null
     }
 

@@ -16,3 +16,5 @@ pub(crate) mod keyspace;
 pub mod op;
 pub mod text;
 pub mod value;
+
+pub use crate::shard::ears::{ListenerId, Tidings};
