@@ -47,6 +47,28 @@ pub const SURVEYS_MAX: usize = 8;
 pub const SOCKETS_IN_TRANSIT_MAX: usize = 1_024;
 /// Requests that one worker may have under way at the others, all together.
 pub const CREDITS: usize = 4_096;
+/// Entries of one stream that a worker keeps for the stream's readers.
+pub const HUB_CACHE_ENTRIES_MAX: usize = 128;
+/// Bytes of them; one entry is kept in any case.
+pub const HUB_CACHE_BYTES_MAX: usize = 128 * 1024;
+/// Entries that a reader who is further behind is given at once.
+pub const FOLLOW_ENTRIES_MAX: u64 = 64;
+/// Bytes of them, about.
+pub const FOLLOW_BYTES_MAX: u64 = 64 * 1024;
+/// Readers further behind than the cache for whom a worker asks at once; the others wait: that is how a burst of reconnects is
+/// paced.
+pub const FOLLOWS_MAX: usize = 256;
+/// A reader who was told more elsewhere than this node has waits so long for it, then learns that its place is lost.
+pub const NODE_BEHIND_MS_MAX: u64 = 3_000;
+/// Questions about streams that may wait for one worker, and answers and tidings from one.
+pub const WISHES_MAX: usize = 4_096;
+/// See [`WISHES_MAX`].
+pub const TIDINGS_MAX: usize = 16_384;
+/// Readers that one turn tells something.
+pub const TELLS_PER_TURN_MAX: usize = 1_024;
+/// Streams that one worker follows.
+pub const HUBS_MAX: usize = 1 << 20;
+
 /// Pause before accepting again when the process has no file descriptor left at all.
 pub const ACCEPT_RETRY_MS: u64 = 100;
 /// How often every connection's deadlines are looked at.
