@@ -1,6 +1,8 @@
 //! Every bound of the server, with the relations between them. The wire format's own are in
 //! `resp::limit`; what an operator may choose is in [`crate::config`].
 
+use std::ops::Range;
+
 /// Bytes asked of a socket at once: what one visit of a connection may bring in.
 pub const READ_BYTES: usize = 16 * 1024;
 
@@ -80,6 +82,20 @@ pub const SLEEP_MS_MAX: u64 = 500;
 /// A closed connection's leftovers are read and dropped this long, so that the peer sees the last answer.
 pub const LINGER_MS: u64 = 1_000;
 
+/// How finely the moments of event streams are told apart.
+pub const WHEEL_TICK_MS: u64 = 50;
+/// Moments that the wheel of a worker holds at once; those beyond them are put off.
+pub const WHEEL_BUCKETS: u64 = 128;
+/// Event streams that a turn attends to; the others wait for the next one.
+pub const WAKES_PER_TURN_MAX: usize = 256;
+/// Silence after which a sign of life is sent to the reader of an event stream, unless configured: below what proxies allow.
+pub const HEARTBEAT_MS: u64 = 15_000;
+/// How long a browser that was cut off is told to wait before it comes back: drawn anew for each connection, so that
+/// those who are cut off together do not come back together.
+pub const RETRY_MS: Range<u32> = 1_000..3_000;
+/// The same when the server stops: a longer span, because all its readers are cut off at once.
+pub const DRAIN_RETRY_MS: Range<u32> = 500..5_000;
+
 /// Bytes of an HTTP request line (414 beyond).
 pub const HTTP_LINE_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of an HTTP head, request line included (431 beyond).
@@ -116,4 +132,7 @@ const _: () = {
     assert!(OUTPUT_BYTES_SOFT >= READ_BYTES);
     assert!(REQUESTS_PER_VISIT_MAX <= REQUESTS_PER_TURN_MAX);
     assert!(SWEEP_MS.is_multiple_of(SWEEP_PARTS));
+    assert!(WHEEL_BUCKETS > 1 && WHEEL_TICK_MS > 0);
+    // By default a waiter is present for 7 s after its last poll: who comes back by then has lost nothing.
+    assert!(DRAIN_RETRY_MS.end < 7_000 && RETRY_MS.end <= DRAIN_RETRY_MS.end);
 };

@@ -30,6 +30,8 @@ pub(crate) struct Fields<'a> {
     pub(crate) authorization: Option<&'a [u8]>,
     pub(crate) content_type: Option<&'a [u8]>,
     pub(crate) origin: Option<&'a [u8]>,
+    /// Where a reader of an event stream was cut off.
+    pub(crate) last_event_id: Option<&'a [u8]>,
     /// Whether the body's length was stated, as a number or by chunks.
     pub(crate) sized: bool,
     /// Whether the connection stays open after the answer.
@@ -157,6 +159,7 @@ fn take_field<'a>(
         }
         10 if name.eq_ignore_ascii_case("connection") => take_connection(value, fields),
         12 if name.eq_ignore_ascii_case("content-type") => fields.content_type = Some(value),
+        13 if name.eq_ignore_ascii_case("last-event-id") => fields.last_event_id = Some(value),
         13 if name.eq_ignore_ascii_case("authorization") => fields.authorization = Some(value),
         14 if name.eq_ignore_ascii_case("content-length") => {
             if framing.length.is_some() {

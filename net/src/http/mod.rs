@@ -19,4 +19,6 @@ pub(crate) mod problem;
 pub(crate) mod recall;
 pub(crate) mod respond;
 pub(crate) mod route;
+pub(crate) mod sse;
 pub(crate) mod visit;
+pub(crate) mod watch;

@@ -12,6 +12,10 @@ pub(crate) enum Route<'a> {
         zone: &'a str,
         token: &'a str,
     },
+    TokenEvents {
+        zone: &'a str,
+        token: &'a str,
+    },
     Zone {
         zone: &'a str,
     },
@@ -77,7 +81,11 @@ impl Route<'_> {
         match self {
             Route::Wait | Route::Entry | Route::Tokens { .. } => "POST, OPTIONS",
             Route::Token { .. } => "GET, HEAD, DELETE, OPTIONS",
-            Route::Zone { .. } | Route::Health | Route::Ready | Route::OpenApi => "GET, HEAD, OPTIONS",
+            Route::TokenEvents { .. }
+            | Route::Zone { .. }
+            | Route::Health
+            | Route::Ready
+            | Route::OpenApi => "GET, HEAD, OPTIONS",
             Route::Server => "OPTIONS",
         }
     }
@@ -89,7 +97,11 @@ fn zone(rest: &str) -> Option<Route<'_>> {
     let route = match (segments.next(), segments.next()) {
         (None, _) => Route::Zone { zone },
         (Some("tokens"), None) => Route::Tokens { zone },
-        (Some("tokens"), Some(token)) if !token.is_empty() => Route::Token { zone, token },
+        (Some("tokens"), Some(token)) if !token.is_empty() => match segments.next() {
+            None => Route::Token { zone, token },
+            Some("events") => Route::TokenEvents { zone, token },
+            Some(_) => return None,
+        },
         _ => return None,
     };
     segments.next().is_none().then_some(route)
@@ -123,7 +135,10 @@ mod tests {
             ("/v1/zones/shop/tokens", Some(Route::Tokens { zone })),
             ("/v1/zones/shop/tokens/", None),
             ("/v1/zones/shop/tokens/t", Some(Route::Token { zone, token: "t" })),
-            ("/v1/zones/shop/tokens/t/events", None),
+            ("/v1/zones/shop/tokens/t/events", Some(Route::TokenEvents { zone, token: "t" })),
+            ("/v1/zones/shop/tokens/t/event", None),
+            ("/v1/zones/shop/tokens//events", None),
+            ("/v1/zones/shop/tokens/t/events/", None),
             ("/v1/zones/", None),
             ("/v1/zones//tokens", None),
             ("/v1/zones", None),

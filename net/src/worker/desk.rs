@@ -1,6 +1,8 @@
 //! What a worker lends to the connection it is serving.
 
+use super::jitter::Jitter;
 use super::shards::Shards;
+use super::wheel::Wheel;
 use crate::clock::HttpDate;
 use crate::http::respond::Responder;
 use crate::resp::args::ArgsBuf;
@@ -15,6 +17,9 @@ pub(crate) struct Desk {
     pub(crate) me: usize,
     pub(crate) shared: Arc<Shared>,
     pub(crate) shards: Shards,
+    /// When event streams want attention.
+    pub(crate) wheel: Wheel,
+    pub(crate) jitter: Jitter,
     pub(crate) counts: Counts,
     pub(crate) pool: Pool,
     pub(crate) date: HttpDate,
@@ -38,6 +43,8 @@ impl Desk {
             me,
             shared,
             shards,
+            wheel: Wheel::new(),
+            jitter: Jitter::new(),
             counts: Counts::default(),
             pool: Pool::default(),
             date: HttpDate::new(),

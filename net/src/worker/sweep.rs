@@ -113,6 +113,8 @@ fn overdue(session: &Session, config: &NetConfig, now: MonoMs) -> Overdue {
             config.resp_idle_ms
         }
         Talk::Http(_) => config.http_idle_ms,
+        // Its heartbeats find out whether anybody is there.
+        Talk::Events(_) => 0,
     };
     if over(session.active, idle_ms) { Overdue::Idle } else { Overdue::No }
 }

@@ -1,6 +1,7 @@
 //! One file a resource: from its request to a question for the engine.
 
 pub(crate) mod entry;
+pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod openapi;
 pub(crate) mod token;
