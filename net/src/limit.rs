@@ -125,6 +125,7 @@ const _: () = {
     assert!(WORKER_BITS + SLOT_BITS + GENERATION_BITS + REQUEST_BITS == 63);
     assert!(sluice_engine::sequencer::REMOTE == 1 << 63);
     assert!(WORKERS_MAX <= 1 << WORKER_BITS);
+    assert!(WORKERS_MAX <= sluice_engine::limit::LISTENERS_MAX as usize);
     // A request number must not come round while its namesake is in flight.
     assert!(PIPELINE_DEPTH_MAX < 1 << (REQUEST_BITS - 1));
     assert!(HTTP_LINE_BYTES_MAX < HTTP_HEAD_BYTES_MAX);

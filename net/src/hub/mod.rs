@@ -68,6 +68,15 @@ pub(crate) struct Told {
     pub(crate) followed: Followed,
 }
 
+/// What owners send to a worker, in order.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// To a question.
+    Told(Told),
+    /// What became of a stream.
+    Tidings(Tidings),
+}
+
 /// The hubs of one worker.
 #[derive(Default)]
 pub(crate) struct Hubs {
@@ -198,6 +207,12 @@ impl Hubs {
     /// Whether something remains to be done at once.
     pub(crate) fn is_at_work(&self) -> bool {
         !self.active.is_empty()
+    }
+
+    /// A wish that could not be sent now, nor any behind it.
+    pub(crate) fn put_back(&mut self, sent: Vec<Sent>) {
+        debug_assert!(self.wishes.is_empty(), "wishes keep their order");
+        self.wishes = sent;
     }
 
     /// Wishes to be sent, in order.
