@@ -66,8 +66,14 @@ pub const NODE_BEHIND_MS_MAX: u64 = 3_000;
 pub const WISHES_MAX: usize = 4_096;
 /// See [`WISHES_MAX`].
 pub const TIDINGS_MAX: usize = 16_384;
+/// Streams that one RESP connection follows.
+pub const SUBSCRIPTIONS_MAX: usize = 1 << 17;
+/// Streams over one connection of server-sent events: each frame carries every stream's cursor.
+pub const STREAMS_PER_READER_MAX: usize = 64;
 /// Readers that one turn tells something.
 pub const TELLS_PER_TURN_MAX: usize = 1_024;
+/// Of these, so many before what they were told is written: buffers are lent for as long.
+pub const TELLS_PER_WRITE_MAX: usize = 64;
 /// Streams that one worker follows.
 pub const HUBS_MAX: usize = 1 << 20;
 

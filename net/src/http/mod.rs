@@ -11,6 +11,7 @@ pub(crate) mod answer;
 pub(crate) mod chunk;
 pub(crate) mod decode;
 pub(crate) mod fault;
+pub(crate) mod following;
 mod handler;
 mod json;
 mod percent;

@@ -19,6 +19,11 @@ pub(crate) enum Route<'a> {
     Zone {
         zone: &'a str,
     },
+    /// `/v1/streams`.
+    Streams,
+    StreamEvents {
+        key: &'a str,
+    },
     Health,
     Ready,
     OpenApi,
@@ -72,7 +77,11 @@ impl Route<'_> {
             "/readyz" => Some(Route::Ready),
             "/openapi.json" => Some(Route::OpenApi),
             "*" => Some(Route::Server),
-            _ => zone(path.strip_prefix("/v1/zones/")?),
+            "/v1/streams" => Some(Route::Streams),
+            _ => match path.strip_prefix("/v1/streams/") {
+                Some(rest) => stream(rest),
+                None => zone(path.strip_prefix("/v1/zones/")?),
+            },
         }
     }
 
@@ -81,7 +90,9 @@ impl Route<'_> {
         match self {
             Route::Wait | Route::Entry | Route::Tokens { .. } => "POST, OPTIONS",
             Route::Token { .. } => "GET, HEAD, DELETE, OPTIONS",
+            Route::StreamEvents { .. } => "GET, HEAD, POST, OPTIONS",
             Route::TokenEvents { .. }
+            | Route::Streams
             | Route::Zone { .. }
             | Route::Health
             | Route::Ready
@@ -89,6 +100,12 @@ impl Route<'_> {
             Route::Server => "OPTIONS",
         }
     }
+}
+
+/// A key has no plain slash: one in it is escaped.
+fn stream(rest: &str) -> Option<Route<'_>> {
+    let key = rest.strip_suffix("/events")?;
+    (!key.is_empty() && !key.contains('/')).then_some(Route::StreamEvents { key })
 }
 
 fn zone(rest: &str) -> Option<Route<'_>> {

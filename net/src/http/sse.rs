@@ -48,14 +48,28 @@ pub(crate) fn heartbeat(out: &mut Vec<u8>) {
 /// One event. `name` is a word of ours; an id that would be read as something else is left out.
 pub(crate) fn event(out: &mut Vec<u8>, name: &'static str, id: Option<&[u8]>, data: &[u8]) {
     debug_assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric()), "an event's name is a word");
+    put_id(out, id);
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'\n');
+    put_data(out, data);
+}
+
+/// One event without a name, which a page takes as a message.
+pub(crate) fn message(out: &mut Vec<u8>, id: Option<&[u8]>, data: &[u8]) {
+    put_id(out, id);
+    put_data(out, data);
+}
+
+fn put_id(out: &mut Vec<u8>, id: Option<&[u8]>) {
     if let Some(id) = id.filter(|id| !id.iter().any(|byte| matches!(byte, b'\0' | b'\r' | b'\n'))) {
         out.extend_from_slice(b"id: ");
         out.extend_from_slice(id);
         out.push(b'\n');
     }
-    out.extend_from_slice(b"event: ");
-    out.extend_from_slice(name.as_bytes());
-    out.push(b'\n');
+}
+
+fn put_data(out: &mut Vec<u8>, data: &[u8]) {
     let mut rest = data;
     loop {
         let end = memchr::memchr2(b'\r', b'\n', rest);

@@ -64,6 +64,10 @@ pub(crate) fn handle(call: &Call<'_>, line: &mut Line, desk: &mut Desk, turn: Tu
         (Some(Method::Get | Method::Head), Route::TokenEvents { zone, token }) => {
             handler::events::run(&mut visit, zone, token)
         }
+        (Some(Method::Get | Method::Head), Route::StreamEvents { key }) => {
+            handler::stream::one(&mut visit, key)
+        }
+        (Some(Method::Get | Method::Head), Route::Streams) => handler::stream::many(&mut visit),
         (Some(Method::Get | Method::Head), Route::Zone { zone }) => handler::zone::run(&mut visit, zone),
         (Some(Method::Get | Method::Head), Route::Health) => handler::health::alive(&mut visit),
         (Some(Method::Get | Method::Head), Route::Ready) => handler::health::ready(&mut visit),

@@ -15,13 +15,16 @@
 //! news, upon which their question is asked again.
 
 mod cache;
+mod cursor;
 mod reader;
 mod stream;
 
 pub(crate) use cache::Entry;
-pub(crate) use reader::{Blocked, Outlets, Position, Seat, Tell, Took, Waiter, Woken};
+pub use cursor::Cursor;
+pub use reader::Position;
+pub(crate) use reader::{Blocked, Outlets, Seat, Tell, Took, Waiter, Woken};
 
-use crate::limit::{FOLLOWS_MAX, HUBS_MAX, TELLS_PER_TURN_MAX};
+use crate::limit::{FOLLOWS_MAX, HUBS_MAX};
 use crate::worker::ticket::SessionKey;
 use sluice_engine::id::GroupId;
 use sluice_engine::stream::Tidings;
@@ -178,10 +181,15 @@ impl Hubs {
         !self.full.is_empty() && self.full.contains_key(&session)
     }
 
-    /// Tells readers what they lack, as many as one turn may.
-    pub(crate) fn turn(&mut self, now: MonoMs, leads: impl Fn(GroupId) -> bool, outlets: &mut impl Outlets) {
+    /// Tells readers what they lack, `room` of them at most.
+    pub(crate) fn turn(
+        &mut self,
+        mut room: usize,
+        now: MonoMs,
+        leads: impl Fn(GroupId) -> bool,
+        outlets: &mut impl Outlets,
+    ) {
         self.ask_queued();
-        let mut room = TELLS_PER_TURN_MAX;
         let mut asks = std::mem::take(&mut self.asks);
         for _ in 0..self.active.len() {
             if room == 0 {
@@ -289,8 +297,8 @@ impl<O: Outlets> Outlets for Noting<'_, O> {
         took
     }
 
-    fn is_there(&mut self, seat: Seat) -> bool {
-        self.outlets.is_there(seat)
+    fn is_there(&mut self, seat: Seat, key: &Text) -> bool {
+        self.outlets.is_there(seat, key)
     }
 
     fn is_open(&mut self, session: SessionKey) -> bool {

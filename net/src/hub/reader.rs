@@ -1,6 +1,7 @@
 //! Who follows a stream, and how far it has come.
 
 use super::cache::Entry;
+use super::cursor::Cursor;
 use crate::worker::ticket::SessionKey;
 use sluice_engine::stream::id::StreamId;
 use sluice_engine::stream::text::Text;
@@ -17,18 +18,15 @@ pub(crate) struct Seat {
 
 /// How far a reader has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Position {
+pub enum Position {
     /// Before everything that is there.
     Start,
     /// Behind everything that is there, once that is known.
     Newest,
+    /// Behind this number of the present epoch.
+    Number(u64),
     /// Behind this number of this epoch.
-    After {
-        /// Of the stream.
-        epoch: u64,
-        /// The last number that was told.
-        dense: u64,
-    },
+    After(Cursor),
     /// Behind the end of the stream of this epoch.
     Ended {
         /// Of the stream.
@@ -55,6 +53,8 @@ pub(super) struct Reader {
     pub(super) seat: Seat,
     pub(super) position: Position,
     pub(super) waits: Waits,
+    /// It was told once that it has everything that there is.
+    pub(super) is_current: bool,
 }
 
 /// What a reader is told.
@@ -74,13 +74,10 @@ pub(crate) enum Tell<'a> {
         /// The stream; `None`: there is none.
         stream: Option<Extent>,
     },
-    /// Nothing will follow.
-    End {
-        /// Of the stream.
-        epoch: u64,
-        /// The number of the last entry.
-        dense: u64,
-    },
+    /// It has everything that there is; told once.
+    Current,
+    /// Nothing will follow: this is where the last entry was.
+    End(Cursor),
 }
 
 /// What became of it.
@@ -100,7 +97,7 @@ pub(crate) trait Outlets {
     fn tell(&mut self, seat: Seat, key: &Text, tell: Tell<'_>) -> Took;
 
     /// Whether there is such a reader.
-    fn is_there(&mut self, seat: Seat) -> bool;
+    fn is_there(&mut self, seat: Seat, key: &Text) -> bool;
 
     /// Whether there is such a connection.
     fn is_open(&mut self, session: SessionKey) -> bool;

@@ -1,6 +1,7 @@
 //! One followed stream: what is known of it, its readers, and what each is told next.
 
 use super::cache::{Cache, Entry};
+use super::cursor::Cursor;
 use super::reader::{Outlets, Position, Reader, Seat, Tell, Took, Waiter, Waits, Woken};
 use crate::limit::{FOLLOW_BYTES_MAX, FOLLOW_ENTRIES_MAX, NODE_BEHIND_MS_MAX};
 use sluice_engine::id::GroupId;
@@ -42,10 +43,7 @@ enum Next {
     /// The entry of the cache at this number or behind it.
     Entry(u64),
     Reset(Reset),
-    End {
-        epoch: u64,
-        dense: u64,
-    },
+    End(Cursor),
     /// Ask the owner from there on.
     Ask {
         epoch: u64,
@@ -80,7 +78,7 @@ impl Hub {
         if !self.is_at_work() {
             self.next = self.readers.len();
         }
-        self.readers.push(Reader { seat, position, waits: Waits::News });
+        self.readers.push(Reader { seat, position, waits: Waits::News, is_current: false });
     }
 
     /// Has the waiter woken; at once where the news was there before it.
@@ -107,8 +105,9 @@ impl Hub {
     pub(super) fn listens_from(&self) -> Follow {
         let (epoch, after) = match (self.cache.newest(), self.readers.first().map(|reader| reader.position)) {
             (Some((epoch, newest)), _) => (Some(epoch), Some(newest)),
-            (None, Some(Position::After { epoch, dense })) => (Some(epoch), Some(dense)),
+            (None, Some(Position::After(Cursor { epoch, dense }))) => (Some(epoch), Some(dense)),
             (None, Some(Position::Start)) => (None, Some(0)),
+            (None, Some(Position::Number(dense))) => (None, Some(dense)),
             _ => (None, None),
         };
         self.follow(epoch, after)
@@ -209,6 +208,7 @@ impl Hub {
             let (seat, position) = (reader.seat, settle(reader.position, stream));
             let since = if let Waits::Node(since) = reader.waits { Some(since) } else { None };
             let (tell, then) = match self.next_for(position, stream, since, round) {
+                Next::Nothing | Next::Node if !reader.is_current => (Tell::Current, position),
                 Next::Nothing => return self.rest(at, position, Waits::News),
                 Next::Node => return self.rest(at, position, Waits::Node(since.unwrap_or(round.now))),
                 Next::Ask { epoch, after } => {
@@ -218,7 +218,7 @@ impl Hub {
                 Next::Entry(dense) => {
                     let Some(entry) = self.cache.at_or_after(dense) else { return true };
                     let epoch = self.cache.epoch();
-                    (Tell::Entry { epoch, entry }, Position::After { epoch, dense: entry.dense })
+                    (Tell::Entry { epoch, entry }, Position::After(Cursor { epoch, dense: entry.dense }))
                 }
                 Next::Reset(reason) => {
                     let then = match (stream, reason) {
@@ -228,10 +228,15 @@ impl Hub {
                     };
                     (Tell::Reset { reason, stream }, then)
                 }
-                Next::End { epoch, dense } => (Tell::End { epoch, dense }, Position::Ended { epoch }),
+                Next::End(at) => (Tell::End(at), Position::Ended { epoch: at.epoch }),
             };
+            let is_current = matches!(tell, Tell::Current);
             match outlets.tell(seat, &self.key, tell) {
-                Took::All => self.readers[at].position = then,
+                Took::All => {
+                    let reader = &mut self.readers[at];
+                    reader.position = then;
+                    reader.is_current |= is_current;
+                }
                 Took::Full => return self.rest(at, position, Waits::Room),
                 Took::Gone => return false,
             }
@@ -247,9 +252,9 @@ impl Hub {
 
     /// Just before the entry behind a hole that the reader has come to.
     fn behind_hole(&self, position: Position, stream: Extent) -> Position {
-        let Position::After { epoch, dense } = position else { return oldest(stream) };
+        let Position::After(Cursor { epoch, dense }) = position else { return oldest(stream) };
         let next = self.cache.at_or_after(dense + 1).map_or(stream.newest, |entry| entry.dense - 1);
-        Position::After { epoch, dense: next }
+        Position::After(Cursor { epoch, dense: next })
     }
 
     fn next_for(
@@ -263,23 +268,27 @@ impl Hub {
         let waited = since.is_some_and(|since| round.now.0 >= since.0 + NODE_BEHIND_MS_MAX);
         let or_node = |reset| if round.leads || waited { Next::Reset(reset) } else { Next::Node };
         match (position, stream) {
-            (Position::Start | Position::Newest, _) => Next::Nothing,
-            (Position::After { .. }, None) => or_node(Reset::Epoch),
+            (Position::Start | Position::Newest | Position::Number(_), _) => Next::Nothing,
+            (Position::After(_), None) => or_node(Reset::Epoch),
             (Position::Ended { .. }, None) => Next::Nothing,
             (Position::Ended { epoch }, Some(stream)) if epoch == stream.epoch => Next::Nothing,
             (Position::Ended { .. }, Some(_)) => Next::Reset(Reset::Epoch),
-            (Position::After { epoch, .. }, Some(stream)) if epoch > stream.epoch => or_node(Reset::Epoch),
-            (Position::After { epoch, .. }, Some(stream)) if epoch < stream.epoch => {
+            (Position::After(Cursor { epoch, .. }), Some(stream)) if epoch > stream.epoch => {
+                or_node(Reset::Epoch)
+            }
+            (Position::After(Cursor { epoch, .. }), Some(stream)) if epoch < stream.epoch => {
                 Next::Reset(Reset::Epoch)
             }
-            (Position::After { dense, .. }, Some(stream)) if dense > stream.newest => or_node(Reset::Unknown),
-            (Position::After { epoch, dense }, Some(stream)) if dense == stream.newest => {
+            (Position::After(Cursor { dense, .. }), Some(stream)) if dense > stream.newest => {
+                or_node(Reset::Unknown)
+            }
+            (Position::After(Cursor { epoch, dense }), Some(stream)) if dense == stream.newest => {
                 match stream.ended {
-                    true => Next::End { epoch, dense },
+                    true => Next::End(Cursor { epoch, dense }),
                     false => Next::Nothing,
                 }
             }
-            (Position::After { epoch, dense }, Some(stream)) => self.next_entry(epoch, dense, stream),
+            (Position::After(Cursor { epoch, dense }), Some(stream)) => self.next_entry(epoch, dense, stream),
         }
     }
 
@@ -318,17 +327,17 @@ impl Hub {
                 return;
             }
             let next = followed.entries.iter().next().map_or(stream.newest, |entry| entry.dense - 1);
-            self.readers[at].position = Position::After { epoch, dense: next };
+            self.readers[at].position = Position::After(Cursor { epoch, dense: next });
         }
         for entry in followed.entries.iter().filter_map(Entry::of) {
-            let expected = Position::After { epoch, dense: entry.dense - 1 };
+            let expected = Position::After(Cursor { epoch, dense: entry.dense - 1 });
             if self.readers[at].position != expected {
                 return;
             }
             if outlets.tell(seat, &self.key, Tell::Entry { epoch, entry: &entry }) != Took::All {
                 return;
             }
-            self.readers[at].position = Position::After { epoch, dense: entry.dense };
+            self.readers[at].position = Position::After(Cursor { epoch, dense: entry.dense });
         }
     }
 
@@ -344,7 +353,8 @@ impl Hub {
     /// Forgets readers that are gone and waiters that wait no more. Those that wait for this node are looked at again.
     pub(super) fn sweep(&mut self, outlets: &mut impl Outlets, is_blocked: impl Fn(&Waiter) -> bool) {
         let was_at_work = self.is_at_work();
-        self.readers.retain(|reader| outlets.is_there(reader.seat));
+        let key = &self.key;
+        self.readers.retain(|reader| outlets.is_there(reader.seat, key));
         self.waiters.retain(is_blocked);
         let waits = |reader: &Reader| matches!(reader.waits, Waits::Room | Waits::Node(_));
         // Places have moved, so a round under way begins anew.
@@ -358,13 +368,16 @@ impl Hub {
 fn settle(position: Position, stream: Option<Extent>) -> Position {
     match (position, stream) {
         (Position::Start, Some(stream)) => oldest(stream),
-        (Position::Newest, Some(stream)) => Position::After { epoch: stream.epoch, dense: stream.newest },
+        (Position::Newest, Some(stream)) => {
+            Position::After(Cursor { epoch: stream.epoch, dense: stream.newest })
+        }
+        (Position::Number(dense), Some(stream)) => Position::After(Cursor { epoch: stream.epoch, dense }),
         // Whatever comes first was not there yet.
-        (Position::Newest, None) => Position::Start,
+        (Position::Newest | Position::Number(_), None) => Position::Start,
         (position, _) => position,
     }
 }
 
 fn oldest(stream: Extent) -> Position {
-    Position::After { epoch: stream.epoch, dense: stream.oldest.saturating_sub(1) }
+    Position::After(Cursor { epoch: stream.epoch, dense: stream.oldest.saturating_sub(1) })
 }

@@ -12,6 +12,7 @@ use super::line::{Asked, Line};
 use super::pending::Awaited;
 use super::settled::Settled;
 use super::{Fate, Phase, Session, Talk};
+use crate::http::following::Following;
 use crate::http::sse;
 use crate::http::watch::{Next, Watch, tell};
 use crate::limit;
@@ -25,6 +26,8 @@ use sluice_engine::time::MonoMs;
 pub(crate) enum Source {
     /// A token's place in its zone.
     Token(Watch),
+    /// What is appended to streams.
+    Streams(Following),
 }
 
 /// What is remembered of a stream between frames.
@@ -55,6 +58,16 @@ impl EventTalk {
         EventTalk { source, ask_at: None, beat_at, wake_at: MonoMs(u64::MAX) }
     }
 
+    /// What it tells of.
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The same, and when something must be said next.
+    pub(crate) fn parts(&mut self) -> (&mut Source, &mut MonoMs) {
+        (&mut self.source, &mut self.beat_at)
+    }
+
     /// Notes what follows an answer.
     pub(crate) fn follow(&mut self, next: Next, now: MonoMs) -> Talked {
         let Next::Ask(ms) = next else { return Talked::Out };
@@ -72,7 +85,7 @@ impl EventTalk {
         now: MonoMs,
     ) -> Talked {
         let mark = out.len();
-        let Source::Token(watch) = &mut self.source;
+        let Source::Token(watch) = &mut self.source else { return Talked::On };
         let (name, said) = watch.parts();
         let body = &mut desk.body;
         let next = settled
@@ -97,7 +110,7 @@ impl EventTalk {
         let clear = line.buffers.as_ref().is_none_or(|buffers| buffers.unsent() == 0);
         if self.ask_at.is_some_and(|at| at <= turn.now) {
             self.ask_at = None;
-            let Source::Token(watch) = &mut self.source;
+            let Source::Token(watch) = &mut self.source else { return Talked::On };
             let (name, said) = watch.parts();
             let request = name.request();
             if let Asked::Told(told) = line.ask(&request, false, || Awaited::Event, desk, turn) {

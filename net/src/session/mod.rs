@@ -14,6 +14,7 @@ pub(crate) mod events;
 pub(crate) mod http;
 pub(crate) mod line;
 pub(crate) mod pending;
+pub(crate) mod reading;
 pub(crate) mod resp;
 pub(crate) mod settled;
 pub(crate) mod slab;

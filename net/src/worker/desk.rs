@@ -5,6 +5,7 @@ use super::shards::Shards;
 use super::wheel::Wheel;
 use crate::clock::HttpDate;
 use crate::http::respond::Responder;
+use crate::hub::Hubs;
 use crate::resp::args::ArgsBuf;
 use crate::session::buffers::Pool;
 use crate::shared::Shared;
@@ -17,6 +18,8 @@ pub(crate) struct Desk {
     pub(crate) me: usize,
     pub(crate) shared: Arc<Shared>,
     pub(crate) shards: Shards,
+    /// Streams that its connections follow.
+    pub(crate) hubs: Hubs,
     /// When event streams want attention.
     pub(crate) wheel: Wheel,
     pub(crate) jitter: Jitter,
@@ -43,6 +46,7 @@ impl Desk {
             me,
             shared,
             shards,
+            hubs: Hubs::default(),
             wheel: Wheel::new(),
             jitter: Jitter::new(),
             counts: Counts::default(),

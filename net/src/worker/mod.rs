@@ -13,6 +13,7 @@ pub(crate) mod jitter;
 pub(crate) mod listen;
 pub(crate) mod mailbox;
 mod pin;
+mod readers;
 pub(crate) mod shards;
 mod stopwatch;
 mod sweep;
@@ -175,6 +176,7 @@ impl Worker {
         self.serve_queue(turn);
         self.wake_streams(turn);
         self.run_owners(turn);
+        self.serve_readers(turn);
         self.write_dirty(turn);
         self.sweep(turn);
         self.follow_ending(turn);
@@ -216,6 +218,9 @@ impl Worker {
         while let Some((ticket, decision)) = mailbox.next_decision() {
             self.desk.shards.end_operation();
             self.deliver(Address::of(ticket), Settled::Decided(decision));
+        }
+        while let Some((from, sent)) = mailbox.next_wish() {
+            self.desk.shards.grant(from, sent);
         }
         while let Some(survey) = mailbox.next_survey() {
             self.desk.shards.answer_survey(survey, turn.now);
@@ -311,6 +316,9 @@ impl Worker {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.dirty = false;
                 let fate = session.finish(&mut self.desk, turn.now);
+                if self.desk.hubs.is_full(key) && session.line.unsent_bytes() < limit::OUTPUT_BYTES_SOFT {
+                    self.desk.hubs.resume(key);
+                }
                 self.apply(key, fate);
             }
         }
@@ -402,7 +410,7 @@ impl Worker {
     }
 
     fn timeout(&self) -> Duration {
-        if !self.queue.is_empty() {
+        if !self.queue.is_empty() || self.desk.hubs.is_at_work() {
             return Duration::ZERO;
         }
         let now = self.desk.shared.config.clock.now();
