@@ -102,7 +102,10 @@ impl Owner {
 
     /// When keys have to be swept next, on this process's clock.
     pub(super) fn keys_due(&self) -> Option<MonoMs> {
-        let due = MonoMs(self.shard.keyspace.expiry_due()?.0.wrapping_sub(self.wall_offset_ms));
+        let keys = &self.shard.keyspace;
+        let expiry = keys.expiry_due().map(|due| MonoMs(due.0.wrapping_sub(self.wall_offset_ms)));
+        let requests = keys.requests_due().map(|due| MonoMs(due.0.wrapping_sub(self.offset_ms)));
+        let due = expiry.into_iter().chain(requests).min()?;
         let last = self.keys_swept_at.plus_ms(TICK_MS);
         Some(due.max(MonoMs(last.0.wrapping_sub(self.offset_ms))))
     }
