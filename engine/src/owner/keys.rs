@@ -60,7 +60,8 @@ impl Owner {
     }
 
     /// Answers a question from the state as it is here.
-    pub(super) fn answer_question(&self, ask: &Ask) -> Reply {
+    #[must_use]
+    pub fn answer_question(&self, ask: &Ask) -> Reply {
         match ask {
             Ask::Key(op) => Reply::Key(self.shard.keyspace.answer(op, self.wall_now())),
             Ask::Keys(ops) => self.answer_all(ops),

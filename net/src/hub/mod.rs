@@ -18,6 +18,8 @@ mod cache;
 mod cursor;
 mod reader;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use cache::Entry;
 pub use cursor::Cursor;
