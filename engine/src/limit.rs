@@ -45,6 +45,11 @@ pub const POLL_MS_MIN: u64 = 20;
 /// Parked polls of a shard.
 pub const PARKED_MAX: usize = 65_536;
 
+/// Parts of a process that may listen to streams.
+pub const LISTENERS_MAX: u32 = 64;
+/// Bytes of appended entries that one turn tells listeners; who is not told asks.
+pub const TIDINGS_BYTES_MAX: usize = 4 << 20;
+
 /// Request ids remembered by a shard, and for how long.
 pub const REQUESTS_MAX: usize = 1_000_000;
 /// Log time for which a request id is remembered.

@@ -7,6 +7,7 @@ use crate::resp::server::{ClientRow, Facts, Role, ServerInfo, SlowRow};
 use crate::stats::Stats;
 use crate::worker::mailbox::Mailbox;
 use sluice_engine::directory::Directory;
+use sluice_engine::time::WallMs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -64,6 +65,11 @@ impl Shared {
             cluster,
             mailboxes,
         }
+    }
+
+    /// Wall time, for what is logged by it.
+    pub(crate) fn wall_ms(&self) -> WallMs {
+        WallMs(wall().as_millis() as u64)
     }
 
     pub(crate) fn ending(&self) -> Ending {

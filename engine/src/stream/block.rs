@@ -200,7 +200,7 @@ impl Block {
         let seq = take_varint(&mut rest)?;
         let dense = self.base_dense + take_varint(&mut rest)?;
         let len = take_varint(&mut rest)? as usize;
-        let fields = Some(FieldsRef::trusted(rest.get(..len)?));
+        let fields = Some(FieldsRef::packed(rest.get(..len)?));
         let end = self.bytes.len() - rest.len() + len;
         Some(Place { at, end, entry: EntryRef { id: StreamId { ms, seq }, dense, fields } })
     }

@@ -52,8 +52,10 @@ impl Fields {
 }
 
 impl<'a> FieldsRef<'a> {
-    /// Bytes that [`FieldsRef::bytes`] gave.
-    pub(crate) fn trusted(bytes: &'a [u8]) -> FieldsRef<'a> {
+    /// The same fields again, from the bytes that [`FieldsRef::bytes`] gave. Of other bytes nothing is promised but that
+    /// reading them ends.
+    #[must_use]
+    pub fn packed(bytes: &'a [u8]) -> FieldsRef<'a> {
         FieldsRef(bytes)
     }
 

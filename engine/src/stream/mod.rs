@@ -33,3 +33,5 @@ pub(crate) mod state;
 mod tests;
 pub mod text;
 pub mod value;
+
+pub use crate::shard::ears::{ListenerId, Tidings};

@@ -10,7 +10,7 @@ use super::keyspace::Keyspace;
 use super::op::{After, Follow, Range, Read};
 use super::state::{Stream, collect};
 use super::text::Text;
-use super::value::{Extent, Followed, Reset, Value};
+use super::value::{Followed, Reset, Value};
 use crate::limit::{RANGE_BYTES_MAX, READ_BYTES_MAX};
 use crate::time::WallMs;
 
@@ -100,12 +100,11 @@ fn follow_stream(stream: &Stream, follow: &Follow) -> Followed {
         return told(Some(Reset::Trimmed), extent);
     }
     let behind = stream.run.since_dense(first);
+    // What is behind a hole comes with the reset, so that the reader knows where to go on.
     let there = behind.clone().next().map_or(extent.newest + 1, |entry| entry.dense);
-    if there != first {
-        return told(Some(Reset::Deleted), Extent { oldest: there, ..extent });
-    }
-    let dense = behind.zip(first..).take_while(|(entry, number)| entry.dense == *number);
+    let reset = (there != first).then_some(Reset::Deleted);
+    let dense = behind.zip(there..).take_while(|(entry, number)| entry.dense == *number);
     let bytes_max = usize::try_from(follow.bytes_max).unwrap_or(usize::MAX);
     let entries = collect(dense.map(|(entry, _)| entry), follow.limit, bytes_max);
-    Followed { stream: Some(extent), reset: None, entries }
+    Followed { stream: Some(extent), reset, entries }
 }

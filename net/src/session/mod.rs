@@ -5,13 +5,16 @@
 //! buffers   what exists only while bytes move      pending   replies in the order of requests
 //! visit     read, answer, write: one turn          told, settled   answers, now and later
 //! resp, http   the two languages                   stop      why reading pauses
+//! events    what an HTTP connection becomes when it listens
 //! ```
 //! An idle connection is one [`Session`] and nothing else.
 
 pub(crate) mod buffers;
+pub(crate) mod events;
 pub(crate) mod http;
 pub(crate) mod line;
 pub(crate) mod pending;
+pub(crate) mod reading;
 pub(crate) mod resp;
 pub(crate) mod settled;
 pub(crate) mod slab;
@@ -19,6 +22,7 @@ pub(crate) mod stop;
 pub(crate) mod told;
 pub(crate) mod visit;
 
+use events::EventTalk;
 use http::HttpTalk;
 use line::Line;
 use mio::net::TcpStream;
@@ -30,6 +34,8 @@ use stop::Stop;
 pub(crate) enum Talk {
     Resp(Box<RespTalk>),
     Http(HttpTalk),
+    /// An HTTP connection that has become an event stream.
+    Events(Box<EventTalk>),
 }
 
 /// How far the end of a connection has come.

@@ -19,6 +19,8 @@ pub(crate) enum Awaited {
     Resp(RequestKind, Proto),
     /// Of an HTTP request.
     Http(Box<Recall>),
+    /// Of an event stream, which asked for itself.
+    Event,
 }
 
 enum Place {

@@ -2,6 +2,7 @@
 
 use super::line::{Asked, Line};
 use super::pending::Awaited;
+use super::reading::Subscriptions;
 use super::stop::{Driven, Stop};
 use crate::clients::{Card, Ends};
 use crate::request::{Request, RequestKind};
@@ -26,6 +27,8 @@ pub(crate) struct RespTalk {
     pub(crate) session: RespSession,
     /// The connection's entry in the register.
     pub(crate) card: Arc<Card>,
+    /// Streams that it follows; few connections do.
+    pub(crate) streams: Option<Box<Subscriptions>>,
 }
 
 impl RespTalk {
@@ -38,7 +41,7 @@ impl RespTalk {
             fd: socket.as_raw_fd(),
         };
         let card = shared.register.add(worker, ends, now);
-        RespTalk { session: RespSession::new(card.id, shared.default_role()), card }
+        RespTalk { session: RespSession::new(card.id, shared.default_role()), card, streams: None }
     }
 
     /// Notes an answer that took long. A poll may be held on purpose, so it is never slow.
@@ -142,11 +145,12 @@ fn run(
     let (mark, behind) = (desk.out.len(), line.is_behind());
     let step = execute(args, &mut talk.session, &*desk.shared, &mut desk.out);
     let closes = matches!(step, Step::Close);
-    if let Step::Ask(request, kind) = step {
-        ask(&request, kind, talk.session.proto(), line, desk, turn)?;
-    } else {
+    match step {
+        Step::Ask(request, kind) => ask(&request, kind, talk.session.proto(), line, desk, turn)?,
+        Step::Follow(streams) => super::reading::follow(streams, talk, line, desk),
+        Step::Unfollow(keys) => super::reading::unfollow(&keys, talk, desk),
         // Names change with commands that are answered here, never with polls.
-        talk.card.update(&talk.session);
+        Step::Replied | Step::Close => talk.card.update(&talk.session),
     }
     desk.counts.errors += u64::from(desk.out.get(mark) == Some(&b'-'));
     if behind && desk.out.len() > mark {

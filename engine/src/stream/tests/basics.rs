@@ -89,7 +89,7 @@ fn a_follower_meets_every_entry_or_is_told_why_not() {
     bench.run(KeyOp::Remove(Text::from(b"s"), vec![id(1_000, 3)]));
     assert_eq!(numbers(&follow(&mut bench, Some(epoch), Some(1))), [2, 3], "it stops before the hole");
     let hole = follow(&mut bench, Some(epoch), Some(3));
-    assert_eq!((hole.reset, hole.stream.unwrap().oldest), (Some(Reset::Deleted), 5));
+    assert_eq!((hole.reset, hole.entries.iter().next().unwrap().dense), (Some(Reset::Deleted), 5));
     assert_eq!(numbers(&follow(&mut bench, Some(epoch), Some(4))), [5, 6]);
     bench.run(KeyOp::Trim(Text::from(b"s"), Trim { keep: Keep::Newest(1), limit: 0 }));
     let lapped = follow(&mut bench, Some(epoch), Some(2));

@@ -4,11 +4,13 @@
 use super::fault::Fault;
 use super::spec::{Access, CommandSpec};
 use super::{find, help};
+use crate::hub::Position;
 use crate::request::{Request, RequestKind};
 use crate::resp::args::Args;
 use crate::resp::encode::Writer;
 use crate::resp::server::ServerInfo;
 use crate::resp::session::RespSession;
+use sluice_engine::stream::text::Text;
 
 /// What is to be done after a command.
 #[derive(Debug)]
@@ -17,6 +19,10 @@ pub enum Step<'a> {
     Replied,
     /// Ask this; the answer is encoded by [`encode_answer`](super::answer::encode_answer) with this kind.
     Ask(Request<'a>, RequestKind),
+    /// Follow these streams; the reply is how many the connection follows then.
+    Follow(Vec<(Text, Position)>),
+    /// Follow these no longer; the reply is the same.
+    Unfollow(Vec<Text>),
     /// Send what is in the buffer, then close. What follows in the input is not read.
     Close,
 }

@@ -22,6 +22,7 @@ mod config;
 mod connection;
 mod docs;
 mod flush;
+mod follow;
 mod glob;
 mod hello;
 mod help;
@@ -53,6 +54,8 @@ pub static COMMANDS: &[&CommandSpec] = &[
     &leave::SPEC,
     &stats::SPEC,
     &zone::SPEC,
+    &follow::SUB,
+    &follow::UNSUB,
     &connection::PING,
     &connection::ECHO,
     &hello::HELLO,

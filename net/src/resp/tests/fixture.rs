@@ -65,6 +65,8 @@ impl Fixture {
             match execute(args, session, self, &mut out) {
                 Step::Replied => {}
                 Step::Ask(request, _) => out.extend_from_slice(format!("?{request:?}").as_bytes()),
+                Step::Follow(streams) => out.extend_from_slice(format!("?{streams:?}").as_bytes()),
+                Step::Unfollow(keys) => out.extend_from_slice(format!("?{keys:?}").as_bytes()),
                 Step::Close => {
                     out.extend_from_slice(b"<close>");
                     break;
