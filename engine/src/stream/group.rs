@@ -100,6 +100,15 @@ impl Group {
         is_free.then(|| self.put_consumer(number as usize, at, consumer))
     }
 
+    /// Puts back what is pending; `None` where it belongs to nobody.
+    pub(crate) fn restore_pending(&mut self, pending: Vec<Pended>) -> Option<()> {
+        for pended in pending {
+            self.consumers.get(pended.consumer as usize)?.as_ref()?;
+            self.pend(pended);
+        }
+        Some(())
+    }
+
     /// Removes a consumer and all that is pending with it; returns how much that was.
     pub(crate) fn remove_consumer(&mut self, name: &[u8]) -> u64 {
         let Ok(at) = self.place(name) else { return 0 };

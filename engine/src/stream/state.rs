@@ -37,6 +37,13 @@ impl Stream {
         self.run.bytes() + self.groups.bytes()
     }
 
+    /// Whether it can be what operations made: for one that was restored.
+    pub(crate) fn is_sound(&self) -> bool {
+        let last = self.run.last();
+        last.is_none_or(|last| last.id <= self.last_id && last.dense <= self.newest)
+            && self.run.first().is_none_or(|first| first.dense > 0)
+    }
+
     /// Appends an entry; returns its number.
     pub(crate) fn append(&mut self, id: StreamId, fields: FieldsRef<'_>) -> u64 {
         debug_assert!(id > self.last_id, "ids rise");
