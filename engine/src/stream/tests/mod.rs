@@ -2,6 +2,8 @@
 
 mod basics;
 mod groups;
+mod model;
+mod snapshots;
 
 use super::fields::Fields;
 use super::keyspace::{Keyspace, Moment};
