@@ -2,8 +2,8 @@
 //!
 //! A real owner, real hubs, and readers whose connections take what they like: full at random, gone and back at random,
 //! with news lost on the way. What a reader was told is checked as it is told.
-//! Seen to fail when broken: told entries that the cache dropped (`shrink` without moving `from`), a listener registered after
-//! its answer was taken, a loss that asks nothing again.
+//! Seen to fail when broken: a cache that claims to know what it dropped (`shrink` without moving `from`), a loss after which nothing
+//! is asked again, news during a round that begins no other.
 
 use super::{Cursor, Hubs, News, Outlets, Position, Seat, Tell, Told, Took, Wish};
 use crate::limit;
@@ -169,7 +169,10 @@ impl Stage {
     fn act(&mut self) {
         let key = self.key();
         match self.rng.u8(0..100) {
-            0..60 => (0..self.rng.u8(1..20)).for_each(|_| self.append(&key, 30)),
+            0..60 => {
+                let maxlen = if &*key == b"key-0" { 1_000 } else { 30 };
+                (0..self.rng.u8(1..20)).for_each(|_| self.append(&key, maxlen));
+            }
             60..63 => drop(self.change(&key.clone(), KeyOp::Delete(vec![key]))),
             63..66 => {
                 let ids =
@@ -277,8 +280,10 @@ impl Stage {
 
     /// Everybody who is still there has everything that there is.
     fn settle(&mut self) {
+        if self.lose_percent > 0 {
+            self.hubs.lost();
+        }
         (self.readers.full_percent, self.lose_percent) = (0, 0);
-        self.hubs.lost();
         for slot in 0..8 {
             self.hubs.resume(SessionKey { slot, generation: 0 });
         }
@@ -316,9 +321,9 @@ fn run(seed: u64, full_percent: u8, lose_percent: u8) -> (usize, usize) {
 #[test]
 fn every_entry_once_and_in_order_or_a_reset() {
     let mut told = (0, 0);
-    for seed in 0..60 {
+    for seed in 0..40 {
         let (entries, resets) = run(seed, [0, 20, 60][seed as usize % 3], [0, 5][seed as usize % 2]);
         told = (told.0 + entries, told.1 + resets);
     }
-    assert!(told.0 > 50_000 && told.1 > 100, "the stories are too dull: {told:?}");
+    assert!(told.0 > 30_000 && told.1 > 100, "the stories are too dull: {told:?}");
 }
