@@ -115,13 +115,13 @@ impl Keyspace {
     }
 }
 
-/// The id that an append gets.
+/// The id that an append gets. Where a millisecond has no number left, Redis says something else than what is wrong.
 fn next_id(wanted: NewId, last: StreamId, wall: WallMs) -> Result<StreamId, &'static str> {
     let next = last.next().ok_or(NO_ID_LEFT)?;
     let id = match wanted {
         NewId::Auto if wall.0 > last.ms => StreamId { ms: wall.0, seq: 0 },
         NewId::Auto => next,
-        NewId::Within(ms) if ms == last.ms => StreamId { ms, seq: last.seq.checked_add(1).ok_or(LOW_ID)? },
+        NewId::Within(ms) if ms == last.ms => StreamId { ms, seq: last.seq.checked_add(1).ok_or(TOO_LARGE)? },
         NewId::Within(ms) => StreamId { ms, seq: 0 },
         NewId::Exact(id) => id,
     };

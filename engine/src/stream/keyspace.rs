@@ -39,7 +39,7 @@ pub(crate) struct Moment {
     pub(crate) wall: WallMs,
     /// Its log time.
     pub(crate) log: LogTime,
-    /// Ordinal of the command: the epoch of a stream that it makes.
+    /// Ordinal of the command: the epoch of a stream that it makes, unless that was given before.
     pub(crate) ordinal: u64,
 }
 

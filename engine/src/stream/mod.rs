@@ -4,10 +4,15 @@
 //! op        what is asked                        value    what is answered
 //! id        ms-seq                               fields   an entry's content, packed
 //! text      keys and names                       entries  entries on their way out
+//!
+//! keyspace  slots, deadlines, memory ─┬─ index   key → slot            namespace, policy  bounds by prefix
+//!                                     ├─ state   one stream ── run ── block: its entries
+//!                                     │                     └─ group ── pending, lag
+//!                                     └─ requests   repeats of an append
+//! append  read  keys  group_change  group_read  claim  info            one file a family of operations
 //! ```
-//! An entry has two positions: its Redis id, and its number within the stream's *epoch*, which is dense from 1. The epoch
-//! is the ordinal of the command that made the stream, so a key that is made anew has another one and no reader
-//! takes one stream for the other.
+//! An entry has two positions: its Redis id, and its number within the stream's *epoch*, which is dense from 1. No epoch is
+//! given twice ([`keyspace`]), so a key that is made anew has another one and no reader takes one stream for the other.
 
 mod append;
 pub(crate) mod block;

@@ -19,6 +19,9 @@ use std::sync::{Arc, Mutex};
 pub(crate) const ZONE: &[u8] = b"shop";
 pub(crate) const NODES: usize = 3;
 
+/// A batch on its way: commands, stamps, whose proposal it is.
+type Held = (Vec<Command>, (LogTime, WallMs), ProposalId, usize);
+
 /// The wire between the nodes.
 pub(crate) struct Hub {
     log: Vec<Committed>,
@@ -34,7 +37,7 @@ pub(crate) struct Hub {
     pub(crate) cut: Option<usize>,
     pub(crate) leader: Option<usize>,
     proposals: u64,
-    held: Vec<(Vec<Command>, (LogTime, WallMs), ProposalId, usize)>,
+    held: Vec<Held>,
     forwards: HashMap<u64, (usize, Ticket)>,
     pub(crate) presence: Vec<(usize, Presence)>,
     others: Vec<Vec<NodeId>>,

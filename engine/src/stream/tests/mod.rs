@@ -3,6 +3,7 @@
 mod basics;
 mod groups;
 mod model;
+mod namespaces;
 mod snapshots;
 
 use super::fields::Fields;

@@ -214,7 +214,9 @@ impl Reference {
         let id = match add.id {
             NewId::Exact(id) => id,
             NewId::Auto => follower.max(StreamId { ms: wall, seq: 0 }),
-            NewId::Within(ms) if ms == last.ms && last.seq == u64::MAX => StreamId::MIN,
+            NewId::Within(ms) if ms == last.ms && last.seq == u64::MAX => {
+                return error("ERR Elements are too large to be stored");
+            }
             NewId::Within(ms) if ms == last.ms => follower,
             NewId::Within(ms) => StreamId { ms, seq: 0 },
         };
