@@ -7,6 +7,7 @@ use crate::resp::server::{ClientRow, Facts, Role, ServerInfo, SlowRow};
 use crate::stats::Stats;
 use crate::worker::mailbox::Mailbox;
 use sluice_engine::directory::Directory;
+use sluice_engine::id::RequestHash;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -101,6 +102,10 @@ impl ServerInfo for Shared {
 
     fn wall_us(&self) -> u64 {
         wall().as_micros() as u64
+    }
+
+    fn request_hash(&self, key: &[u8], request: &[u8]) -> RequestHash {
+        self.directory.request_hash(key, request)
     }
 
     fn facts(&self) -> Facts {

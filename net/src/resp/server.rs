@@ -2,6 +2,7 @@
 
 use super::encode::Proto;
 use crate::cluster::Cluster;
+use sluice_engine::id::RequestHash;
 use std::net::SocketAddr;
 
 /// What Redis this server is compatible with. Clients decide by it which commands they may use.
@@ -164,6 +165,9 @@ pub trait ServerInfo {
 
     /// Wall time in microseconds since 1970, for `TIME` only.
     fn wall_us(&self) -> u64;
+
+    /// The hash under which a request id of this key is remembered.
+    fn request_hash(&self, key: &[u8], request: &[u8]) -> RequestHash;
 
     /// Figures for `INFO`.
     fn facts(&self) -> Facts;

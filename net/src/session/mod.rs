@@ -5,11 +5,14 @@
 //! buffers   what exists only while bytes move      pending   replies in the order of requests
 //! visit     read, answer, write: one turn          told, settled   answers, now and later
 //! resp, http   the two languages                   stop      why reading pauses
+//! keys      one operation, several groups          blocking  reads that wait for entries
 //! ```
 //! An idle connection is one [`Session`] and nothing else.
 
+pub(crate) mod blocking;
 pub(crate) mod buffers;
 pub(crate) mod http;
+pub(crate) mod keys;
 pub(crate) mod line;
 pub(crate) mod pending;
 pub(crate) mod resp;

@@ -3,12 +3,20 @@
 //! ```text
 //! front ─▶ asked (waits) │ written 23 bytes │ asked (settled) │ asked (waits) ◀─ new requests
 //! ```
-//! Only what cannot be answered at once takes a place here, and whatever was answered behind it.
-//! Invariant: the request at index i has number `front + i`, modulo 2^16.
+//! Only what cannot be answered at once takes a place here, and whatever was answered behind it. A reply that is made of several
+//! answers has a place for each and a last one, right behind them, that nobody answers:
+//!
+//! ```text
+//! front ─▶ part (settled) │ part (waits) │ gather │ asked (waits) ◀─
+//! ```
+//! Invariants: the request at index i has number `front + i`, modulo 2^16. Parts are taken from the front as they come, and
+//! kept until their last place is there: so answers kept are always those of the first gather.
 
+use super::keys::AwaitedKey;
 use super::settled::Settled;
 use crate::http::recall::Recall;
 use crate::request::RequestKind;
+use crate::resp::command::spread::Merge;
 use crate::resp::encode::Proto;
 use sluice_engine::time::MonoMs;
 use std::collections::VecDeque;
@@ -17,13 +25,25 @@ use std::collections::VecDeque;
 pub(crate) enum Awaited {
     /// Of a RESP command, and what its connection spoke when it came.
     Resp(RequestKind, Proto),
+    /// Of an operation on keys.
+    Key(AwaitedKey),
+    /// Of a part of a reply; what it becomes is known in the last place.
+    Part,
     /// Of an HTTP request.
     Http(Box<Recall>),
+}
+
+/// What is kept in the last place of a reply that is made of several answers.
+pub(crate) enum Gather {
+    /// One operation on keys of several groups.
+    Key(Box<AwaitedKey>, Merge),
 }
 
 enum Place {
     /// The answer is with an owner, or came and waits for its turn.
     Asked { awaited: Awaited, write: bool, since: MonoMs, settled: Option<Settled> },
+    /// The reply that the parts in front of it make.
+    Gather { gather: Gather, since: MonoMs },
     /// Encoded already: so many bytes of `written`.
     Written(usize),
 }
@@ -32,6 +52,8 @@ enum Place {
 pub(crate) enum Ready {
     /// An answer to encode.
     Settled { awaited: Awaited, settled: Settled, since: MonoMs },
+    /// Answers to be made into one reply, in the order of the parts.
+    Gathered { gather: Gather, parts: Vec<Settled>, since: MonoMs },
     /// So many bytes at the front of the written ones; see [`Pending::take_written`].
     Written(usize),
 }
@@ -47,6 +69,8 @@ pub(crate) struct Pending {
     taken: usize,
     /// Unanswered requests that change something.
     writes: usize,
+    /// Answers to parts whose last place has not come to the front yet.
+    parts: Vec<Settled>,
 }
 
 impl Pending {
@@ -87,6 +111,17 @@ impl Pending {
         self.places.push_back(Place::Asked { awaited, write, since, settled: None });
     }
 
+    /// A part of a reply, and its answer where that is there already.
+    pub(crate) fn push_part(&mut self, settled: Option<Settled>, write: bool, since: MonoMs) {
+        self.writes += usize::from(write && settled.is_none());
+        self.places.push_back(Place::Asked { awaited: Awaited::Part, write, since, settled });
+    }
+
+    /// The last place of a reply whose parts were the last to be pushed.
+    pub(crate) fn push_gather(&mut self, gather: Gather, since: MonoMs) {
+        self.places.push_back(Place::Gather { gather, since });
+    }
+
     /// A reply that is ready but not first.
     pub(crate) fn push_written(&mut self, bytes: &[u8]) {
         self.written.extend_from_slice(bytes);
@@ -108,16 +143,23 @@ impl Pending {
 
     /// Takes the reply at the front, if it is there.
     pub(crate) fn next_ready(&mut self) -> Option<Ready> {
-        if let Some(Place::Asked { settled: None, .. }) = self.places.front() {
-            return None;
-        }
-        let place = self.places.pop_front()?;
-        self.front = self.front.wrapping_add(1);
-        match place {
-            Place::Asked { awaited, since, settled, .. } => {
-                settled.map(|settled| Ready::Settled { awaited, settled, since })
+        loop {
+            if let Some(Place::Asked { settled: None, .. }) = self.places.front() {
+                return None;
             }
-            Place::Written(len) => Some(Ready::Written(len)),
+            let place = self.places.pop_front()?;
+            self.front = self.front.wrapping_add(1);
+            match place {
+                Place::Asked { awaited: Awaited::Part, settled, .. } => self.parts.extend(settled),
+                Place::Asked { awaited, since, settled, .. } => {
+                    return settled.map(|settled| Ready::Settled { awaited, settled, since });
+                }
+                Place::Gather { gather, since } => {
+                    let parts = std::mem::take(&mut self.parts);
+                    return Some(Ready::Gathered { gather, parts, since });
+                }
+                Place::Written(len) => return Some(Ready::Written(len)),
+            }
         }
     }
 
@@ -159,6 +201,7 @@ mod tests {
         while let Some(ready) = pending.next_ready() {
             match ready {
                 Ready::Settled { settled, .. } => seen.push(format!("{settled:?}")),
+                Ready::Gathered { parts, .. } => seen.push(format!("{parts:?}")),
                 Ready::Written(len) => {
                     let mut out = Vec::new();
                     pending.take_written(len, &mut out);

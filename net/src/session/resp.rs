@@ -1,5 +1,6 @@
 //! RESP over one connection: command after command until something has to be waited for.
 
+use super::keys;
 use super::line::{Asked, Line};
 use super::pending::Awaited;
 use super::stop::{Driven, Stop};
@@ -41,21 +42,26 @@ impl RespTalk {
         RespTalk { session: RespSession::new(card.id, shared.default_role()), card }
     }
 
-    /// Notes an answer that took long. A poll may be held on purpose, so it is never slow.
-    pub(crate) fn note_slow(&self, kind: RequestKind, took_ms: u64, shared: &Shared) {
-        if kind == RequestKind::Poll || took_ms < shared.config.slow_ms {
+    /// Notes an answer that took long.
+    pub(crate) fn note_slow(&self, command: &'static str, took_ms: u64, shared: &Shared) {
+        if took_ms < shared.config.slow_ms {
             return;
         }
-        let command = match kind {
-            RequestKind::Join => "q.join",
-            RequestKind::Leave => "q.leave",
-            RequestKind::Stats => "q.stats",
-            RequestKind::Hash => "raft|hash",
-            _ => "q.zone",
-        };
         let (took_us, peer) = (took_ms.saturating_mul(1_000), self.card.peer());
         shared.stats.note_slow(Slow { id: 0, wall_s: wall_s(), took_us, command, peer });
     }
+}
+
+/// What a request is called in the slow log; `None` for a poll, which may be held on purpose.
+pub(crate) fn slow_name(kind: RequestKind) -> Option<&'static str> {
+    Some(match kind {
+        RequestKind::Poll => return None,
+        RequestKind::Join => "q.join",
+        RequestKind::Leave => "q.leave",
+        RequestKind::Stats => "q.stats",
+        RequestKind::Hash => "raft|hash",
+        _ => "q.zone",
+    })
 }
 
 /// Answers the commands at the head of `input`.
@@ -142,11 +148,11 @@ fn run(
     let (mark, behind) = (desk.out.len(), line.is_behind());
     let step = execute(args, &mut talk.session, &*desk.shared, &mut desk.out);
     let closes = matches!(step, Step::Close);
-    if let Step::Ask(request, kind) = step {
-        ask(&request, kind, talk.session.proto(), line, desk, turn)?;
-    } else {
+    match step {
+        Step::Ask(request, kind) => ask(&request, kind, talk.session.proto(), line, desk, turn)?,
+        Step::Key(call) => keys::ask(call, talk.session.proto(), talk.session.command(), line, desk, turn)?,
         // Names change with commands that are answered here, never with polls.
-        talk.card.update(&talk.session);
+        Step::Replied | Step::Close => talk.card.update(&talk.session),
     }
     desk.counts.errors += u64::from(desk.out.get(mark) == Some(&b'-'));
     if behind && desk.out.len() > mark {

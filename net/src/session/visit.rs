@@ -6,7 +6,7 @@
 //! A visit reads at most [`limit::READ_BYTES`] and answers at most [`limit::REQUESTS_PER_VISIT_MAX`]
 //! requests; what remains waits until the others had their turn.
 
-use super::pending::{Awaited, Ready};
+use super::pending::{Awaited, Gather, Ready};
 use super::settled::Settled;
 use super::stop::{Driven, Stop};
 use super::{Fate, Phase, Session, Talk, http, resp};
@@ -195,8 +195,14 @@ impl Session {
                 Ready::Written(len) => buffers.pending.take_written(len, &mut output),
                 Ready::Settled { awaited, settled, since } => {
                     encode(&awaited, &settled, &mut output, desk);
-                    if let (Talk::Resp(talk), Awaited::Resp(kind, _)) = (&self.talk, &awaited) {
-                        talk.note_slow(*kind, now.0.saturating_sub(since.0), &desk.shared);
+                    if let (Talk::Resp(talk), Some(name)) = (&self.talk, slow_name_of(&awaited)) {
+                        talk.note_slow(name, now.0.saturating_sub(since.0), &desk.shared);
+                    }
+                }
+                Ready::Gathered { gather: Gather::Key(awaited, merge), parts, since } => {
+                    awaited.tell_merged(&merge, parts, &mut output);
+                    if let Talk::Resp(talk) = &self.talk {
+                        talk.note_slow(awaited.command, now.0.saturating_sub(since.0), &desk.shared);
                     }
                 }
             }
@@ -281,12 +287,25 @@ impl Session {
     }
 }
 
+/// What an answer that took long is called in the slow log.
+fn slow_name_of(awaited: &Awaited) -> Option<&'static str> {
+    match awaited {
+        Awaited::Resp(kind, _) => resp::slow_name(*kind),
+        // To wait is what it asked for.
+        Awaited::Key(key) => Some(key.command).filter(|_| key.blocked.is_none()),
+        Awaited::Part | Awaited::Http(_) => None,
+    }
+}
+
 fn encode(awaited: &Awaited, settled: &Settled, output: &mut Vec<u8>, desk: &mut Desk) {
     let directory = &desk.shared.directory;
     match awaited {
         Awaited::Resp(kind, proto) => {
             settled.show(b"", directory, |answer| encode_answer(answer, *kind, *proto, output));
         }
+        Awaited::Key(key) => key.tell(settled, output),
+        // Parts are written by their last place.
+        Awaited::Part => {}
         Awaited::Http(recall) => {
             let mut to = crate::http::respond::Responder {
                 out: output,

@@ -185,6 +185,22 @@ impl Shards {
         self.ask(group, Ask::Change(Box::new(command)), ticket, now)
     }
 
+    /// Asks about keys of a group. `None`: the answer comes under the ticket.
+    pub(crate) fn ask_keys(
+        &mut self,
+        group: GroupId,
+        work: Ask,
+        ticket: Ticket,
+        now: MonoMs,
+    ) -> Option<Settled> {
+        match self.ask(group, work, ticket, now) {
+            Outcome::Told(Told::Settled(settled)) => Some(settled),
+            // Owners say nothing else.
+            Outcome::Told(_) => Some(Settled::refused(Refusal::Gone)),
+            Outcome::Later { .. } => None,
+        }
+    }
+
     fn ask(&mut self, group: GroupId, work: Ask, ticket: Ticket, now: MonoMs) -> Outcome {
         let parked = if let Ask::Turn(token) = &work { Some(token.zone) } else { None };
         if let Some(owner) = self.owners.get_mut(usize::from(group.0)).and_then(Option::as_mut) {

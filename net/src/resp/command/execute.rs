@@ -2,6 +2,7 @@
 //! server tells; it never waits.
 
 use super::fault::Fault;
+use super::key_call::KeyCall;
 use super::spec::{Access, CommandSpec};
 use super::{find, help};
 use crate::request::{Request, RequestKind};
@@ -9,6 +10,8 @@ use crate::resp::args::Args;
 use crate::resp::encode::Writer;
 use crate::resp::server::ServerInfo;
 use crate::resp::session::RespSession;
+use sluice_engine::stream::op::KeyOp;
+use sluice_engine::stream::text::Text;
 
 /// What is to be done after a command.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub enum Step<'a> {
     Replied,
     /// Ask this; the answer is encoded by [`encode_answer`](super::answer::encode_answer) with this kind.
     Ask(Request<'a>, RequestKind),
+    /// Do this with streams or their keys; the answer is encoded by [`Shape::encode`](super::key_call::Shape::encode).
+    Key(KeyCall),
     /// Send what is in the buffer, then close. What follows in the input is not read.
     Close,
 }
@@ -27,6 +32,12 @@ impl<'a> Step<'a> {
     pub fn ask(request: Request<'a>) -> Step<'a> {
         let kind = request.kind();
         Step::Ask(request, kind)
+    }
+
+    /// The step that does `op` and answers what comes of it.
+    #[must_use]
+    pub fn key(op: KeyOp) -> Step<'a> {
+        Step::Key(KeyCall::new(op))
     }
 }
 
@@ -52,6 +63,12 @@ impl<'a> Call<'a, '_> {
         self.args.get(index).unwrap_or_default()
     }
 
+    /// The argument at `index`, kept.
+    #[must_use]
+    pub fn text(&self, index: usize) -> Text {
+        Text::from(self.arg(index))
+    }
+
     /// A writer of the reply.
     pub fn reply(&mut self) -> Writer<'_> {
         Writer::new(self.out, self.session.proto())
@@ -69,7 +86,7 @@ impl<'a> Call<'a, '_> {
 
 /// Runs one request: finds the command, checks who asks and how many arguments there are, and lets it run.
 ///
-/// Appends to `out` unless the step is [`Step::Ask`]. The zone commands allocate nothing.
+/// Appends to `out` unless the step is [`Step::Ask`] or [`Step::Key`]. The zone commands allocate nothing.
 pub fn execute<'a>(
     args: Args<'a>,
     session: &mut RespSession,

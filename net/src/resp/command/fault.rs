@@ -68,6 +68,21 @@ pub enum Fault<'a> {
     InvalidArguments,
     /// Keys were asked of a command that has none.
     NoKeys,
+    /// This text, and nothing of the request in it.
+    Text(&'static str),
+    /// Not what a subcommand of this container takes.
+    SubcommandSyntax {
+        /// The container's name.
+        container: &'static str,
+        /// The subcommand as it was written.
+        word: &'a [u8],
+    },
+    /// Not a condition of `EXPIRE`.
+    ExpireOption(&'a [u8]),
+    /// A moment that no key can expire at.
+    ExpireTime(&'static str),
+    /// Not an option of `XCLAIM`.
+    ClaimOption(&'a [u8]),
     /// An option was given twice.
     Duplicate(&'static str),
     /// The argument of this name is longer than allowed, or empty.
@@ -95,6 +110,13 @@ impl Fault<'_> {
                 let help = format!("'. Try {} HELP.", container.to_uppercase());
                 quoted("ERR unknown subcommand '", word, &help)
             }
+            Fault::SubcommandSyntax { container, word } => {
+                let help = format!("'. Try {} HELP.", container.to_uppercase());
+                quoted("ERR unknown subcommand or wrong number of arguments for '", word, &help)
+            }
+            Fault::ExpireOption(option) => quoted("ERR Unsupported option ", option, ""),
+            Fault::ExpireTime(name) => format!("ERR invalid expire time in '{name}' command").into_bytes(),
+            Fault::ClaimOption(option) => quoted("ERR Unrecognized XCLAIM option '", option, "'"),
             Fault::HelloOption(option) => quoted("ERR Syntax error in HELLO option '", option, "'"),
             Fault::ClientAttribute(name) => quoted("ERR Unrecognized option '", name, "'"),
             Fault::ClientType(name) => quoted("ERR Unknown client type '", name, "'"),
@@ -128,6 +150,7 @@ impl Fault<'_> {
     /// The text of those that repeat nothing.
     fn fixed_text(&self) -> &'static str {
         match self {
+            Fault::Text(text) => text,
             Fault::NotLoggedIn => "NOAUTH Authentication required.",
             Fault::HelloNotLoggedIn => {
                 "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO \

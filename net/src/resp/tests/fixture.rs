@@ -8,6 +8,7 @@ use crate::resp::decode::{Decoded, RequestBounds, decode};
 use crate::resp::encode::Proto;
 use crate::resp::server::{ClientRow, Facts, Role, ServerInfo, SlowRow};
 use crate::resp::session::RespSession;
+use sluice_engine::id::RequestHash;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 
@@ -65,6 +66,7 @@ impl Fixture {
             match execute(args, session, self, &mut out) {
                 Step::Replied => {}
                 Step::Ask(request, _) => out.extend_from_slice(format!("?{request:?}").as_bytes()),
+                Step::Key(call) => out.extend_from_slice(format!("?{:?}", call.op).as_bytes()),
                 Step::Close => {
                     out.extend_from_slice(b"<close>");
                     break;
@@ -129,6 +131,10 @@ impl ServerInfo for Fixture {
 
     fn wall_us(&self) -> u64 {
         1_700_000_000_000_042
+    }
+
+    fn request_hash(&self, key: &[u8], request: &[u8]) -> RequestHash {
+        RequestHash((key.len() * 100 + request.len()) as u128)
     }
 
     fn facts(&self) -> Facts {
