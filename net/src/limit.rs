@@ -17,6 +17,8 @@ pub const BUFFER_POOL_MAX: usize = 256;
 
 /// Worker threads of a server.
 pub const WORKERS_MAX: usize = 64;
+/// Groups that the key space may be shared out over: one request may have a part for each.
+pub const GROUPS_MAX: usize = 1_024;
 /// Connections of one worker; bounded by the bits of a ticket.
 pub const SESSIONS_PER_WORKER_MAX: usize = 1 << SLOT_BITS;
 /// Bits of a ticket, from the second on: worker, slot, generation of the slot, number of the request. The first bit
@@ -87,8 +89,12 @@ const _: () = {
     assert!(WORKER_BITS + SLOT_BITS + GENERATION_BITS + REQUEST_BITS == 63);
     assert!(sluice_engine::sequencer::REMOTE == 1 << 63);
     assert!(WORKERS_MAX <= 1 << WORKER_BITS);
-    // A request number must not come round while its namesake is in flight.
-    assert!(PIPELINE_DEPTH_MAX < 1 << (REQUEST_BITS - 1));
+    // A request number must not come round while its namesake is in flight. The last request of a full pipeline may take more
+    // numbers: one for each command of a transaction, for each group, and for the reply.
+    assert!(
+        PIPELINE_DEPTH_MAX + crate::resp::limit::QUEUED_COMMANDS_MAX + GROUPS_MAX + 1
+            < 1 << (REQUEST_BITS - 1)
+    );
     assert!(HTTP_LINE_BYTES_MAX < HTTP_HEAD_BYTES_MAX);
     assert!(HTTP_HEAD_BYTES_MAX + HTTP_BODY_BYTES_MAX < HTTP_REQUEST_BYTES_MAX);
     assert!(OUTPUT_BYTES_SOFT >= READ_BYTES);

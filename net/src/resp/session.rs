@@ -1,5 +1,6 @@
 //! What a connection has told about itself. Most say nothing, so a session is four words until one does.
 
+use super::command::transaction::Queue;
 use super::encode::Proto;
 use super::server::{ClientRow, Role};
 
@@ -10,6 +11,8 @@ pub struct RespSession {
     role: Option<Role>,
     proto: Proto,
     command: &'static str,
+    /// What was queued since `MULTI`.
+    queue: Option<Box<Queue>>,
     details: Option<Box<Details>>,
 }
 
@@ -29,7 +32,7 @@ impl RespSession {
     /// A new connection. `role` is [`ServerInfo::default_role`](super::server::ServerInfo::default_role).
     #[must_use]
     pub fn new(id: u64, role: Option<Role>) -> RespSession {
-        RespSession { id, role, proto: Proto::Resp2, command: "NULL", details: None }
+        RespSession { id, role, proto: Proto::Resp2, command: "NULL", queue: None, details: None }
     }
 
     /// The connection's id.
@@ -97,6 +100,20 @@ impl RespSession {
         }
     }
 
+    /// What was queued so far; `None` outside of a transaction.
+    pub(super) fn queue(&mut self) -> Option<&mut Queue> {
+        self.queue.as_deref_mut()
+    }
+
+    pub(super) fn begin_queue(&mut self) {
+        self.queue = Some(Box::default());
+    }
+
+    /// Ends the transaction.
+    pub(super) fn take_queue(&mut self) -> Option<Box<Queue>> {
+        self.queue.take()
+    }
+
     pub(super) fn set_proto(&mut self, proto: Proto) {
         self.proto = proto;
     }
@@ -114,6 +131,7 @@ impl RespSession {
     pub(super) fn reset(&mut self, role: Option<Role>) {
         self.role = role;
         self.proto = Proto::Resp2;
+        self.queue = None;
         if let Some(details) = &mut self.details {
             details.name = Box::default();
             details.user = Box::default();

@@ -59,7 +59,8 @@ impl AwaitedKey {
         self.tell_value(&merge.merge(values), out);
     }
 
-    fn tell_value(&self, value: &Value, out: &mut Vec<u8>) {
+    /// Appends the reply that this value is.
+    pub(crate) fn tell_value(&self, value: &Value, out: &mut Vec<u8>) {
         match (value, &self.blocked) {
             (Value::Nothing(ids), Some(blocked)) => found_nothing(blocked, ids, self.proto, out),
             _ => self.shape.encode(value, self.proto, out),

@@ -6,11 +6,13 @@
 //! visit     read, answer, write: one turn          told, settled   answers, now and later
 //! resp, http   the two languages                   stop      why reading pauses
 //! keys      one operation, several groups          blocking  reads that wait for entries
+//! exec      a transaction
 //! ```
 //! An idle connection is one [`Session`] and nothing else.
 
 pub(crate) mod blocking;
 pub(crate) mod buffers;
+pub(crate) mod exec;
 pub(crate) mod http;
 pub(crate) mod keys;
 pub(crate) mod line;

@@ -12,6 +12,7 @@
 //! Invariants: the request at index i has number `front + i`, modulo 2^16. Parts are taken from the front as they come, and
 //! kept until their last place is there: so answers kept are always those of the first gather.
 
+use super::exec::Plan;
 use super::keys::AwaitedKey;
 use super::settled::Settled;
 use crate::http::recall::Recall;
@@ -37,6 +38,8 @@ pub(crate) enum Awaited {
 pub(crate) enum Gather {
     /// One operation on keys of several groups.
     Key(Box<AwaitedKey>, Merge),
+    /// A transaction.
+    Exec(Box<Plan>),
 }
 
 enum Place {
@@ -81,7 +84,7 @@ impl Pending {
 
     /// Whether everything is answered.
     pub(crate) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.places.is_empty() && self.parts.is_empty()
     }
 
     /// Whether a change is still under way, for which reads have to wait.
@@ -101,7 +104,7 @@ impl Pending {
 
     /// Continues the numbering of an earlier use of the connection.
     pub(crate) fn start_at(&mut self, number: u16) {
-        debug_assert!(self.places.is_empty(), "numbers restart only between requests");
+        debug_assert!(self.is_empty(), "numbers restart only between requests");
         self.front = number;
     }
 

@@ -1,5 +1,6 @@
 //! RESP over one connection: command after command until something has to be waited for.
 
+use super::exec::{self, Exec};
 use super::keys;
 use super::line::{Asked, Line};
 use super::pending::Awaited;
@@ -27,6 +28,8 @@ pub(crate) struct RespTalk {
     pub(crate) session: RespSession,
     /// The connection's entry in the register.
     pub(crate) card: Arc<Card>,
+    /// A transaction that waits for changes before it.
+    pub(crate) exec: Option<Box<Exec>>,
 }
 
 impl RespTalk {
@@ -39,7 +42,7 @@ impl RespTalk {
             fd: socket.as_raw_fd(),
         };
         let card = shared.register.add(worker, ends, now);
-        RespTalk { session: RespSession::new(card.id, shared.default_role()), card }
+        RespTalk { session: RespSession::new(card.id, shared.default_role()), card, exec: None }
     }
 
     /// Notes an answer that took long.
@@ -146,19 +149,37 @@ fn run(
     turn: Turn<'_>,
 ) -> Result<(), Stop> {
     let (mark, behind) = (desk.out.len(), line.is_behind());
-    let step = execute(args, &mut talk.session, &*desk.shared, &mut desk.out);
-    let closes = matches!(step, Step::Close);
-    match step {
-        Step::Ask(request, kind) => ask(&request, kind, talk.session.proto(), line, desk, turn)?,
-        Step::Key(call) => keys::ask(call, talk.session.proto(), talk.session.command(), line, desk, turn)?,
-        // Names change with commands that are answered here, never with polls.
-        Step::Replied | Step::Close => talk.card.update(&talk.session),
-    }
+    let closes = match talk.exec.take() {
+        Some(exec) => exec::run(exec, talk, line, desk, turn).map(|()| false)?,
+        None => begin(args, talk, line, desk, turn)?,
+    };
     desk.counts.errors += u64::from(desk.out.get(mark) == Some(&b'-'));
     if behind && desk.out.len() > mark {
         line.hold(mark, desk);
     }
     if closes { Err(Stop::Close) } else { Ok(()) }
+}
+
+/// Whether the connection closes after this command.
+fn begin(
+    args: Args<'_>,
+    talk: &mut RespTalk,
+    line: &mut Line,
+    desk: &mut Desk,
+    turn: Turn<'_>,
+) -> Result<bool, Stop> {
+    let step = execute(args, &mut talk.session, &*desk.shared, &mut desk.out);
+    let closes = matches!(step, Step::Close);
+    match step {
+        Step::Ask(request, kind) => ask(&request, kind, talk.session.proto(), line, desk, turn)?,
+        Step::Key(call) => keys::ask(call, talk.session.proto(), talk.session.command(), line, desk, turn)?,
+        Step::Exec(queue) => {
+            exec::run(Box::new(Exec::new(queue.into_bytes())), talk, line, desk, turn)?;
+        }
+        // Names change with commands that are answered here, never with polls.
+        Step::Replied | Step::Close => talk.card.update(&talk.session),
+    }
+    Ok(closes)
 }
 
 fn ask(
@@ -182,7 +203,7 @@ fn ask(
 }
 
 /// Whether reads behind it have to wait.
-fn is_write(kind: RequestKind) -> bool {
+pub(super) fn is_write(kind: RequestKind) -> bool {
     matches!(kind, RequestKind::Join | RequestKind::Leave | RequestKind::ZoneSet | RequestKind::ZoneDel)
 }
 

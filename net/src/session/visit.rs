@@ -199,10 +199,10 @@ impl Session {
                         talk.note_slow(name, now.0.saturating_sub(since.0), &desk.shared);
                     }
                 }
-                Ready::Gathered { gather: Gather::Key(awaited, merge), parts, since } => {
-                    awaited.tell_merged(&merge, parts, &mut output);
+                Ready::Gathered { gather, parts, since } => {
+                    let name = gathered(gather, parts, &mut output, desk);
                     if let Talk::Resp(talk) = &self.talk {
-                        talk.note_slow(awaited.command, now.0.saturating_sub(since.0), &desk.shared);
+                        talk.note_slow(name, now.0.saturating_sub(since.0), &desk.shared);
                     }
                 }
             }
@@ -294,6 +294,20 @@ fn slow_name_of(awaited: &Awaited) -> Option<&'static str> {
         // To wait is what it asked for.
         Awaited::Key(key) => Some(key.command).filter(|_| key.blocked.is_none()),
         Awaited::Part | Awaited::Http(_) => None,
+    }
+}
+
+/// Writes a reply that is made of several answers. Returns the command's name.
+fn gathered(gather: Gather, parts: Vec<Settled>, output: &mut Vec<u8>, desk: &Desk) -> &'static str {
+    match gather {
+        Gather::Key(awaited, merge) => {
+            awaited.tell_merged(&merge, parts, output);
+            awaited.command
+        }
+        Gather::Exec(plan) => {
+            plan.write(parts, &desk.shared.directory, output);
+            "exec"
+        }
     }
 }
 

@@ -61,6 +61,10 @@ pub(crate) struct Shards {
 impl Shards {
     /// The shards as worker `me` sees them. `owners` are its own.
     pub(crate) fn new(shared: Arc<Shared>, me: usize, owners: Vec<(GroupId, Owner)>) -> Shards {
+        assert!(
+            shared.directory.groups() <= limit::GROUPS_MAX,
+            "request numbers suffice for a part for each group"
+        );
         let workers = shared.mailboxes.len();
         let mut by_group: Vec<Option<Owner>> = (0..shared.directory.groups()).map(|_| None).collect();
         for (group, owner) in owners {

@@ -41,6 +41,7 @@ pub(super) static QUIT: CommandSpec = CommandSpec {
     access: Access::Anyone,
     summary: "Closes the connection.",
     since: "1.0.0",
+    at_once: true,
     run: Some(quit),
     ..CommandSpec::new("quit", -1)
 };
@@ -51,6 +52,7 @@ pub(super) static RESET: CommandSpec = CommandSpec {
     access: Access::Anyone,
     summary: "Resets the connection.",
     since: "6.2.0",
+    at_once: true,
     run: Some(reset),
     ..CommandSpec::new("reset", 1)
 };

@@ -4,6 +4,7 @@
 use super::fault::Fault;
 use super::key_call::KeyCall;
 use super::spec::{Access, CommandSpec};
+use super::transaction::Queue;
 use super::{find, help};
 use crate::request::{Request, RequestKind};
 use crate::resp::args::Args;
@@ -22,6 +23,8 @@ pub enum Step<'a> {
     Ask(Request<'a>, RequestKind),
     /// Do this with streams or their keys; the answer is encoded by [`Shape::encode`](super::key_call::Shape::encode).
     Key(KeyCall),
+    /// Carry these out, and reply with an array of their replies.
+    Exec(Box<Queue>),
     /// Send what is in the buffer, then close. What follows in the input is not read.
     Close,
 }
@@ -113,11 +116,41 @@ fn is_http(args: Args<'_>) -> bool {
 }
 
 fn dispatch<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
+    let found = look_up(call);
+    if let Some(queue) = call.session.queue() {
+        match &found {
+            Ok(found) if found.spec.at_once => {}
+            Ok(found) => {
+                queue.push(call.args).inspect_err(|_| queue.spoil())?;
+                call.session.set_command(found.spec.name);
+                call.reply().simple("QUEUED");
+                return Ok(Step::Replied);
+            }
+            Err(_) => queue.spoil(),
+        }
+    }
+    let found = found?;
+    call.session.set_command(found.spec.name);
+    match found.run {
+        Some(run) => run(call),
+        None => help::run(call, found.spec),
+    }
+}
+
+/// What a request asks for.
+struct Found {
+    spec: &'static CommandSpec,
+    /// `None`: its help.
+    run: Option<Run>,
+}
+
+/// Finds the command, and checks how many arguments there are and who asks.
+fn look_up<'a>(call: &mut Call<'a, '_>) -> Result<Found, Fault<'a>> {
     let spec = find(call.arg(0)).ok_or(Fault::UnknownCommand(call.args))?;
     let spec = match call.args.get(1) {
         Some(word) if !spec.subcommands.is_empty() => {
             if word.eq_ignore_ascii_case(b"help") {
-                return help::run(call, spec);
+                return Ok(Found { spec, run: None });
             }
             spec.subcommand(word).ok_or(Fault::UnknownSubcommand { container: spec.name, word })?
         }
@@ -125,11 +158,17 @@ fn dispatch<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     };
     let run = match spec.run {
         Some(run) if spec.takes(call.args.len()) => run,
+        _ if spec.name == "exec" => return Err(exec_aborted(call)),
         _ => return Err(Fault::WrongArity(spec.name)),
     };
     permit(call, spec)?;
-    call.session.set_command(spec.name);
-    run(call)
+    Ok(Found { spec, run: Some(run) })
+}
+
+/// An `EXEC` that cannot be understood ends the transaction.
+fn exec_aborted<'a>(call: &mut Call<'a, '_>) -> Fault<'a> {
+    call.session.take_queue();
+    Fault::Text("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command")
 }
 
 fn permit<'a>(call: &Call<'a, '_>, spec: &CommandSpec) -> Result<(), Fault<'a>> {

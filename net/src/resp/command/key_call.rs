@@ -23,6 +23,18 @@ impl KeyCall {
     pub fn new(op: KeyOp) -> KeyCall {
         KeyCall { op: Box::new(op), shape: Shape::Whole, wait_ms: None }
     }
+
+    /// The same without any wait: within a transaction nothing waits.
+    #[must_use]
+    pub fn at_once(mut self) -> KeyCall {
+        self.wait_ms = None;
+        match &mut *self.op {
+            KeyOp::Read(read) => read.waits = false,
+            KeyOp::ReadGroup(read) => read.waits = false,
+            _ => {}
+        }
+        self
+    }
 }
 
 /// What an answer becomes.

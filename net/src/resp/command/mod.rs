@@ -8,6 +8,7 @@
 //! connection  connection hello client/
 //! server      info config command docs help slowlog latency time
 //! cluster     cluster raft
+//! transaction transaction
 //! streams     stream/ keys/, asked as a key_call, which spread sends to several groups; value writes the answer
 //! ```
 //! To add one: write its file with a `SPEC`, and name it in [`COMMANDS`].
@@ -40,6 +41,7 @@ pub mod spread;
 mod stats;
 mod stream;
 mod time;
+pub mod transaction;
 mod value;
 mod zone;
 mod zone_set;
@@ -97,6 +99,11 @@ pub static COMMANDS: &[&CommandSpec] = &[
     &connection::RESET,
     &connection::READONLY,
     &connection::READWRITE,
+    &transaction::MULTI,
+    &transaction::EXEC,
+    &transaction::DISCARD,
+    &transaction::WATCH,
+    &transaction::UNWATCH,
     &info::SPEC,
     &introspect::SPEC,
     &config::SPEC,

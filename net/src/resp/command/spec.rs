@@ -23,6 +23,8 @@ pub struct CommandSpec {
     pub group: &'static str,
     /// What it costs.
     pub complexity: &'static str,
+    /// It is carried out at once also behind `MULTI`.
+    pub at_once: bool,
     /// Which argument names a zone or a stream, if one does.
     pub key: Option<KeySpec>,
     /// Where more of them are.
@@ -79,6 +81,7 @@ impl CommandSpec {
             since: "0.1.0",
             group: "connection",
             complexity: "O(1)",
+            at_once: false,
             key: None,
             more_keys: MoreKeys::None,
             arguments: &[],

@@ -58,7 +58,6 @@ fn what_is_unknown_is_named() {
             ),
             ("client", "-ERR wrong number of arguments for 'client' command\r\n"),
             ("client setname", "-ERR wrong number of arguments for 'client|setname' command\r\n"),
-            ("multi", "-ERR unknown command 'multi', with args beginning with: \r\n"),
             ("get x", "-ERR unknown command 'get', with args beginning with: 'x' \r\n"),
             ("q.zone foo", "-ERR unknown subcommand 'foo'. Try Q.ZONE HELP.\r\n"),
         ],

@@ -67,6 +67,10 @@ impl Fixture {
                 Step::Replied => {}
                 Step::Ask(request, _) => out.extend_from_slice(format!("?{request:?}").as_bytes()),
                 Step::Key(call) => out.extend_from_slice(format!("?{:?}", call.op).as_bytes()),
+                Step::Exec(queue) => {
+                    let queued = String::from_utf8_lossy(&queue.into_bytes()).into_owned();
+                    out.extend_from_slice(format!("?Exec{queued:?}").as_bytes());
+                }
                 Step::Close => {
                     out.extend_from_slice(b"<close>");
                     break;

@@ -9,6 +9,7 @@
 //! | `clients.rs` | `CLIENT LIST`, `INFO` and `KILL` |
 //! | `zones.rs` | what zone commands ask, and how answers look |
 //! | `cluster.rs` | the cluster's views, and what its commands ask |
+//! | `transactions.rs` | `MULTI` and what follows |
 //! | `table.rs` | every entry of the table: arity, texts, rights |
 
 #[cfg(feature = "server")]
@@ -24,5 +25,7 @@ mod replies;
 mod requests;
 #[cfg(feature = "server")]
 mod table;
+#[cfg(feature = "server")]
+mod transactions;
 #[cfg(feature = "server")]
 mod zones;

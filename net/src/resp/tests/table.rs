@@ -32,7 +32,8 @@ fn the_arity_of_every_command_is_kept() {
         if least > own_words {
             assert_eq!(Fixture::open().says(&request(spec, least - 1)), refusal);
         }
-        if spec.arity > 0 {
+        // Redis answers that one in its own way: see `transactions.rs`.
+        if spec.arity > 0 && spec.name != "exec" {
             let beyond = request(spec, least + 1);
             assert_eq!(Fixture::open().says(&beyond), refusal);
         }
