@@ -45,6 +45,11 @@ pub const POLL_MS_MIN: u64 = 20;
 /// Parked polls of a shard.
 pub const PARKED_MAX: usize = 65_536;
 
+/// Parts of a process that may listen to streams.
+pub const LISTENERS_MAX: u32 = 64;
+/// Bytes of appended entries that one turn tells listeners; who is not told asks.
+pub const TIDINGS_BYTES_MAX: usize = 4 << 20;
+
 /// Request ids remembered by a shard, and for how long.
 pub const REQUESTS_MAX: usize = 1_000_000;
 /// Log time for which a request id is remembered.
@@ -117,4 +122,30 @@ const _: () = {
     assert!(HELD_MS_MAX < FORWARD_WRITE_MS);
     assert!(GATHER_MS < PROPOSAL_LATE_MS);
     assert!(PROPOSAL_LATE_MS < PROPOSAL_MS_MAX && PROPOSAL_MS_MAX < FORWARD_WRITE_MS);
+};
+
+/// Bytes of one block of a stream; a larger entry has a block for itself.
+pub const STREAM_BLOCK_BYTES: usize = 4_096;
+/// Bytes of one entry, packed.
+pub const ENTRY_BYTES_MAX: usize = 512 << 20;
+/// Keys of a shard.
+pub const KEYS_PER_SHARD_MAX: usize = 1 << 31;
+/// Bytes of entries in one answer to a read, about; whoever reads goes on from where it is.
+pub const READ_BYTES_MAX: usize = 1 << 20;
+/// Bytes of entries in the answer to a range; a longer one is refused rather than cut short.
+pub const RANGE_BYTES_MAX: usize = 64 << 20;
+/// Places that one step of a scan looks at.
+pub const SCAN_PLACES_MAX: u64 = 10_000;
+/// Append requests that a shard remembers.
+pub const ADD_REQUESTS_MAX: usize = 1_000_000;
+/// Namespaces of a shard, and bytes of a prefix.
+pub const NAMESPACES_MAX: usize = 1_024;
+/// Bytes of a namespace's prefix.
+pub const PREFIX_BYTES_MAX: usize = 256;
+
+const _: () = {
+    // The reply to a read fits what a session may send, and a group read's answer what a batch may weigh.
+    assert!(READ_BYTES_MAX < RANGE_BYTES_MAX);
+    // Slots are 32 bits wide.
+    assert!(KEYS_PER_SHARD_MAX <= u32::MAX as usize);
 };

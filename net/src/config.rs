@@ -28,6 +28,8 @@ pub struct NetConfig {
     pub request_ms: u64,
     /// Time for which unsent answers may make no progress; 0: any.
     pub stuck_ms: u64,
+    /// Silence after which the reader of an event stream is sent a sign of life; at least 1.
+    pub heartbeat_ms: u64,
     /// Answers later than this are in the slow log.
     pub slow_ms: u64,
     /// Who may do what.
@@ -63,6 +65,7 @@ impl NetConfig {
             http_idle_ms: 75_000,
             request_ms: 10_000,
             stuck_ms: 30_000,
+            heartbeat_ms: limit::HEARTBEAT_MS,
             slow_ms: 10,
             auth: AuthTable::open(),
             cors_origins: Vec::new(),
@@ -83,6 +86,7 @@ impl NetConfig {
             ((1..=1 << 20).contains(&self.backlog), "backlog must be 1 to 1048576"),
             (self.connections_max >= 1, "connections_max must be at least 1"),
             (self.connections_max <= sessions_max, "connections_max must be at most 4194304 a worker"),
+            (self.heartbeat_ms >= 1, "heartbeat_ms must be at least 1"),
             (self.cors_origins.len() <= limit::ORIGINS_MAX, "cors_origins may name at most 64 origins"),
             (self.cors_origins.iter().all(|origin| is_field_text(origin)), "cors_origins must be origins"),
         ];

@@ -40,6 +40,8 @@ pub mod fuzzing;
 #[cfg(feature = "server")]
 mod http;
 #[cfg(feature = "server")]
+mod hub;
+#[cfg(feature = "server")]
 pub mod limit;
 #[cfg(feature = "server")]
 pub mod observer;

@@ -1,6 +1,8 @@
 //! Every bound of the server, with the relations between them. The wire format's own are in
 //! `resp::limit`; what an operator may choose is in [`crate::config`].
 
+use std::ops::Range;
+
 /// Bytes asked of a socket at once: what one visit of a connection may bring in.
 pub const READ_BYTES: usize = 16 * 1024;
 
@@ -49,6 +51,34 @@ pub const SURVEYS_MAX: usize = 8;
 pub const SOCKETS_IN_TRANSIT_MAX: usize = 1_024;
 /// Requests that one worker may have under way at the others, all together.
 pub const CREDITS: usize = 4_096;
+/// Entries of one stream that a worker keeps for the stream's readers.
+pub const HUB_CACHE_ENTRIES_MAX: usize = 128;
+/// Bytes of them; one entry is kept in any case.
+pub const HUB_CACHE_BYTES_MAX: usize = 128 * 1024;
+/// Entries that a reader who is further behind is given at once.
+pub const FOLLOW_ENTRIES_MAX: u64 = 64;
+/// Bytes of them, about.
+pub const FOLLOW_BYTES_MAX: u64 = 64 * 1024;
+/// Readers further behind than the cache for whom a worker asks at once; the others wait: that is how a burst of reconnects is
+/// paced.
+pub const FOLLOWS_MAX: usize = 256;
+/// A reader who was told more elsewhere than this node has waits so long for it, then learns that its place is lost.
+pub const NODE_BEHIND_MS_MAX: u64 = 3_000;
+/// Questions about streams that may wait for one worker, and answers and tidings from one.
+pub const WISHES_MAX: usize = 4_096;
+/// See [`WISHES_MAX`].
+pub const TIDINGS_MAX: usize = 16_384;
+/// Streams that one RESP connection follows.
+pub const SUBSCRIPTIONS_MAX: usize = 1 << 17;
+/// Streams over one connection of server-sent events: each frame carries every stream's cursor.
+pub const STREAMS_PER_READER_MAX: usize = 64;
+/// Readers that one turn tells something.
+pub const TELLS_PER_TURN_MAX: usize = 1_024;
+/// Of these, so many before what they were told is written: buffers are lent for as long.
+pub const TELLS_PER_WRITE_MAX: usize = 64;
+/// Streams that one worker follows.
+pub const HUBS_MAX: usize = 1 << 20;
+
 /// Pause before accepting again when the process has no file descriptor left at all.
 pub const ACCEPT_RETRY_MS: u64 = 100;
 /// How often every connection's deadlines are looked at.
@@ -59,6 +89,20 @@ pub const SWEEP_PARTS: u64 = 5;
 pub const SLEEP_MS_MAX: u64 = 500;
 /// A closed connection's leftovers are read and dropped this long, so that the peer sees the last answer.
 pub const LINGER_MS: u64 = 1_000;
+
+/// How finely the moments of event streams are told apart.
+pub const WHEEL_TICK_MS: u64 = 50;
+/// Moments that the wheel of a worker holds at once; those beyond them are put off.
+pub const WHEEL_BUCKETS: u64 = 128;
+/// Event streams that a turn attends to; the others wait for the next one.
+pub const WAKES_PER_TURN_MAX: usize = 256;
+/// Silence after which a sign of life is sent to the reader of an event stream, unless configured: below what proxies allow.
+pub const HEARTBEAT_MS: u64 = 15_000;
+/// How long a browser that was cut off is told to wait before it comes back: drawn anew for each connection, so that
+/// those who are cut off together do not come back together.
+pub const RETRY_MS: Range<u32> = 1_000..3_000;
+/// The same when the server stops: a longer span, because all its readers are cut off at once.
+pub const DRAIN_RETRY_MS: Range<u32> = 500..5_000;
 
 /// Bytes of an HTTP request line (414 beyond).
 pub const HTTP_LINE_BYTES_MAX: usize = 8 * 1024;
@@ -95,9 +139,13 @@ const _: () = {
         PIPELINE_DEPTH_MAX + crate::resp::limit::QUEUED_COMMANDS_MAX + GROUPS_MAX + 1
             < 1 << (REQUEST_BITS - 1)
     );
+    assert!(WORKERS_MAX <= sluice_engine::limit::LISTENERS_MAX as usize);
     assert!(HTTP_LINE_BYTES_MAX < HTTP_HEAD_BYTES_MAX);
     assert!(HTTP_HEAD_BYTES_MAX + HTTP_BODY_BYTES_MAX < HTTP_REQUEST_BYTES_MAX);
     assert!(OUTPUT_BYTES_SOFT >= READ_BYTES);
     assert!(REQUESTS_PER_VISIT_MAX <= REQUESTS_PER_TURN_MAX);
     assert!(SWEEP_MS.is_multiple_of(SWEEP_PARTS));
+    assert!(WHEEL_BUCKETS > 1 && WHEEL_TICK_MS > 0);
+    // By default a waiter is present for 7 s after its last poll: who comes back by then has lost nothing.
+    assert!(DRAIN_RETRY_MS.end < 7_000 && RETRY_MS.end <= DRAIN_RETRY_MS.end);
 };

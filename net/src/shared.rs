@@ -8,6 +8,7 @@ use crate::stats::Stats;
 use crate::worker::mailbox::Mailbox;
 use sluice_engine::directory::Directory;
 use sluice_engine::id::RequestHash;
+use sluice_engine::time::WallMs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -65,6 +66,11 @@ impl Shared {
             cluster,
             mailboxes,
         }
+    }
+
+    /// Wall time, for what is logged by it.
+    pub(crate) fn wall_ms(&self) -> WallMs {
+        WallMs(wall().as_millis() as u64)
     }
 
     pub(crate) fn ending(&self) -> Ending {

@@ -11,8 +11,10 @@ use crate::id::Ticket;
 use crate::limit::TICK_MS;
 use crate::reply::Reply;
 use crate::sequencer::Ask;
-use crate::stream::op::KeyOp;
-use crate::stream::value::Value;
+use crate::shard::ears::{ListenerId, Tidings};
+use crate::stream::op::{Follow, KeyOp};
+use crate::stream::text::Text;
+use crate::stream::value::{Followed, Value};
 use crate::time::{MonoMs, WallMs};
 
 /// What an append is told past the memory bound, in Redis's words.
@@ -58,12 +60,40 @@ impl Owner {
     }
 
     /// Answers a question from the state as it is here.
-    pub(super) fn answer_question(&self, ask: &Ask) -> Reply {
+    #[must_use]
+    pub fn answer_question(&self, ask: &Ask) -> Reply {
         match ask {
             Ask::Key(op) => Reply::Key(self.shard.keyspace.answer(op, self.wall_now())),
             Ask::Keys(ops) => self.answer_all(ops),
             _ => Reply::Refused(Refusal::Gone),
         }
+    }
+
+    /// From now on `listener` is told what becomes of the stream, and what it asks is answered as of this moment: with both
+    /// together it misses nothing. See [`Owner::drain_tidings`].
+    pub fn listen(&mut self, listener: ListenerId, follow: Follow) -> Followed {
+        let stream = self.shard.keyspace.extent(&follow.key, self.shard.wall);
+        self.shard.ears.listen(listener, &follow.key, stream);
+        self.follow(follow)
+    }
+
+    /// The listener wants to hear no more of the key.
+    pub fn unlisten(&mut self, listener: ListenerId, key: &Text) {
+        self.shard.ears.unlisten(listener, key);
+    }
+
+    /// Entries behind a number, as this node has them.
+    #[must_use]
+    pub fn follow(&self, follow: Follow) -> Followed {
+        match self.shard.keyspace.answer(&KeyOp::Follow(follow), self.shard.wall) {
+            Value::Followed(followed) => *followed,
+            _ => unreachable!("who follows is told how far"),
+        }
+    }
+
+    /// Hands out what listeners are to be told since the last call.
+    pub fn drain_tidings(&mut self, tell: impl FnMut(ListenerId, Tidings)) {
+        self.shard.ears.drain(tell);
     }
 
     fn answer_all(&self, ops: &[KeyOp]) -> Reply {
@@ -73,7 +103,10 @@ impl Owner {
 
     /// When keys have to be swept next, on this process's clock.
     pub(super) fn keys_due(&self) -> Option<MonoMs> {
-        let due = MonoMs(self.shard.keyspace.expiry_due()?.0.wrapping_sub(self.wall_offset_ms));
+        let keys = &self.shard.keyspace;
+        let expiry = keys.expiry_due().map(|due| MonoMs(due.0.wrapping_sub(self.wall_offset_ms)));
+        let requests = keys.requests_due().map(|due| MonoMs(due.0.wrapping_sub(self.offset_ms)));
+        let due = expiry.into_iter().chain(requests).min()?;
         let last = self.keys_swept_at.plus_ms(TICK_MS);
         Some(due.max(MonoMs(last.0.wrapping_sub(self.offset_ms))))
     }

@@ -3,10 +3,12 @@
 //! ```text
 //! mod        apply: a committed batch changes the state, and says what came of each command
 //! requests   request ids, for repeats                  view   what any thread reads
+//! ears       who wants to hear of which stream
 //! ```
 //! The same batches give the same state, byte for byte (I9): no clock, no randomness, no iteration over
 //! a hash map in here.
 
+pub(crate) mod ears;
 pub(crate) mod requests;
 pub(crate) mod view;
 
@@ -19,11 +21,13 @@ use crate::limit::ZONES_PER_SHARD_MAX;
 use crate::sequencer::Committed;
 use crate::snapshot::cut::ShardCut;
 use crate::stream::keyspace::{Keyspace, Moment};
+use crate::stream::op::KeyOp;
 use crate::stream::value::Value;
 use crate::time::{LogTime, WallMs};
 use crate::token::Place;
 use crate::zone::settings::{ZoneName, ZonePatch};
 use crate::zone::state::{Admission, Joined, ZoneState};
+use ears::Ears;
 use requests::{Remembered, Requests};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,6 +70,8 @@ pub(crate) struct Shard {
     pub(crate) keys: Keyring,
     pub(crate) requests: Requests,
     pub(crate) keyspace: Keyspace,
+    /// This process's, not the state's.
+    pub(crate) ears: Ears,
     pub(crate) cut: Option<ShardCut>,
     pub(crate) view: Arc<ShardView>,
     /// The node's directory of names, shared with the other shards; written for this group's names only.
@@ -86,6 +92,7 @@ impl Shard {
             keys,
             requests: Requests::default(),
             keyspace: Keyspace::default(),
+            ears: Ears::default(),
             cut: None,
             shared_names,
         }
@@ -134,16 +141,25 @@ impl Shard {
                 Outcome::KeyChanged
             }
             Command::KeyActivate { generation } => self.key_activate(generation),
-            Command::Key(op) => Outcome::Key(self.keyspace.change(*op, self.moment())),
-            Command::Keys(ops) => {
-                let at = self.moment();
-                Outcome::Keys(ops.into_iter().map(|op| self.keyspace.change(op, at)).collect())
-            }
+            Command::Key(op) => Outcome::Key(self.change_key(*op)),
+            Command::Keys(ops) => Outcome::Keys(ops.into_iter().map(|op| self.change_key(op)).collect()),
             Command::KeySweep => {
                 self.keyspace.sweep(self.moment(), EXPIRE_A_SWEEP);
+                self.ears.hear_all(&self.keyspace, self.wall);
                 Outcome::Swept
             }
         }
+    }
+
+    fn change_key(&mut self, op: KeyOp) -> Value {
+        let at = self.moment();
+        if self.ears.is_empty() {
+            return self.keyspace.change(op, at);
+        }
+        let heard = self.ears.concerned(&op);
+        let value = self.keyspace.change(op, at);
+        heard.iter().for_each(|key| self.ears.hear(key, &self.keyspace, at.wall));
+        value
     }
 
     fn moment(&self) -> Moment {
@@ -228,7 +244,9 @@ impl Shard {
         // The view and the directory of names belong to the node, not to the state.
         new.view = Arc::clone(&self.view);
         new.shared_names = Arc::clone(&self.shared_names);
+        new.ears = std::mem::take(&mut self.ears);
         let old = std::mem::replace(self, new);
+        self.ears.hear_all(&self.keyspace, self.wall);
         for zone in self.zones.values() {
             self.view.zones.insert(zone.view.id().ordinal, Arc::clone(&zone.view));
             self.shared_names.insert(zone.view.name().clone(), Arc::clone(&zone.view));

@@ -93,7 +93,7 @@ fn split(rest: &[u8]) -> Option<(EntryRef<'_>, &[u8])> {
         DELETED => (None, rest),
         len => {
             let (fields, rest) = rest.split_at_checked(len as usize)?;
-            (Some(FieldsRef::trusted(fields)), rest)
+            (Some(FieldsRef::packed(fields)), rest)
         }
     };
     Some((EntryRef { id: StreamId { ms: word(0), seq: word(8) }, dense: word(16), fields }, rest))

@@ -27,9 +27,9 @@ impl Fields {
     pub fn pack<'t>(texts: impl IntoIterator<Item = &'t [u8], IntoIter: Clone>) -> Fields {
         let texts = texts.into_iter();
         let (count, bytes) = texts.clone().fold((0usize, 0usize), |(count, bytes), text| {
-            (count + 1, bytes + varint_len(text.len()) + text.len())
+            (count + 1, bytes + varint_len(text.len() as u64) + text.len())
         });
-        let mut out = Vec::with_capacity(varint_len(count) + bytes);
+        let mut out = Vec::with_capacity(varint_len(count as u64) + bytes);
         put_varint(&mut out, count as u64);
         for text in texts {
             put_varint(&mut out, text.len() as u64);
@@ -41,13 +41,7 @@ impl Fields {
     /// Bytes that came from elsewhere; `None` where they are not packed fields.
     #[must_use]
     pub fn check(bytes: Box<[u8]>) -> Option<Fields> {
-        let mut rest = &bytes[..];
-        let count = take_varint(&mut rest)?;
-        for _ in 0..count {
-            let len = usize::try_from(take_varint(&mut rest)?).ok()?;
-            rest = rest.get(len..)?;
-        }
-        (rest.is_empty() && count.is_multiple_of(2)).then_some(Fields(bytes))
+        FieldsRef::is_packed(&bytes).then_some(Fields(bytes))
     }
 
     /// To be read.
@@ -58,9 +52,23 @@ impl Fields {
 }
 
 impl<'a> FieldsRef<'a> {
-    /// Bytes that [`FieldsRef::bytes`] gave.
-    pub(crate) fn trusted(bytes: &'a [u8]) -> FieldsRef<'a> {
+    /// The same fields again, from the bytes that [`FieldsRef::bytes`] gave. Of other bytes nothing is promised but that
+    /// reading them ends.
+    #[must_use]
+    pub fn packed(bytes: &'a [u8]) -> FieldsRef<'a> {
         FieldsRef(bytes)
+    }
+
+    /// Whether bytes from elsewhere are packed fields.
+    pub(crate) fn is_packed(bytes: &[u8]) -> bool {
+        let mut rest = bytes;
+        let Some(count) = take_varint(&mut rest) else { return false };
+        for _ in 0..count {
+            let len = take_varint(&mut rest).and_then(|len| usize::try_from(len).ok());
+            let Some(behind) = len.and_then(|len| rest.get(len..)) else { return false };
+            rest = behind;
+        }
+        rest.is_empty() && count.is_multiple_of(2)
     }
 
     /// The packed form.
@@ -114,8 +122,9 @@ pub(crate) fn take_varint(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn varint_len(number: usize) -> usize {
-    (usize::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
+/// Bytes that [`put_varint`] writes.
+pub(crate) fn varint_len(number: u64) -> usize {
+    (u64::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
 }
 
 impl Serialize for Fields {
@@ -140,7 +149,7 @@ mod tests {
         for number in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX] {
             let mut out = Vec::new();
             put_varint(&mut out, number);
-            assert_eq!(out.len(), varint_len(number as usize), "{number}");
+            assert_eq!(out.len(), varint_len(number), "{number}");
             assert_eq!(take_varint(&mut &out[..]), Some(number));
         }
         assert_eq!(take_varint(&mut &[0x80][..]), None, "it ends early");

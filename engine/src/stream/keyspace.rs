@@ -1,8 +1,29 @@
 //! The keys of one group, and the streams that they name.
+//!
+//! ```text
+//! index: key → slot │ slots: keys, the lowest free slot first │ deadlines: (wall time, slot) │ requests
+//! ```
+//! Deterministic: the same operations at the same moments give the same state, byte for byte. Nothing iterates over the
+//! index. A key whose deadline is not later than the wall time counts as missing: a change removes it before anything
+//! else, a question passes over it.
+//!
+//! An *epoch* is never given twice: it is the ordinal of the command that made the stream, or one more than the last epoch
+//! where that is higher (several streams made by one command). The last epoch is part of the state.
+//!
+//! Memory is counted from lengths and rooms, which are state themselves, so every replica counts the same.
 
+use super::index::{INDEX_BYTES, Index, hash_key};
 use super::op::KeyOp;
+use super::requests::AddRequests;
+use super::state::Stream;
+use super::text::Text;
 use super::value::{Extent, Value};
+use crate::limit::KEYS_PER_SHARD_MAX;
 use crate::time::{LogTime, WallMs};
+use std::collections::BTreeSet;
+
+/// What a key is counted as beside its name and what it holds: its struct, its slot, its index entry, its deadline.
+const KEY_BYTES: usize = size_of::<Key>() + 2 * size_of::<usize>() + INDEX_BYTES + 24;
 
 /// When something is applied.
 #[derive(Clone, Copy, Debug)]
@@ -15,36 +36,217 @@ pub(crate) struct Moment {
     pub(crate) ordinal: u64,
 }
 
+/// A key and what it names.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) name: Text,
+    /// When it goes.
+    pub(crate) expires: Option<WallMs>,
+    /// Bytes that it was last counted as.
+    counted: usize,
+    pub(crate) stream: Stream,
+}
+
+impl Key {
+    fn cost(&self) -> usize {
+        KEY_BYTES + self.name.len() + self.stream.run.bytes()
+    }
+
+    pub(super) fn is_live(&self, wall: WallMs) -> bool {
+        self.expires.is_none_or(|expires| expires > wall)
+    }
+}
+
 /// The keys of a group.
 #[derive(Debug, Default)]
-pub(crate) struct Keyspace {}
+pub(crate) struct Keyspace {
+    slots: Vec<Option<Box<Key>>>,
+    free: BTreeSet<u32>,
+    index: Index,
+    deadlines: BTreeSet<(WallMs, u32)>,
+    /// The last epoch given.
+    epoch: u64,
+    pub(super) requests: AddRequests,
+    /// Bytes of all keys.
+    bytes: u64,
+}
 
 impl Keyspace {
     /// Carries out an operation.
     pub(crate) fn change(&mut self, op: KeyOp, at: Moment) -> Value {
-        self.answer(&op, at.wall)
+        match op {
+            KeyOp::Add(add) => self.add(add, at),
+            KeyOp::Trim(key, trim) => self.trim(&key, trim, at.wall),
+            KeyOp::Remove(key, ids) => self.remove_entries(&key, &ids, at.wall),
+            KeyOp::SetId(set) => self.set_id(&set, at.wall),
+            KeyOp::End(key) => self.end(&key, at.wall),
+            KeyOp::Delete(keys) => self.delete_keys(&keys, at.wall),
+            KeyOp::Expire(expire) => self.expire(&expire, at.wall),
+            KeyOp::Persist(key) => self.persist(&key, at.wall),
+            KeyOp::Clear => self.clear(),
+            question => self.answer(&question, at.wall),
+        }
     }
 
     /// Answers a question.
-    pub(crate) fn answer(&self, _op: &KeyOp, _wall: WallMs) -> Value {
-        Value::Null
+    pub(crate) fn answer(&self, op: &KeyOp, wall: WallMs) -> Value {
+        match op {
+            KeyOp::Len(key) => self.stream_len(key, wall),
+            KeyOp::Range(range) => self.range(range, wall),
+            KeyOp::Read(read) => self.read(read, wall),
+            KeyOp::Follow(follow) => self.follow(follow, wall),
+            KeyOp::Exists(keys) => self.exists(keys, wall),
+            KeyOp::Type(key) => self.type_of(key, wall),
+            KeyOp::Ttl(key, unit, clock) => self.ttl(key, *unit, *clock, wall),
+            KeyOp::Scan(scan) => self.scan(scan, wall),
+            KeyOp::Size => Value::Integer(self.len() as i64),
+            _ => Value::Null,
+        }
     }
 
-    /// Removes keys whose time has come, and old request ids, at most so many.
-    pub(crate) fn sweep(&mut self, _at: Moment, _most: usize) {}
+    /// Removes keys whose time has come, and old request ids, at most so many of each.
+    pub(crate) fn sweep(&mut self, at: Moment, most: usize) {
+        for _ in 0..most {
+            match self.deadlines.first() {
+                Some(&(due, slot)) if due <= at.wall => self.remove(slot),
+                _ => break,
+            }
+        }
+        self.forget_requests(at.log, most);
+    }
+
+    /// Forgets append requests that are too old, at most so many.
+    pub(super) fn forget_requests(&mut self, now: LogTime, most: usize) {
+        for _ in 0..most {
+            if self.requests.next_expired(now).is_none() {
+                return;
+            }
+        }
+    }
 
     /// The wall time at which the next key expires.
     pub(crate) fn expiry_due(&self) -> Option<WallMs> {
-        None
+        self.deadlines.first().map(|(due, _)| *due)
+    }
+
+    /// The log time at which the next request is to be forgotten.
+    pub(crate) fn requests_due(&self) -> Option<LogTime> {
+        self.requests.first_due()
     }
 
     /// How far a stream reaches; `None`: there is none.
-    pub(crate) fn extent(&self, _key: &[u8], _wall: WallMs) -> Option<Extent> {
-        None
+    pub(crate) fn extent(&self, key: &[u8], wall: WallMs) -> Option<Extent> {
+        self.stream(key, wall).map(Stream::extent)
     }
 
     /// Bytes that it all takes.
     pub(crate) fn bytes(&self) -> u64 {
-        0
+        self.bytes + self.requests.bytes()
+    }
+
+    /// Keys, also those whose time has come and that nothing removed yet.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// How many slots there are.
+    pub(super) fn slot_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The key in a slot.
+    pub(super) fn key(&self, slot: u32) -> Option<&Key> {
+        self.slots.get(slot as usize)?.as_deref()
+    }
+
+    /// The key of that name, unless its time has come.
+    pub(super) fn live(&self, name: &[u8], wall: WallMs) -> Option<&Key> {
+        self.key(self.slot(name)?).filter(|key| key.is_live(wall))
+    }
+
+    /// The stream of that name.
+    pub(super) fn stream(&self, name: &[u8], wall: WallMs) -> Option<&Stream> {
+        self.live(name, wall).map(|key| &key.stream)
+    }
+
+    fn slot(&self, name: &[u8]) -> Option<u32> {
+        let is_it = |slot: u32| self.slots[slot as usize].as_ref().is_some_and(|key| &*key.name == name);
+        self.index.find(hash_key(name), is_it)
+    }
+
+    /// The slot of that name for a change. A key whose time has come goes first.
+    pub(super) fn slot_at(&mut self, name: &[u8], wall: WallMs) -> Option<u32> {
+        let slot = self.slot(name)?;
+        if self.key(slot).is_some_and(|key| key.is_live(wall)) {
+            return Some(slot);
+        }
+        self.remove(slot);
+        None
+    }
+
+    /// Changes the stream in a slot, and counts it again.
+    pub(super) fn edit<T>(&mut self, slot: u32, change: impl FnOnce(&mut Stream) -> T) -> T {
+        let key = self.slots[slot as usize].as_deref_mut().expect("the slot was just found");
+        let done = change(&mut key.stream);
+        let cost = key.cost();
+        self.bytes = self.bytes + cost as u64 - key.counted as u64;
+        key.counted = cost;
+        done
+    }
+
+    /// Makes a stream; there is none of that name. `None`: no more keys fit.
+    pub(super) fn insert(&mut self, name: Text, at: Moment) -> Option<u32> {
+        let slot = match self.free.first() {
+            Some(slot) => *slot,
+            None if self.slots.len() >= KEYS_PER_SHARD_MAX => return None,
+            None => {
+                self.slots.push(None);
+                self.slots.len() as u32 - 1
+            }
+        };
+        self.free.remove(&slot);
+        self.epoch = at.ordinal.max(self.epoch + 1);
+        self.index.insert(hash_key(&name), slot);
+        let mut key = Key { name, expires: None, counted: 0, stream: Stream::new(self.epoch) };
+        key.counted = key.cost();
+        self.bytes += key.counted as u64;
+        self.slots[slot as usize] = Some(Box::new(key));
+        Some(slot)
+    }
+
+    /// Removes the key in a slot.
+    pub(super) fn remove(&mut self, slot: u32) {
+        let Some(key) = self.slots[slot as usize].take() else { return };
+        self.index.remove(hash_key(&key.name), slot);
+        if let Some(expires) = key.expires {
+            self.deadlines.remove(&(expires, slot));
+        }
+        self.bytes -= key.counted as u64;
+        self.free.insert(slot);
+        while let Some(None) = self.slots.last() {
+            self.slots.pop();
+            self.free.remove(&(self.slots.len() as u32));
+        }
+    }
+
+    /// Sets or takes away the deadline of the key in a slot.
+    pub(super) fn set_deadline(&mut self, slot: u32, expires: Option<WallMs>) {
+        let Some(key) = self.slots[slot as usize].as_deref_mut() else { return };
+        if let Some(before) = std::mem::replace(&mut key.expires, expires) {
+            self.deadlines.remove(&(before, slot));
+        }
+        if let Some(expires) = expires {
+            self.deadlines.insert((expires, slot));
+        }
+    }
+
+    /// Removes all keys. Epochs go on from where they were.
+    fn clear(&mut self) -> Value {
+        self.slots = Vec::new();
+        self.free.clear();
+        self.index.clear();
+        self.deadlines.clear();
+        self.bytes = 0;
+        Value::Done
     }
 }

@@ -9,10 +9,22 @@
 //! is the ordinal of the command that made the stream, so a key that is made anew has another one and no reader
 //! takes one stream for the other.
 
+mod append;
+pub(crate) mod block;
 pub mod entries;
 pub mod fields;
 pub mod id;
+mod index;
+mod keys;
 pub(crate) mod keyspace;
 pub mod op;
+mod read;
+pub(crate) mod requests;
+pub(crate) mod run;
+pub(crate) mod state;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod value;
+
+pub use crate::shard::ears::{ListenerId, Tidings};

@@ -60,7 +60,8 @@ pub struct Added {
 pub struct Followed {
     /// The stream as it is; `None`: there is none.
     pub stream: Option<Extent>,
-    /// Why the cursor cannot be followed from where it is. `entries` is empty then.
+    /// Why the cursor cannot be followed from where it is. `entries` is empty then, or what is behind the hole where entries
+    /// were removed.
     pub reset: Option<Reset>,
     /// What follows the cursor, at most as much as was asked for.
     pub entries: Entries,

@@ -30,6 +30,9 @@ pub(crate) struct Fields<'a> {
     pub(crate) authorization: Option<&'a [u8]>,
     pub(crate) content_type: Option<&'a [u8]>,
     pub(crate) origin: Option<&'a [u8]>,
+    /// Where a reader of an event stream was cut off.
+    pub(crate) accept: Option<&'a [u8]>,
+    pub(crate) last_event_id: Option<&'a [u8]>,
     /// Whether the body's length was stated, as a number or by chunks.
     pub(crate) sized: bool,
     /// Whether the connection stays open after the answer.
@@ -148,6 +151,7 @@ fn take_field<'a>(
     // The length tells most fields apart before a single letter is compared.
     match name.len() {
         4 if name.eq_ignore_ascii_case("host") => framing.hosts += 1,
+        6 if name.eq_ignore_ascii_case("accept") => fields.accept = Some(value),
         6 if name.eq_ignore_ascii_case("origin") => fields.origin = Some(value),
         6 if name.eq_ignore_ascii_case("expect") => {
             if !value.eq_ignore_ascii_case(b"100-continue") {
@@ -157,6 +161,7 @@ fn take_field<'a>(
         }
         10 if name.eq_ignore_ascii_case("connection") => take_connection(value, fields),
         12 if name.eq_ignore_ascii_case("content-type") => fields.content_type = Some(value),
+        13 if name.eq_ignore_ascii_case("last-event-id") => fields.last_event_id = Some(value),
         13 if name.eq_ignore_ascii_case("authorization") => fields.authorization = Some(value),
         14 if name.eq_ignore_ascii_case("content-length") => {
             if framing.length.is_some() {

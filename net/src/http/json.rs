@@ -37,6 +37,19 @@ impl<'a> Object<'a> {
         self
     }
 
+    /// A string member whose name is any bytes, too.
+    pub(crate) fn pair(&mut self, name: &[u8], value: &[u8]) -> &mut Self {
+        if !std::mem::take(&mut self.first) {
+            self.out.push(b',');
+        }
+        self.out.push(b'"');
+        escape(name, self.out);
+        self.out.extend_from_slice(b"\":\"");
+        escape(value, self.out);
+        self.out.push(b'"');
+        self
+    }
+
     /// A number member.
     pub(crate) fn number(&mut self, name: &str, value: i64) -> &mut Self {
         self.name(name);

@@ -1,4 +1,4 @@
-//! Percent-encoding in a path segment.
+//! Percent-encoding in a path segment, and in what follows the `?`.
 
 use std::borrow::Cow;
 
@@ -22,9 +22,27 @@ pub(crate) fn decode(segment: &str) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(decoded))
 }
 
+/// Names and values of a query, in order; a value is `None` where it has a bad escape. A plus sign stands for itself: cursors and
+/// keys are no form fields.
+pub(crate) fn parameters(query: &str) -> impl Iterator<Item = (&str, Option<Cow<'_, [u8]>>)> {
+    query.split('&').filter(|part| !part.is_empty()).map(|part| {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        (name, decode(value))
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use super::{decode, parameters};
+
+    #[test]
+    fn a_query_is_read_in_order() {
+        let read: Vec<_> =
+            parameters("key=a%2Cb&&key=c&after").map(|(name, value)| (name, value.unwrap())).collect();
+        assert_eq!(read, [("key", b"a,b"[..].into()), ("key", b"c"[..].into()), ("after", b""[..].into())]);
+        assert_eq!(parameters("x=%4").next(), Some(("x", None)));
+        assert_eq!(parameters("").next(), None);
+    }
 
     #[test]
     fn decodes_whole_escapes_only() {

@@ -42,7 +42,7 @@ pub(crate) enum Detail {
 
 impl Problem {
     /// An error of ours.
-    pub(crate) fn new(status: u16, code: &'static str, detail: &'static str) -> Problem {
+    pub(crate) const fn new(status: u16, code: &'static str, detail: &'static str) -> Problem {
         Problem { status, code, detail: Detail::Text(detail), retry_ms: None, allow: None, traffic: false }
     }
 

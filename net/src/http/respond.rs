@@ -92,7 +92,7 @@ impl Responder<'_> {
         self.out.extend_from_slice(b"\r\nCache-Control: no-store\r\nDate: ");
     }
 
-    fn connection(&mut self, shape: Shape) {
+    pub(super) fn connection(&mut self, shape: Shape) {
         if !shape.keep_alive {
             self.out.extend_from_slice(b"\r\nConnection: close");
         } else if shape.old {
@@ -100,7 +100,7 @@ impl Responder<'_> {
         }
     }
 
-    fn origin(&mut self, shape: Shape) {
+    pub(super) fn origin(&mut self, shape: Shape) {
         if let Some(origin) = shape.origin.and_then(|index| self.origins.get(usize::from(index))) {
             self.out.extend_from_slice(b"\r\nAccess-Control-Allow-Origin: ");
             self.out.extend_from_slice(origin.as_bytes());
@@ -160,6 +160,7 @@ pub(crate) fn reason(status: u16) -> &'static str {
         400 => "Bad Request",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        406 => "Not Acceptable",
         408 => "Request Timeout",
         409 => "Conflict",
         410 => "Gone",

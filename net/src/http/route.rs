@@ -12,8 +12,17 @@ pub(crate) enum Route<'a> {
         zone: &'a str,
         token: &'a str,
     },
+    TokenEvents {
+        zone: &'a str,
+        token: &'a str,
+    },
     Zone {
         zone: &'a str,
+    },
+    /// `/v1/streams`.
+    Streams,
+    StreamEvents {
+        key: &'a str,
     },
     Health,
     Ready,
@@ -68,7 +77,11 @@ impl Route<'_> {
             "/readyz" => Some(Route::Ready),
             "/openapi.json" => Some(Route::OpenApi),
             "*" => Some(Route::Server),
-            _ => zone(path.strip_prefix("/v1/zones/")?),
+            "/v1/streams" => Some(Route::Streams),
+            _ => match path.strip_prefix("/v1/streams/") {
+                Some(rest) => stream(rest),
+                None => zone(path.strip_prefix("/v1/zones/")?),
+            },
         }
     }
 
@@ -77,10 +90,22 @@ impl Route<'_> {
         match self {
             Route::Wait | Route::Entry | Route::Tokens { .. } => "POST, OPTIONS",
             Route::Token { .. } => "GET, HEAD, DELETE, OPTIONS",
-            Route::Zone { .. } | Route::Health | Route::Ready | Route::OpenApi => "GET, HEAD, OPTIONS",
+            Route::StreamEvents { .. } => "GET, HEAD, POST, OPTIONS",
+            Route::TokenEvents { .. }
+            | Route::Streams
+            | Route::Zone { .. }
+            | Route::Health
+            | Route::Ready
+            | Route::OpenApi => "GET, HEAD, OPTIONS",
             Route::Server => "OPTIONS",
         }
     }
+}
+
+/// A key has no plain slash: one in it is escaped.
+fn stream(rest: &str) -> Option<Route<'_>> {
+    let key = rest.strip_suffix("/events")?;
+    (!key.is_empty() && !key.contains('/')).then_some(Route::StreamEvents { key })
 }
 
 fn zone(rest: &str) -> Option<Route<'_>> {
@@ -89,7 +114,11 @@ fn zone(rest: &str) -> Option<Route<'_>> {
     let route = match (segments.next(), segments.next()) {
         (None, _) => Route::Zone { zone },
         (Some("tokens"), None) => Route::Tokens { zone },
-        (Some("tokens"), Some(token)) if !token.is_empty() => Route::Token { zone, token },
+        (Some("tokens"), Some(token)) if !token.is_empty() => match segments.next() {
+            None => Route::Token { zone, token },
+            Some("events") => Route::TokenEvents { zone, token },
+            Some(_) => return None,
+        },
         _ => return None,
     };
     segments.next().is_none().then_some(route)
@@ -123,7 +152,10 @@ mod tests {
             ("/v1/zones/shop/tokens", Some(Route::Tokens { zone })),
             ("/v1/zones/shop/tokens/", None),
             ("/v1/zones/shop/tokens/t", Some(Route::Token { zone, token: "t" })),
-            ("/v1/zones/shop/tokens/t/events", None),
+            ("/v1/zones/shop/tokens/t/events", Some(Route::TokenEvents { zone, token: "t" })),
+            ("/v1/zones/shop/tokens/t/event", None),
+            ("/v1/zones/shop/tokens//events", None),
+            ("/v1/zones/shop/tokens/t/events/", None),
             ("/v1/zones/", None),
             ("/v1/zones//tokens", None),
             ("/v1/zones", None),

@@ -8,6 +8,7 @@ use super::recall::{Purpose, Recall};
 use super::respond::{Field, Media, Responder, Shape};
 use super::route::{Method, Route};
 use crate::request::Request;
+use crate::session::events::EventTalk;
 use crate::session::line::{Asked, Line};
 use crate::session::pending::Awaited;
 use crate::session::told::subject;
@@ -15,12 +16,18 @@ use crate::worker::desk::Desk;
 use crate::worker::turn::Turn;
 
 /// What is to be done with a request after its handler ran.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
 pub(crate) enum Handled {
     /// Answered, or its answer will come.
     Done,
+    /// Answered, and the connection ends with it.
+    Last,
+    /// The response is an event stream, whose beginning was written.
+    Events(Box<EventTalk>),
     /// It has to wait for the connection's earlier changes; nothing was done.
     Wait,
+    /// It has to wait until everything before it is answered; nothing was done.
+    Behind,
 }
 
 /// A request, and everything its handler may use.
@@ -54,6 +61,13 @@ pub(crate) fn handle(call: &Call<'_>, line: &mut Line, desk: &mut Desk, turn: Tu
         (Some(Method::Get | Method::Head | Method::Delete), Route::Token { zone, token }) => {
             handler::token::run(&mut visit, zone, token)
         }
+        (Some(Method::Get | Method::Head), Route::TokenEvents { zone, token }) => {
+            handler::events::run(&mut visit, zone, token)
+        }
+        (Some(Method::Get | Method::Head), Route::StreamEvents { key }) => {
+            handler::stream::one(&mut visit, key)
+        }
+        (Some(Method::Get | Method::Head), Route::Streams) => handler::stream::many(&mut visit),
         (Some(Method::Get | Method::Head), Route::Zone { zone }) => handler::zone::run(&mut visit, zone),
         (Some(Method::Get | Method::Head), Route::Health) => handler::health::alive(&mut visit),
         (Some(Method::Get | Method::Head), Route::Ready) => handler::health::ready(&mut visit),

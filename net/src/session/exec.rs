@@ -12,6 +12,7 @@
 use super::keys::{AwaitedKey, refusal_of};
 use super::line::{Asked, Line};
 use super::pending::{Awaited, Gather};
+use super::reading;
 use super::resp::{RespTalk, is_write};
 use super::settled::Settled;
 use super::stop::Stop;
@@ -132,6 +133,14 @@ fn run_all(
                         exec.plan.say(mark, &mut desk.out);
                     }
                 }
+            }
+            Step::Follow(streams) => {
+                reading::follow(streams, talk, line, desk);
+                exec.plan.say(mark, &mut desk.out);
+            }
+            Step::Unfollow(keys) => {
+                reading::unfollow(&keys, talk, desk);
+                exec.plan.say(mark, &mut desk.out);
             }
             // What ends a connection or a transaction is never queued.
             Step::Replied | Step::Exec(_) | Step::Close => exec.plan.say(mark, &mut desk.out),

@@ -1,5 +1,6 @@
 //! HTTP over one connection: request after request until something has to be waited for.
 
+use super::events::EventTalk;
 use super::line::Line;
 use super::stop::{Driven, Stop};
 use crate::http::decode::{Decoded, decode};
@@ -16,6 +17,8 @@ use crate::worker::turn::Turn;
 pub(crate) struct HttpTalk {
     /// The request that is arriving was already told `100 Continue`.
     continued: bool,
+    /// What the connection becomes after this request.
+    pub(super) events: Option<Box<EventTalk>>,
 }
 
 /// Answers the requests at the head of `input`.
@@ -46,6 +49,10 @@ pub(crate) fn drive(
                 consumed += len;
                 break Stop::Close;
             }
+            Next::Events => {
+                consumed = input.len();
+                break Stop::Starved { needed: 1 };
+            }
             Next::Stop(stop) => break stop,
         }
     };
@@ -57,6 +64,8 @@ enum Next {
     Request(usize),
     /// After this one the connection closes.
     Last(usize),
+    /// It was the last one: from here on the connection is an event stream.
+    Events,
     Stop(Stop),
 }
 
@@ -74,10 +83,18 @@ fn request(
             call.fields.keep_alive &= !desk.closing;
             match handle(&call, line, desk, turn) {
                 Handled::Wait => return Next::Stop(Stop::Waiting),
-                Handled::Done => {
+                Handled::Behind => return Next::Stop(Stop::Behind),
+                handled => {
                     talk.continued = false;
                     desk.counts.http_requests += 1;
-                    if call.fields.keep_alive { Next::Request(len) } else { Next::Last(len) }
+                    match handled {
+                        Handled::Events(events) => {
+                            talk.events = Some(events);
+                            return Next::Events;
+                        }
+                        Handled::Done if call.fields.keep_alive => Next::Request(len),
+                        _ => Next::Last(len),
+                    }
                 }
             }
         }

@@ -78,6 +78,11 @@ impl Line {
         bytes >= limit::OUTPUT_BYTES_SOFT || buffers.pending.len() >= limit::PIPELINE_DEPTH_MAX
     }
 
+    /// Bytes of replies and news that the client has not taken.
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        self.buffers.as_ref().map_or(0, |buffers| buffers.unsent() + buffers.pending.written_bytes())
+    }
+
     /// Asks the engine. `awaited` is kept where the answer comes later.
     pub(crate) fn ask(
         &mut self,

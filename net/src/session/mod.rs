@@ -7,16 +7,19 @@
 //! resp, http   the two languages                   stop      why reading pauses
 //! keys      one operation, several groups          blocking  reads that wait for entries
 //! exec      a transaction
+//! events    what an HTTP connection becomes when it listens
 //! ```
 //! An idle connection is one [`Session`] and nothing else.
 
 pub(crate) mod blocking;
 pub(crate) mod buffers;
+pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod http;
 pub(crate) mod keys;
 pub(crate) mod line;
 pub(crate) mod pending;
+pub(crate) mod reading;
 pub(crate) mod resp;
 pub(crate) mod settled;
 pub(crate) mod slab;
@@ -24,6 +27,7 @@ pub(crate) mod stop;
 pub(crate) mod told;
 pub(crate) mod visit;
 
+use events::EventTalk;
 use http::HttpTalk;
 use line::Line;
 use mio::net::TcpStream;
@@ -35,6 +39,8 @@ use stop::Stop;
 pub(crate) enum Talk {
     Resp(Box<RespTalk>),
     Http(HttpTalk),
+    /// An HTTP connection that has become an event stream.
+    Events(Box<EventTalk>),
 }
 
 /// How far the end of a connection has come.

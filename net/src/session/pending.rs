@@ -32,6 +32,8 @@ pub(crate) enum Awaited {
     Part,
     /// Of an HTTP request.
     Http(Box<Recall>),
+    /// Of an event stream, which asked for itself.
+    Event,
 }
 
 /// What is kept in the last place of a reply that is made of several answers.

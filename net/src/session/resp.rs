@@ -4,6 +4,7 @@ use super::exec::{self, Exec};
 use super::keys;
 use super::line::{Asked, Line};
 use super::pending::Awaited;
+use super::reading::Subscriptions;
 use super::stop::{Driven, Stop};
 use crate::clients::{Card, Ends};
 use crate::request::{Request, RequestKind};
@@ -30,6 +31,8 @@ pub(crate) struct RespTalk {
     pub(crate) card: Arc<Card>,
     /// A transaction that waits for changes before it.
     pub(crate) exec: Option<Box<Exec>>,
+    /// Streams that it follows; few connections do.
+    pub(crate) streams: Option<Box<Subscriptions>>,
 }
 
 impl RespTalk {
@@ -42,7 +45,8 @@ impl RespTalk {
             fd: socket.as_raw_fd(),
         };
         let card = shared.register.add(worker, ends, now);
-        RespTalk { session: RespSession::new(card.id, shared.default_role()), card, exec: None }
+        let session = RespSession::new(card.id, shared.default_role());
+        RespTalk { session, card, exec: None, streams: None }
     }
 
     /// Notes an answer that took long.
@@ -176,6 +180,8 @@ fn begin(
         Step::Exec(queue) => {
             exec::run(Box::new(Exec::new(queue.into_bytes())), talk, line, desk, turn)?;
         }
+        Step::Follow(streams) => super::reading::follow(streams, talk, line, desk),
+        Step::Unfollow(keys) => super::reading::unfollow(&keys, talk, desk),
         // Names change with commands that are answered here, never with polls.
         Step::Replied | Step::Close => talk.card.update(&talk.session),
     }

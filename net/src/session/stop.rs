@@ -7,6 +7,8 @@ pub(crate) enum Stop {
     Starved { needed: usize },
     /// An earlier request has to be answered.
     Waiting,
+    /// Every earlier request has to be answered.
+    Behind,
     /// Others are served first.
     Budget,
     /// The client has to read what was sent.

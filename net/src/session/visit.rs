@@ -6,6 +6,7 @@
 //! A visit reads at most [`limit::READ_BYTES`] and answers at most [`limit::REQUESTS_PER_VISIT_MAX`]
 //! requests; what remains waits until the others had their turn.
 
+use super::events::Talked;
 use super::pending::{Awaited, Gather, Ready};
 use super::settled::Settled;
 use super::stop::{Driven, Stop};
@@ -27,6 +28,9 @@ impl Session {
             return self.discard(scratch);
         }
         desk.budget = limit::REQUESTS_PER_VISIT_MAX;
+        if let (Talk::Events(_), Phase::Open) = (&self.talk, self.phase) {
+            return self.listen(scratch, desk, turn.now);
+        }
         if self.phase == Phase::Open && self.advance(scratch, desk, turn).is_err() {
             desk.out.clear();
             return Fate::Over;
@@ -37,7 +41,7 @@ impl Session {
     }
 
     /// Keeps what was said until it is written.
-    fn keep_said(&mut self, desk: &mut Desk, now: MonoMs) {
+    pub(super) fn keep_said(&mut self, desk: &mut Desk, now: MonoMs) {
         if desk.out.is_empty() {
             return;
         }
@@ -120,10 +124,15 @@ impl Session {
     }
 
     fn drive(&mut self, input: &[u8], desk: &mut Desk, turn: Turn<'_>) -> Driven {
-        let driven = match &mut self.talk {
-            Talk::Resp(talk) => resp::drive(input, talk, &mut self.line, desk, turn),
-            Talk::Http(talk) => http::drive(input, talk, &mut self.line, desk, turn),
+        let (driven, events) = match &mut self.talk {
+            Talk::Resp(talk) => (resp::drive(input, talk, &mut self.line, desk, turn), None),
+            Talk::Http(talk) => (http::drive(input, talk, &mut self.line, desk, turn), talk.events.take()),
+            // It became one in this visit, and asks for nothing more.
+            Talk::Events(_) => (Driven { consumed: input.len(), stop: Stop::Starved { needed: 1 } }, None),
         };
+        if let Some(events) = events {
+            self.become_events(events, desk);
+        }
         if driven.consumed > 0 {
             // What is left began no earlier than now.
             if let Some(buffers) = &mut self.line.buffers {
@@ -154,7 +163,7 @@ impl Session {
     }
 
     /// Bytes that the socket had; 0 where it had none now, or has none ever again.
-    fn read(&mut self, scratch: &mut [u8], now: MonoMs) -> std::io::Result<usize> {
+    pub(super) fn read(&mut self, scratch: &mut [u8], now: MonoMs) -> std::io::Result<usize> {
         match (&self.socket).read(scratch) {
             Ok(0) => {
                 self.unread = false;
@@ -193,6 +202,15 @@ impl Session {
         while let Some(ready) = buffers.pending.next_ready() {
             match ready {
                 Ready::Written(len) => buffers.pending.take_written(len, &mut output),
+                Ready::Settled { awaited: Awaited::Event, settled, .. } => {
+                    let Talk::Events(talk) = &mut self.talk else { continue };
+                    let clear = output.len() == buffers.sent;
+                    if talk.settle(&settled, clear, &mut output, desk, now) == Talked::Out {
+                        self.phase = Phase::Ending;
+                    } else {
+                        talk.arm(self.line.key, &mut desk.wheel);
+                    }
+                }
                 Ready::Settled { awaited, settled, since } => {
                     encode(&awaited, &settled, &mut output, desk);
                     if let (Talk::Resp(talk), Some(name)) = (&self.talk, slow_name_of(&awaited)) {
@@ -260,6 +278,7 @@ impl Session {
             Stop::Starved { .. } => self.unread,
             Stop::Budget => true,
             Stop::Waiting => !self.line.has_writes(),
+            Stop::Behind => !self.line.is_behind(),
             Stop::Full => sent && !self.line.is_full(0),
             Stop::Close => false,
         };
@@ -293,7 +312,7 @@ fn slow_name_of(awaited: &Awaited) -> Option<&'static str> {
         Awaited::Resp(kind, _) => resp::slow_name(*kind),
         // To wait is what it asked for.
         Awaited::Key(key) => Some(key.command).filter(|_| key.blocked.is_none()),
-        Awaited::Part | Awaited::Http(_) => None,
+        Awaited::Part | Awaited::Event | Awaited::Http(_) => None,
     }
 }
 
@@ -320,6 +339,7 @@ fn encode(awaited: &Awaited, settled: &Settled, output: &mut Vec<u8>, desk: &mut
         Awaited::Key(key) => key.tell(settled, output),
         // Parts are written by their last place.
         Awaited::Part => {}
+        Awaited::Event => debug_assert!(false, "a stream says its own answers"),
         Awaited::Http(recall) => {
             let mut to = crate::http::respond::Responder {
                 out: output,

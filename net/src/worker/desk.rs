@@ -1,8 +1,11 @@
 //! What a worker lends to the connection it is serving.
 
+use super::jitter::Jitter;
 use super::shards::Shards;
+use super::wheel::Wheel;
 use crate::clock::HttpDate;
 use crate::http::respond::Responder;
+use crate::hub::Hubs;
 use crate::resp::args::ArgsBuf;
 use crate::session::buffers::Pool;
 use crate::shared::Shared;
@@ -15,6 +18,11 @@ pub(crate) struct Desk {
     pub(crate) me: usize,
     pub(crate) shared: Arc<Shared>,
     pub(crate) shards: Shards,
+    /// Streams that its connections follow.
+    pub(crate) hubs: Hubs,
+    /// When event streams want attention.
+    pub(crate) wheel: Wheel,
+    pub(crate) jitter: Jitter,
     pub(crate) counts: Counts,
     pub(crate) pool: Pool,
     pub(crate) date: HttpDate,
@@ -38,6 +46,9 @@ impl Desk {
             me,
             shared,
             shards,
+            hubs: Hubs::default(),
+            wheel: Wheel::new(),
+            jitter: Jitter::new(),
             counts: Counts::default(),
             pool: Pool::default(),
             date: HttpDate::new(),

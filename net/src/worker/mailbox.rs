@@ -4,9 +4,11 @@
 //! another worker and gets it back with the answer, so an inbox is as large as the sum of what may
 //! be under way: a request and a withdrawal for each credit of the others, an answer for each of
 //! its own. Without a credit the client is told to try again. Operations on the cluster are counted the same way,
-//! in a queue of their own: their outcomes come from threads that are no workers.
+//! in a queue of their own: their outcomes come from threads that are no workers. What is told of streams is not counted: where
+//! there is no room for it the reader learns that it missed something, and asks again.
 
 use crate::cluster::Decision;
+use crate::hub::{News, Sent};
 use crate::limit;
 use crate::observer::Survey;
 use crate::protocol::Protocol;
@@ -16,6 +18,7 @@ use mio::net::TcpStream;
 use sluice_engine::id::{GroupId, Ticket, ZoneId};
 use sluice_engine::mailbox::Bell;
 use sluice_engine::sequencer::Ask;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One message between workers.
 pub(crate) enum Mail {
@@ -33,6 +36,12 @@ pub(crate) struct Mailbox {
     sockets: ArrayQueue<(TcpStream, Protocol)>,
     decided: ArrayQueue<(Ticket, Box<Decision>)>,
     surveys: ArrayQueue<Survey>,
+    /// What other workers want of streams of ours.
+    wishes: ArrayQueue<(usize, Sent)>,
+    /// Answers and tidings of streams of other workers, in order.
+    news: ArrayQueue<News>,
+    /// There was no room for one of them.
+    lost: AtomicBool,
     bell: Bell,
     waker: mio::Waker,
 }
@@ -52,6 +61,9 @@ impl Mailbox {
             sockets: ArrayQueue::new(limit::SOCKETS_IN_TRANSIT_MAX),
             decided: ArrayQueue::new(limit::OPERATIONS_MAX),
             surveys: ArrayQueue::new(limit::SURVEYS_MAX),
+            wishes: ArrayQueue::new(limit::WISHES_MAX),
+            news: ArrayQueue::new(limit::TIDINGS_MAX),
+            lost: AtomicBool::new(false),
             bell: Bell::default(),
             waker,
         }
@@ -72,6 +84,18 @@ impl Mailbox {
     /// Puts a question for statistics in; where too many wait it is dropped.
     pub(crate) fn survey(&self, survey: Survey) {
         drop(self.surveys.push(survey));
+    }
+
+    /// Puts a wish about a stream in; gives it back where too many wait.
+    pub(crate) fn wish(&self, from: usize, sent: Sent) -> Result<(), Sent> {
+        self.wishes.push((from, sent)).map_err(|(_, sent)| sent)
+    }
+
+    /// Puts news of a stream in. Where there is no room it is lost, and the worker is told that something was.
+    pub(crate) fn tell(&self, news: News) {
+        if self.news.push(news).is_err() {
+            self.lost.store(true, Ordering::Release);
+        }
     }
 
     /// Hands a new connection over; gives it back where too many are on their way.
@@ -109,6 +133,21 @@ impl Mailbox {
     /// The next question for statistics.
     pub(crate) fn next_survey(&self) -> Option<Survey> {
         self.surveys.pop()
+    }
+
+    /// The next wish, and whose it is.
+    pub(crate) fn next_wish(&self) -> Option<(usize, Sent)> {
+        self.wishes.pop()
+    }
+
+    /// The next news of a stream.
+    pub(crate) fn next_news(&self) -> Option<News> {
+        self.news.pop()
+    }
+
+    /// Whether news was lost since the last call.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed) && self.lost.swap(false, Ordering::AcqRel)
     }
 
     /// The next new connection.

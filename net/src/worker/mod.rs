@@ -1,22 +1,25 @@
 //! A worker: one thread, one `mio` poll, its connections, and the owners of its shards.
 //!
 //! ```text
-//! turn:  wait ─▶ clock, epoch ─▶ mail ─▶ ready sockets ─▶ carried over ─▶ owners ─▶ late replies ─▶ deadlines
-//!                                         read, answer                              encode, write
+//! turn:  wait ─▶ clock, epoch ─▶ mail ─▶ ready sockets ─▶ carried over ─▶ streams due ─▶ owners ─▶ late replies ─▶ deadlines
+//!                                         read, answer                                              encode, write
 //! ```
 //! One reading of the clock and one pinned epoch serve the whole turn. Every event is one of [`Event`],
 //! and the loop only dispatches. Nothing here waits but the poll.
 
 pub(crate) mod accept;
 pub(crate) mod desk;
+pub(crate) mod jitter;
 pub(crate) mod listen;
 pub(crate) mod mailbox;
 mod pin;
+mod readers;
 pub(crate) mod shards;
 mod stopwatch;
 mod sweep;
 pub(crate) mod ticket;
 pub(crate) mod turn;
+pub(crate) mod wheel;
 
 use crate::limit;
 use crate::protocol::Protocol;
@@ -42,6 +45,7 @@ use stopwatch::Stopwatch;
 use sweep::Sweep;
 use ticket::{Address, SessionKey};
 use turn::Turn;
+use wheel::Due;
 
 /// The token of a worker's waker.
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -106,6 +110,8 @@ pub(crate) struct Worker {
     dirty: Vec<SessionKey>,
     /// Replies of the owners, while they are handed out; kept for its capacity.
     settled: Vec<(Address, Settled)>,
+    /// Event streams whose moment has come, while they are attended to; kept for its capacity.
+    due: Vec<Due>,
     sweep: Sweep,
     /// Whether connections were told that the end has come.
     ending: Ending,
@@ -126,6 +132,7 @@ impl Worker {
             taken: 0,
             dirty: Vec::new(),
             settled: Vec::new(),
+            due: Vec::new(),
             sweep: Sweep::default(),
             ending: Ending::No,
             desk: Desk::new(parts.me, parts.shared, shards),
@@ -167,7 +174,9 @@ impl Worker {
         }
         self.accept_again(turn);
         self.serve_queue(turn);
+        self.wake_streams(turn);
         self.run_owners(turn);
+        self.serve_readers(turn);
         self.write_dirty(turn);
         self.sweep(turn);
         self.follow_ending(turn);
@@ -209,6 +218,9 @@ impl Worker {
         while let Some((ticket, decision)) = mailbox.next_decision() {
             self.desk.shards.end_operation();
             self.deliver(Address::of(ticket), Settled::Decided(decision));
+        }
+        while let Some((from, sent)) = mailbox.next_wish() {
+            self.desk.shards.grant(from, sent);
         }
         while let Some(survey) = mailbox.next_survey() {
             self.desk.shards.answer_survey(survey, turn.now);
@@ -268,6 +280,19 @@ impl Worker {
         self.serving = serving;
     }
 
+    /// Attends to the event streams whose moment has come, as many as a turn may.
+    fn wake_streams(&mut self, turn: Turn<'_>) {
+        let mut due = std::mem::take(&mut self.due);
+        self.desk.wheel.take(turn.now, limit::WAKES_PER_TURN_MAX, &mut due);
+        for (key, at) in due.drain(..) {
+            if let Some(session) = self.sessions.get_mut(key) {
+                let fate = session.wake(at, &mut self.desk, turn);
+                self.apply(key, fate);
+            }
+        }
+        self.due = due;
+    }
+
     fn run_owners(&mut self, turn: Turn<'_>) {
         let mut settled = std::mem::take(&mut self.settled);
         self.desk.shards.turn(turn.now, &mut settled);
@@ -291,6 +316,9 @@ impl Worker {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.dirty = false;
                 let fate = session.finish(&mut self.desk, turn.now);
+                if self.desk.hubs.is_full(key) && session.line.unsent_bytes() < limit::OUTPUT_BYTES_SOFT {
+                    self.desk.hubs.resume(key);
+                }
                 self.apply(key, fate);
             }
         }
@@ -344,7 +372,7 @@ impl Worker {
             let Some(key) = self.sessions.key_at(slot) else { continue };
             let killed = self.sessions.get_mut(key).is_some_and(|session| match &session.talk {
                 Talk::Resp(talk) => talk.card.is_killed(),
-                Talk::Http(_) => false,
+                Talk::Http(_) | Talk::Events(_) => false,
             });
             if killed {
                 self.remove(key);
@@ -382,13 +410,13 @@ impl Worker {
     }
 
     fn timeout(&self) -> Duration {
-        if !self.queue.is_empty() {
+        if !self.queue.is_empty() || self.desk.hubs.is_at_work() {
             return Duration::ZERO;
         }
         let now = self.desk.shared.config.clock.now();
         let retry = self.acceptor.as_ref().and_then(Acceptor::retry_at);
         let swept = (self.sessions.len() > 0).then(|| self.sweep.next());
-        let wakes = [self.desk.shards.next_wake(), retry, swept];
+        let wakes = [self.desk.shards.next_wake(), self.desk.wheel.next(), retry, swept];
         let longest = MonoMs(now.0 + limit::SLEEP_MS_MAX);
         let next = wakes.into_iter().flatten().fold(longest, MonoMs::min);
         Duration::from_millis(next.0.saturating_sub(now.0))

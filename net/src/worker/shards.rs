@@ -9,6 +9,7 @@
 
 use super::mailbox::Mail;
 use crate::cluster::{Decide, Operation};
+use crate::hub::{News, Sent, Told as HubTold, Wish};
 use crate::limit;
 use crate::observer::Survey;
 use crate::protocol::Protocol;
@@ -26,6 +27,7 @@ use sluice_engine::id::{GroupId, Ticket, ZoneId};
 use sluice_engine::owner::Owner;
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::Ask;
+use sluice_engine::stream::{ListenerId, Tidings};
 use sluice_engine::time::MonoMs;
 use sluice_engine::token::{Place, Token};
 use sluice_engine::zone::settings::ZoneName;
@@ -56,6 +58,10 @@ pub(crate) struct Shards {
     withdrawn: Vec<(ZoneId, Ticket)>,
     /// Between turns empty; kept for its capacity.
     replies: Vec<(Ticket, Reply)>,
+    /// The same.
+    spread: Vec<(ListenerId, Tidings)>,
+    /// For the hubs of this worker.
+    news: Vec<News>,
 }
 
 impl Shards {
@@ -80,6 +86,8 @@ impl Shards {
             woken: vec![false; workers],
             withdrawn: Vec::new(),
             replies: Vec::new(),
+            spread: Vec::new(),
+            news: Vec::new(),
             shared,
         }
     }
@@ -253,6 +261,64 @@ impl Shards {
         None
     }
 
+    /// Does what the hubs of a worker want of a stream of ours.
+    pub(crate) fn grant(&mut self, from: usize, sent: Sent) {
+        let Sent { group, wish, question } = sent;
+        let Some(owner) = self.owners.get_mut(usize::from(group.0)).and_then(Option::as_mut) else { return };
+        let listener = ListenerId(from as u8);
+        let told = match wish {
+            Wish::Listen(follow) => Some((follow.key.clone(), owner.listen(listener, follow))),
+            Wish::Follow(follow) => Some((follow.key.clone(), owner.follow(follow))),
+            Wish::Unlisten(key) => {
+                owner.unlisten(listener, &key);
+                None
+            }
+        };
+        if let Some((key, followed)) = told {
+            // What was told of the stream before goes first.
+            self.spread_tidings();
+            self.send_news(from, News::Told(HubTold { key, question, followed }));
+        }
+    }
+
+    /// Sends a wish to the owner of the stream; gives it back where that has too many.
+    pub(crate) fn wish(&mut self, sent: Sent) -> Result<(), Sent> {
+        let worker = self.worker_of(sent.group);
+        if worker == self.me {
+            self.grant(self.me, sent);
+            return Ok(());
+        }
+        let Some(mailbox) = self.shared.mailboxes.get(worker) else { return Ok(()) };
+        self.woken[worker] = true;
+        mailbox.wish(self.me, sent)
+    }
+
+    /// News of streams for this worker's hubs, from owners of this worker.
+    pub(crate) fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Tells listeners what became of streams of ours.
+    fn spread_tidings(&mut self) {
+        let mut spread = std::mem::take(&mut self.spread);
+        for owner in self.owners.iter_mut().flatten() {
+            owner.drain_tidings(|listener, tidings| spread.push((listener, tidings)));
+        }
+        for (listener, tidings) in spread.drain(..) {
+            self.send_news(usize::from(listener.0), News::Tidings(tidings));
+        }
+        self.spread = spread;
+    }
+
+    fn send_news(&mut self, worker: usize, news: News) {
+        if worker == self.me {
+            self.news.push(news);
+        } else if let Some(mailbox) = self.shared.mailboxes.get(worker) {
+            mailbox.tell(news);
+            self.woken[worker] = true;
+        }
+    }
+
     /// Tells somebody who is no client about zones of ours.
     pub(crate) fn answer_survey(&self, survey: Survey, now: MonoMs) {
         let stats = |name: ZoneName| {
@@ -280,7 +346,9 @@ impl Shards {
     /// are appended to `ours`.
     pub(crate) fn turn(&mut self, now: MonoMs, ours: &mut Vec<(Address, Settled)>) {
         let mut replies = std::mem::take(&mut self.replies);
+        let wall = self.shared.wall_ms();
         for owner in self.owners.iter_mut().flatten() {
+            owner.set_wall(now, wall);
             owner.turn(now);
             owner.drain_replies(&mut replies);
         }
@@ -299,6 +367,7 @@ impl Shards {
             }
         }
         self.replies = replies;
+        self.spread_tidings();
     }
 
     /// When an owner wants its turn even if nothing arrives.

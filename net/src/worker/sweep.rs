@@ -54,6 +54,9 @@ impl Worker {
         self.sweep.next = MonoMs(turn.now.0 + TICK_MS);
         self.sweep.part = (self.sweep.part + 1) % limit::SWEEP_PARTS;
         self.take_rate(turn.now);
+        if self.sweep.part == 0 {
+            self.sweep_hubs();
+        }
         let mut slot = self.sweep.part as usize;
         while slot < self.sessions.slots() {
             if let Some(key) = self.sessions.key_at(slot)
@@ -113,6 +116,8 @@ fn overdue(session: &Session, config: &NetConfig, now: MonoMs) -> Overdue {
             config.resp_idle_ms
         }
         Talk::Http(_) => config.http_idle_ms,
+        // Its heartbeats find out whether anybody is there.
+        Talk::Events(_) => 0,
     };
     if over(session.active, idle_ms) { Overdue::Idle } else { Overdue::No }
 }

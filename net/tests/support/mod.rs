@@ -167,6 +167,11 @@ impl Client {
         std::mem::take(&mut self.held)
     }
 
+    /// Gives back what was received.
+    pub(crate) fn forget(&mut self) {
+        (self.held, self.taken) = (Vec::new(), 0);
+    }
+
     /// One RESP reply, as the bytes it has.
     pub(crate) fn reply(&mut self) -> Vec<u8> {
         use sluice_net::resp::reply::{Reply, decode};

@@ -1,8 +1,10 @@
 //! One file a resource: from its request to a question for the engine.
 
 pub(crate) mod entry;
+pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod openapi;
+pub(crate) mod stream;
 pub(crate) mod token;
 pub(crate) mod tokens;
 pub(crate) mod wait;

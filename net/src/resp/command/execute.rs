@@ -6,6 +6,7 @@ use super::key_call::KeyCall;
 use super::spec::{Access, CommandSpec};
 use super::transaction::Queue;
 use super::{find, help};
+use crate::hub::Position;
 use crate::request::{Request, RequestKind};
 use crate::resp::args::Args;
 use crate::resp::encode::Writer;
@@ -25,6 +26,10 @@ pub enum Step<'a> {
     Key(KeyCall),
     /// Carry these out, and reply with an array of their replies.
     Exec(Box<Queue>),
+    /// Follow these streams; the reply is how many the connection follows then.
+    Follow(Vec<(Text, Position)>),
+    /// Follow these no longer; the reply is the same.
+    Unfollow(Vec<Text>),
     /// Send what is in the buffer, then close. What follows in the input is not read.
     Close,
 }

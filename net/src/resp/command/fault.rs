@@ -89,6 +89,10 @@ pub enum Fault<'a> {
     Length(&'static str),
     /// The argument of this name is not UTF-8.
     NotText(&'static str),
+    /// Only RESP3 has pushes.
+    NeedsResp3,
+    /// Not a cursor of a stream.
+    Cursor,
     /// Not a mode of a zone.
     Mode,
     /// Not a language tag.
@@ -175,6 +179,8 @@ impl Fault<'_> {
             Fault::InvalidCommand => "ERR Invalid command specified",
             Fault::InvalidArguments => "ERR Invalid number of arguments specified for command",
             Fault::NoKeys => "ERR The command has no key arguments",
+            Fault::NeedsResp3 => "ERR this command pushes, which needs RESP3: send HELLO 3 first",
+            Fault::Cursor => "ERR a cursor is epoch.seq, seq or $",
             Fault::Mode => "ERR mode must be auto, paused, open or closed",
             Fault::Language => "ERR a language is 1 to 35 bytes of A-Z a-z 0-9 -",
             Fault::TargetUrl => "ERR target_url must begin with http:// or https://",

@@ -23,6 +23,7 @@ mod cluster;
 mod config;
 mod connection;
 mod docs;
+mod follow;
 mod glob;
 mod hello;
 mod help;
@@ -89,6 +90,8 @@ pub static COMMANDS: &[&CommandSpec] = &[
     &keys::expire::EXPIRETIME,
     &keys::expire::PEXPIRETIME,
     &keys::expire::PERSIST,
+    &follow::SUB,
+    &follow::UNSUB,
     &connection::PING,
     &connection::ECHO,
     &hello::HELLO,

@@ -71,6 +71,8 @@ impl Fixture {
                     let queued = String::from_utf8_lossy(&queue.into_bytes()).into_owned();
                     out.extend_from_slice(format!("?Exec{queued:?}").as_bytes());
                 }
+                Step::Follow(streams) => out.extend_from_slice(format!("?{streams:?}").as_bytes()),
+                Step::Unfollow(keys) => out.extend_from_slice(format!("?{keys:?}").as_bytes()),
                 Step::Close => {
                     out.extend_from_slice(b"<close>");
                     break;

@@ -1,0 +1,144 @@
+//! Who wants to hear of which stream: a side of the shard that is not replicated.
+//!
+//! A *listener* is a part of this process that serves readers (a worker of the server). It registers a key once, however
+//! many readers it has, and is told each entry once, right after the command that appended it, so that nothing is trimmed
+//! before it was heard. What it was told last is kept here, so the next tidings begin exactly there.
+//!
+//! Costs: for a shard without listeners one look at a length for each operation.
+
+use crate::limit::{LISTENERS_MAX, TIDINGS_BYTES_MAX};
+use crate::stream::entries::Entries;
+use crate::stream::keyspace::Keyspace;
+use crate::stream::op::{Follow, KeyOp};
+use crate::stream::text::Text;
+use crate::stream::value::{Extent, Followed, Value};
+use crate::time::WallMs;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A part of the process that serves readers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ListenerId(pub u8);
+
+/// What a listener is told of a key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tidings {
+    /// The key.
+    pub key: Text,
+    /// The stream as it is now; `None`: there is none.
+    pub stream: Option<Extent>,
+    /// What was appended since the last tidings. Empty where nothing was, or where it is too much to be told: then
+    /// `stream` is ahead of what was heard, and the listener asks.
+    pub entries: Arc<Entries>,
+}
+
+/// A key that somebody listens to.
+#[derive(Debug)]
+struct Ear {
+    /// One bit a listener.
+    listeners: u64,
+    told: Option<Extent>,
+}
+
+/// The keys of a shard that somebody listens to, and what was not handed out yet.
+#[derive(Debug, Default)]
+pub(crate) struct Ears {
+    by_key: HashMap<Text, Ear>,
+    tidings: Vec<(u64, Tidings)>,
+    bytes: usize,
+}
+
+impl Ears {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    /// From now on the listener hears of the key. What it missed before is for it to ask.
+    pub(crate) fn listen(&mut self, listener: ListenerId, key: &Text, stream: Option<Extent>) {
+        let bit = bit(listener);
+        let ear = self.by_key.entry(key.clone()).or_insert(Ear { listeners: 0, told: stream });
+        ear.listeners |= bit;
+    }
+
+    pub(crate) fn unlisten(&mut self, listener: ListenerId, key: &Text) {
+        let Some(ear) = self.by_key.get_mut(key) else { return };
+        ear.listeners &= !bit(listener);
+        if ear.listeners == 0 {
+            self.by_key.remove(key);
+        }
+    }
+
+    /// The keys of an operation that somebody listens to.
+    pub(crate) fn concerned(&self, op: &KeyOp) -> Vec<Text> {
+        let mut keys = Vec::new();
+        if matches!(op, KeyOp::Clear) {
+            keys.extend(self.by_key.keys().cloned());
+        }
+        op.visit_keys(|key| keys.extend(self.by_key.contains_key(key).then(|| key.clone())));
+        keys
+    }
+
+    /// Something may have become of the key.
+    pub(crate) fn hear(&mut self, key: &Text, keyspace: &Keyspace, wall: WallMs) {
+        let Some(ear) = self.by_key.get_mut(key) else { return };
+        let stream = keyspace.extent(key, wall);
+        if stream == ear.told {
+            return;
+        }
+        let behind = match (ear.told, stream) {
+            (Some(told), Some(now)) if told.epoch == now.epoch => told.newest,
+            _ => 0,
+        };
+        ear.told = stream;
+        let entries = match stream {
+            Some(now) if now.newest > behind => appended(key, now, behind, keyspace, wall),
+            _ => Entries::default(),
+        };
+        self.bytes += entries.bytes() + key.len();
+        let entries = if self.bytes > TIDINGS_BYTES_MAX { Entries::default() } else { entries };
+        let tidings = Tidings { key: key.clone(), stream, entries: Arc::new(entries) };
+        self.tidings.push((ear.listeners, tidings));
+    }
+
+    /// Anything may have become of any key.
+    pub(crate) fn hear_all(&mut self, keyspace: &Keyspace, wall: WallMs) {
+        let keys: Vec<Text> = self.by_key.keys().cloned().collect();
+        keys.iter().for_each(|key| self.hear(key, keyspace, wall));
+    }
+
+    /// Hands out what is to be told.
+    pub(crate) fn drain(&mut self, mut tell: impl FnMut(ListenerId, Tidings)) {
+        self.bytes = 0;
+        for (mut listeners, tidings) in self.tidings.drain(..) {
+            while listeners != 0 {
+                let listener = ListenerId(listeners.trailing_zeros() as u8);
+                listeners &= listeners - 1;
+                tell(listener, tidings.clone());
+            }
+        }
+    }
+}
+
+/// What was appended behind a number; nothing where that is not whole.
+fn appended(key: &Text, now: Extent, behind: u64, keyspace: &Keyspace, wall: WallMs) -> Entries {
+    let follow = Follow {
+        key: key.clone(),
+        epoch: Some(now.epoch),
+        after: Some(behind),
+        limit: u64::MAX,
+        bytes_max: TIDINGS_BYTES_MAX as u64,
+    };
+    match keyspace.answer(&KeyOp::Follow(follow), wall) {
+        Value::Followed(followed) if is_whole(&followed, behind, now.newest) => followed.entries,
+        _ => Entries::default(),
+    }
+}
+
+fn is_whole(followed: &Followed, behind: u64, newest: u64) -> bool {
+    followed.reset.is_none() && followed.entries.len() as u64 == newest - behind
+}
+
+fn bit(listener: ListenerId) -> u64 {
+    assert!(u32::from(listener.0) < LISTENERS_MAX, "a listener has a bit of its own");
+    1 << listener.0
+}

@@ -1,0 +1,286 @@
+//! The entries of a stream: an ordered run of blocks.
+//!
+//! ```text
+//! sealed: full blocks, as long as their entries │ tail: the block that grows
+//! ```
+//! Invariants: ids and numbers rise through the run; no sealed block is empty; the tail may be. Blocks are shared with
+//! whoever cloned the run (a snapshot) and copied on their first change, so a clone costs a count a block.
+//!
+//! Costs: append and removal at the front touch one block; a search is binary over blocks and linear within one.
+
+use super::block::{BLOCK_OVERHEAD_BYTES, Block};
+use super::entries::EntryRef;
+use super::fields::FieldsRef;
+use super::id::StreamId;
+use crate::limit::STREAM_BLOCK_BYTES;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// The entries of a stream, oldest first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Run {
+    sealed: VecDeque<Arc<Block>>,
+    tail: Arc<Block>,
+    /// Entries.
+    count: u64,
+    /// Room of all blocks.
+    room: usize,
+}
+
+impl Run {
+    /// Puts a run together; `None` where the blocks are not one. The last is the tail.
+    pub(crate) fn from_blocks(blocks: Vec<Block>) -> Option<Run> {
+        let count = blocks.iter().map(|block| block.count as u64).sum();
+        let room = blocks.iter().map(Block::room).sum();
+        let mut sealed: VecDeque<Arc<Block>> = blocks.into_iter().map(Arc::new).collect();
+        let tail = sealed.pop_back()?;
+        let run = Run { sealed, tail, count, room };
+        let is_sealed = run.sealed.iter().all(|block| block.count > 0);
+        let ids = run.iter().map(|entry| (entry.id, entry.dense));
+        let rises = ids.clone().zip(ids.skip(1)).all(|(one, next)| one.0 < next.0 && one.1 < next.1);
+        (is_sealed && rises).then_some(run)
+    }
+
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.count
+    }
+
+    /// What it is counted as in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.room + (self.sealed.len() + 1) * BLOCK_OVERHEAD_BYTES
+    }
+
+    /// The same, counted anew.
+    #[cfg(test)]
+    pub(crate) fn recount(&self) -> usize {
+        self.blocks().map(|block| block.room() + BLOCK_OVERHEAD_BYTES).sum()
+    }
+
+    /// All blocks, the tail last.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = &Arc<Block>> + Clone {
+        self.sealed.iter().chain([&self.tail])
+    }
+
+    /// By how much [`Run::bytes`] changes with this entry.
+    pub(crate) fn growth(&self, id: StreamId, dense: u64, fields: FieldsRef<'_>) -> isize {
+        let bytes = self.tail.entry_bytes(id, dense, fields);
+        if !self.is_full(bytes) {
+            return self.tail.room_with(bytes) as isize - self.tail.room() as isize;
+        }
+        let next = Block::default();
+        let room = next.room_with(next.entry_bytes(id, dense, fields));
+        let spare = self.tail.room() - self.tail.live().len();
+        (room + BLOCK_OVERHEAD_BYTES) as isize - spare as isize
+    }
+
+    /// Appends an entry. Its id and number are above all others.
+    pub(crate) fn append(&mut self, id: StreamId, dense: u64, fields: FieldsRef<'_>) {
+        let mut bytes = self.tail.entry_bytes(id, dense, fields);
+        if self.is_full(bytes) {
+            self.seal();
+            bytes = self.tail.entry_bytes(id, dense, fields);
+        }
+        let tail = Arc::make_mut(&mut self.tail);
+        self.room -= tail.room();
+        tail.push(id, dense, fields, bytes);
+        self.room += tail.room();
+        self.count += 1;
+    }
+
+    fn is_full(&self, entry_bytes: usize) -> bool {
+        self.tail.count > 0 && self.tail.live().len() + entry_bytes > STREAM_BLOCK_BYTES
+    }
+
+    fn seal(&mut self) {
+        let mut tail = std::mem::take(&mut self.tail);
+        if tail.room() > tail.live().len() {
+            self.room -= tail.room();
+            Arc::make_mut(&mut tail).shrink();
+            self.room += tail.room();
+        }
+        self.sealed.push_back(tail);
+    }
+
+    /// Removes so many of the oldest entries; there are that many.
+    pub(crate) fn drop_front(&mut self, mut most: u64) {
+        self.count -= most;
+        while most > 0 {
+            let block = self.sealed.front_mut().unwrap_or(&mut self.tail);
+            let held = block.count as u64;
+            if most >= held {
+                most -= held;
+                self.room -= block.room();
+                if self.sealed.pop_front().is_none() {
+                    assert_eq!(most, 0, "more entries were to go than there are");
+                    self.tail = Arc::default();
+                }
+                continue;
+            }
+            let block = Arc::make_mut(block);
+            self.room -= block.room();
+            for _ in 0..most {
+                if let Some((at, end)) = block.first().map(|place| (place.at, place.end)) {
+                    block.remove(at, end);
+                }
+            }
+            if block.is_sparse() {
+                block.shrink();
+            }
+            self.room += block.room();
+            return;
+        }
+    }
+
+    /// Gives back what the oldest block no longer needs.
+    pub(crate) fn shrink_front(&mut self) {
+        let block = Arc::make_mut(self.sealed.front_mut().unwrap_or(&mut self.tail));
+        self.room -= block.room();
+        block.shrink();
+        self.room += block.room();
+    }
+
+    /// Removes an entry; `None` where there is none of this id.
+    pub(crate) fn remove(&mut self, id: StreamId) -> Option<()> {
+        let index = self.block_of(|block| block.base <= id);
+        let place = self.block(index).iter().find(|place| place.entry.id >= id)?;
+        if place.entry.id != id {
+            return None;
+        }
+        let (at, end) = (place.at, place.end);
+        let is_last = self.block(index).count == 1;
+        self.room -= self.block(index).room();
+        self.count -= 1;
+        if is_last && self.sealed.remove(index).is_none() {
+            self.tail = Arc::default();
+        }
+        if is_last {
+            return Some(());
+        }
+        let block = match self.sealed.get_mut(index) {
+            Some(block) => block,
+            None => &mut self.tail,
+        };
+        let block = Arc::make_mut(block);
+        block.remove(at, end);
+        if block.is_sparse() {
+            block.shrink();
+        }
+        self.room += block.room();
+        Some(())
+    }
+
+    /// The entry of this id.
+    pub(crate) fn find(&self, id: StreamId) -> Option<EntryRef<'_>> {
+        self.range(id, id).next()
+    }
+
+    /// The oldest entry.
+    pub(crate) fn first(&self) -> Option<EntryRef<'_>> {
+        self.block(0).first().map(|place| place.entry)
+    }
+
+    /// The newest entry.
+    pub(crate) fn last(&self) -> Option<EntryRef<'_>> {
+        self.backward(StreamId::MAX).next()
+    }
+
+    /// All entries, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> + Clone {
+        self.since_block(0)
+    }
+
+    /// Entries between two ids, both included, oldest first.
+    pub(crate) fn range(&self, start: StreamId, end: StreamId) -> impl Iterator<Item = EntryRef<'_>> + Clone {
+        let from = self.block_of(|block| block.base <= start);
+        let behind = self.since_block(from).skip_while(move |entry| entry.id < start);
+        behind.take_while(move |entry| entry.id <= end)
+    }
+
+    /// Entries of this id and before, newest first.
+    pub(crate) fn backward(&self, end: StreamId) -> impl Iterator<Item = EntryRef<'_>> {
+        let from = self.block_of(|block| block.base <= end);
+        let blocks = (0..=from).rev().map(|index| self.block(index));
+        let entries = blocks.flat_map(|block| {
+            let entries: Vec<_> = block.iter().map(|place| place.entry).collect();
+            entries.into_iter().rev()
+        });
+        entries.skip_while(move |entry| entry.id > end)
+    }
+
+    /// Entries of this number and later.
+    pub(crate) fn since_dense(&self, dense: u64) -> impl Iterator<Item = EntryRef<'_>> + Clone {
+        let from = self.block_of(|block| block.base_dense <= dense);
+        self.since_block(from).skip_while(move |entry| entry.dense < dense)
+    }
+
+    fn since_block(&self, from: usize) -> impl Iterator<Item = EntryRef<'_>> + Clone {
+        let blocks = (from..=self.sealed.len()).map(|index| self.block(index));
+        blocks.flat_map(|block| block.iter().map(|place| place.entry))
+    }
+
+    /// Index of the last block whose base is not above what is looked for; 0 where there is none.
+    fn block_of(&self, is_low: impl Fn(&Block) -> bool) -> usize {
+        if self.tail.count > 0 && is_low(&self.tail) {
+            return self.sealed.len();
+        }
+        self.sealed.partition_point(|block| is_low(block)).saturating_sub(1)
+    }
+
+    fn block(&self, index: usize) -> &Block {
+        self.sealed.get(index).unwrap_or(&self.tail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Run;
+    use crate::stream::fields::Fields;
+    use crate::stream::id::StreamId;
+
+    fn id(ms: u64) -> StreamId {
+        StreamId { ms, seq: 0 }
+    }
+
+    fn run_of(count: u64) -> Run {
+        let mut run = Run::default();
+        for ms in 1..=count {
+            let fields = Fields::pack([&b"field"[..], &[b'v'; 90]]);
+            let (before, growth) = (run.bytes() as isize, run.growth(id(ms), ms, fields.as_ref()));
+            run.append(id(ms), ms, fields.as_ref());
+            assert_eq!(run.bytes() as isize - before, growth, "the growth is foretold");
+        }
+        run
+    }
+
+    fn ids<'a>(entries: impl Iterator<Item = super::EntryRef<'a>>) -> Vec<u64> {
+        entries.map(|entry| entry.id.ms).collect()
+    }
+
+    #[test]
+    fn a_run_of_many_blocks_is_searched_both_ways() {
+        let run = run_of(1_000);
+        assert!(run.blocks().count() > 20);
+        assert_eq!(ids(run.range(id(498), id(501))), [498, 499, 500, 501]);
+        assert_eq!(ids(run.backward(id(501)).take(3)), [501, 500, 499]);
+        assert_eq!(ids(run.since_dense(999)), [999, 1_000]);
+        assert_eq!(run.find(id(0)), None);
+        assert_eq!(run.bytes(), run.recount());
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_and_counted() {
+        let mut run = run_of(1_000);
+        let shared = run.clone();
+        run.drop_front(333);
+        (600..=700).for_each(|ms| run.remove(id(ms)).unwrap());
+        assert_eq!(run.remove(id(650)), None);
+        let left: Vec<u64> = (334..600).chain(701..=1_000).collect();
+        assert_eq!((ids(run.iter()), run.len()), (left.clone(), left.len() as u64));
+        assert_eq!(run.bytes(), run.recount());
+        assert_eq!(shared.iter().count(), 1_000, "who has a clone keeps what it had");
+        run.drop_front(left.len() as u64);
+        assert_eq!((run.first(), run.last(), run.bytes()), (None, None, run.recount()));
+        assert_eq!(run.bytes(), Run::default().bytes());
+    }
+}

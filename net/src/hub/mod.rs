@@ -1,0 +1,309 @@
+//! Readers of streams: one hub for each stream that somebody on this worker follows.
+//!
+//! ```text
+//!            wishes: listen, follow, unlisten                       told, tidings, in one lane
+//!  owner ◀──────────────────────────────────── hubs of a worker ◀──────────────────────────── owner
+//!                                               │ cache: the latest entries, each encoded once
+//!                                               ▼
+//!                                             readers: a cursor each ──▶ their connections
+//! ```
+//! The owner tells a worker each entry once, however many readers it has. A reader is a position and nothing else: a slow one
+//! costs no memory, and is told the truth when what it lacks is gone. Answers and tidings come in one lane, in order, so a hub
+//! that listens and asks misses nothing in between. Where that lane was full, everything is asked again.
+//!
+//! Work is done in turns of bounded length: a hub with many readers takes several. Blocked reads wait here, too: for the
+//! news, upon which their question is asked again.
+
+mod cache;
+mod cursor;
+mod reader;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use cache::Entry;
+pub use cursor::Cursor;
+pub use reader::Position;
+pub(crate) use reader::{Blocked, Outlets, Seat, Tell, Took, Waiter, Woken};
+
+use crate::limit::{FOLLOWS_MAX, HUBS_MAX};
+use crate::worker::ticket::SessionKey;
+use sluice_engine::id::GroupId;
+use sluice_engine::stream::Tidings;
+use sluice_engine::stream::op::Follow;
+use sluice_engine::stream::text::Text;
+use sluice_engine::stream::value::Followed;
+use sluice_engine::time::MonoMs;
+use std::collections::{HashMap, HashSet, VecDeque};
+use stream::{Asking, Hub, Round};
+
+/// Something that a worker wants of a stream's owner.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Wish {
+    /// Tell of it from now on, and answer this.
+    Listen(Follow),
+    /// Answer this.
+    Follow(Follow),
+    /// Tell no more of it.
+    Unlisten(Text),
+}
+
+/// Which question is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Question {
+    /// On whose behalf; `None`: the hub's own.
+    seat: Option<Seat>,
+    /// Questions before a loss are not answered any more.
+    wave: u32,
+}
+
+/// A wish on its way to the owner of the group.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) group: GroupId,
+    pub(crate) wish: Wish,
+    pub(crate) question: Question,
+}
+
+/// The owner's answer.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) key: Text,
+    pub(crate) question: Question,
+    pub(crate) followed: Followed,
+}
+
+/// What owners send to a worker, in order.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// To a question.
+    Told(Told),
+    /// What became of a stream.
+    Tidings(Tidings),
+}
+
+/// The hubs of one worker.
+#[derive(Default)]
+pub(crate) struct Hubs {
+    by_key: HashMap<Text, Hub>,
+    /// Hubs with something to do, in order.
+    active: VecDeque<Text>,
+    /// Connections that took nothing more, and the streams that they are behind in.
+    full: HashMap<SessionKey, HashSet<Text>>,
+    /// Readers whose question waits until fewer are under way.
+    queued: VecDeque<(Text, Asking)>,
+    asked: usize,
+    wave: u32,
+    wishes: Vec<Sent>,
+    woken: Vec<Woken>,
+    /// Between turns empty; kept for its capacity.
+    asks: Vec<Asking>,
+}
+
+impl Hubs {
+    /// A reader of a stream; false where this worker follows too many.
+    pub(crate) fn follow(&mut self, key: &Text, group: GroupId, seat: Seat, position: Position) -> bool {
+        let is_new = !self.by_key.contains_key(key);
+        if is_new && self.by_key.len() >= HUBS_MAX {
+            return false;
+        }
+        let hub = self.by_key.entry(key.clone()).or_insert_with(|| Hub::new(key.clone(), group));
+        hub.add(seat, position);
+        if is_new {
+            let listen = Wish::Listen(hub.listens_from());
+            self.wish(group, listen, None);
+        }
+        self.list(key);
+        true
+    }
+
+    /// Has a blocked read woken by news of the stream; false where this worker follows too many.
+    pub(crate) fn wait(&mut self, key: &Text, group: GroupId, waiter: Waiter) -> bool {
+        let is_new = !self.by_key.contains_key(key);
+        if is_new && self.by_key.len() >= HUBS_MAX {
+            return false;
+        }
+        let hub = self.by_key.entry(key.clone()).or_insert_with(|| Hub::new(key.clone(), group));
+        hub.wait(waiter, &mut self.woken);
+        if is_new {
+            let listen = Wish::Listen(hub.listens_from());
+            self.wish(group, listen, None);
+        }
+        true
+    }
+
+    /// An owner told what became of a stream.
+    pub(crate) fn hear(&mut self, tidings: &Tidings) {
+        let Some(hub) = self.by_key.get_mut(&tidings.key) else { return };
+        hub.hear(tidings, &mut self.woken);
+        self.list(&tidings.key);
+    }
+
+    /// An owner answered.
+    pub(crate) fn told(&mut self, told: &Told, outlets: &mut impl Outlets) {
+        if told.question.wave != self.wave {
+            return;
+        }
+        if told.question.seat.is_some() {
+            self.asked = self.asked.saturating_sub(1);
+        }
+        let Some(hub) = self.by_key.get_mut(&told.key) else { return };
+        match told.question.seat {
+            None => hub.told(&told.followed, &mut self.woken),
+            Some(seat) => hub.answered(seat, &told.followed, outlets),
+        }
+        self.list(&told.key);
+    }
+
+    /// Something that an owner sent was lost: everything is asked again.
+    pub(crate) fn lost(&mut self) {
+        self.wave = self.wave.wrapping_add(1);
+        self.asked = 0;
+        self.queued.clear();
+        let mut listens = Vec::with_capacity(self.by_key.len());
+        for hub in self.by_key.values_mut() {
+            hub.forget_answers();
+            listens.push((hub.group, Wish::Listen(hub.listens_from())));
+        }
+        listens.into_iter().for_each(|(group, listen)| self.wish(group, listen, None));
+    }
+
+    /// A connection takes something again.
+    pub(crate) fn resume(&mut self, session: SessionKey) {
+        for key in self.full.remove(&session).unwrap_or_default() {
+            if let Some(hub) = self.by_key.get_mut(&key) {
+                hub.restart();
+                self.list(&key);
+            }
+        }
+    }
+
+    /// Whether it waits for room.
+    pub(crate) fn is_full(&self, session: SessionKey) -> bool {
+        !self.full.is_empty() && self.full.contains_key(&session)
+    }
+
+    /// Tells readers what they lack, `room` of them at most.
+    pub(crate) fn turn(
+        &mut self,
+        mut room: usize,
+        now: MonoMs,
+        leads: impl Fn(GroupId) -> bool,
+        outlets: &mut impl Outlets,
+    ) {
+        self.ask_queued();
+        let mut asks = std::mem::take(&mut self.asks);
+        for _ in 0..self.active.len() {
+            if room == 0 {
+                break;
+            }
+            let Some(key) = self.active.pop_front() else { break };
+            let Some(hub) = self.by_key.get_mut(&key) else { continue };
+            let round = Round { now, leads: leads(hub.group) };
+            let mut noted = Noting { outlets, full: &mut self.full };
+            if hub.work(round, &mut room, &mut noted, &mut asks) {
+                self.active.push_back(key.clone());
+            } else {
+                hub.listed = false;
+            }
+            for asking in asks.drain(..) {
+                self.queued.push_back((key.clone(), asking));
+            }
+        }
+        self.asks = asks;
+        self.ask_queued();
+    }
+
+    /// Whether something remains to be done at once.
+    pub(crate) fn is_at_work(&self) -> bool {
+        !self.active.is_empty()
+    }
+
+    /// A wish that could not be sent now, nor any behind it.
+    pub(crate) fn put_back(&mut self, sent: Vec<Sent>) {
+        debug_assert!(self.wishes.is_empty(), "wishes keep their order");
+        self.wishes = sent;
+    }
+
+    /// Wishes to be sent, in order.
+    pub(crate) fn take_wishes(&mut self) -> Vec<Sent> {
+        std::mem::take(&mut self.wishes)
+    }
+
+    /// Blocked reads whose question is to be asked again.
+    pub(crate) fn take_woken(&mut self) -> Vec<Woken> {
+        std::mem::take(&mut self.woken)
+    }
+
+    /// Forgets readers that are gone, and streams that nobody follows any more. Not each turn: it looks at everybody.
+    pub(crate) fn sweep(&mut self, outlets: &mut impl Outlets, is_blocked: impl Fn(Blocked) -> bool) {
+        self.full.retain(|session, _| outlets.is_open(*session));
+        let mut idle = Vec::new();
+        for (key, hub) in &mut self.by_key {
+            hub.sweep(outlets, |waiter| is_blocked(waiter.who));
+            if hub.is_idle() {
+                idle.push((key.clone(), hub.group));
+            } else if hub.is_at_work() && !std::mem::replace(&mut hub.listed, true) {
+                self.active.push_back(key.clone());
+            }
+        }
+        for (key, group) in idle {
+            self.by_key.remove(&key);
+            self.wish(group, Wish::Unlisten(key), None);
+        }
+    }
+
+    /// Streams, readers, and bytes of cached entries.
+    pub(crate) fn figures(&self) -> (usize, usize, usize) {
+        let readers = self.by_key.values().map(Hub::readers).sum();
+        let bytes = self.by_key.values().map(Hub::cache_bytes).sum();
+        (self.by_key.len(), readers, bytes)
+    }
+
+    fn list(&mut self, key: &Text) {
+        if let Some(hub) = self.by_key.get_mut(key)
+            && !std::mem::replace(&mut hub.listed, true)
+        {
+            self.active.push_back(key.clone());
+        }
+    }
+
+    fn wish(&mut self, group: GroupId, wish: Wish, seat: Option<Seat>) {
+        self.wishes.push(Sent { group, wish, question: Question { seat, wave: self.wave } });
+    }
+
+    /// Readers far behind are served one after the other, so that a burst of reconnects does not fill the lane.
+    fn ask_queued(&mut self) {
+        while self.asked < FOLLOWS_MAX
+            && let Some((key, Asking { seat, follow })) = self.queued.pop_front()
+        {
+            let Some(hub) = self.by_key.get(&key) else { continue };
+            self.asked += 1;
+            self.wish(hub.group, Wish::Follow(follow), Some(seat));
+        }
+    }
+}
+
+/// Notes whose connections take nothing more.
+struct Noting<'h, O> {
+    outlets: &'h mut O,
+    full: &'h mut HashMap<SessionKey, HashSet<Text>>,
+}
+
+impl<O: Outlets> Outlets for Noting<'_, O> {
+    fn tell(&mut self, seat: Seat, key: &Text, tell: Tell<'_>) -> Took {
+        let took = self.outlets.tell(seat, key, tell);
+        if took == Took::Full {
+            self.full.entry(seat.session).or_default().insert(key.clone());
+        }
+        took
+    }
+
+    fn is_there(&mut self, seat: Seat, key: &Text) -> bool {
+        self.outlets.is_there(seat, key)
+    }
+
+    fn is_open(&mut self, session: SessionKey) -> bool {
+        self.outlets.is_open(session)
+    }
+}

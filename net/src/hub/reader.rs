@@ -1,0 +1,139 @@
+//! Who follows a stream, and how far it has come.
+
+use super::cache::Entry;
+use super::cursor::Cursor;
+use crate::worker::ticket::SessionKey;
+use sluice_engine::stream::id::StreamId;
+use sluice_engine::stream::text::Text;
+use sluice_engine::stream::value::{Extent, Reset};
+use sluice_engine::time::MonoMs;
+
+/// A subscription: of this connection, the one of this number. Numbers are not used twice by a connection, so what is meant
+/// for one that was given up finds nobody.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Seat {
+    pub(crate) session: SessionKey,
+    pub(crate) number: u32,
+}
+
+/// How far a reader has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Position {
+    /// Before everything that is there.
+    Start,
+    /// Behind everything that is there, once that is known.
+    Newest,
+    /// Behind this number of the present epoch.
+    Number(u64),
+    /// Behind this number of this epoch.
+    After(Cursor),
+    /// Behind the end of the stream of this epoch.
+    Ended {
+        /// Of the stream.
+        epoch: u64,
+    },
+}
+
+/// What a reader waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Waits {
+    /// News of the stream.
+    News,
+    /// Its connection to take more.
+    Room,
+    /// An answer of the owner: it is further behind than the cache reaches.
+    Answer,
+    /// This node to come as far as the reader has been told elsewhere, since then.
+    Node(MonoMs),
+}
+
+/// One reader of a stream.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) seat: Seat,
+    pub(super) position: Position,
+    pub(super) waits: Waits,
+    /// It was told once that it has everything that there is.
+    pub(super) is_current: bool,
+}
+
+/// What a reader is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Tell<'a> {
+    /// The next entry.
+    Entry {
+        /// Of the stream.
+        epoch: u64,
+        /// The entry.
+        entry: &'a Entry,
+    },
+    /// Its place is lost: it goes on at the oldest entry that there is.
+    Reset {
+        /// Why.
+        reason: Reset,
+        /// The stream; `None`: there is none.
+        stream: Option<Extent>,
+    },
+    /// It has everything that there is; told once.
+    Current,
+    /// Nothing will follow: this is where the last entry was.
+    End(Cursor),
+}
+
+/// What became of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Took {
+    /// The reader has it.
+    All,
+    /// Its connection takes nothing more now.
+    Full,
+    /// There is no such reader any more.
+    Gone,
+}
+
+/// The connections, as hubs see them.
+pub(crate) trait Outlets {
+    /// Tells one reader something about the stream `key`.
+    fn tell(&mut self, seat: Seat, key: &Text, tell: Tell<'_>) -> Took;
+
+    /// Whether there is such a reader.
+    fn is_there(&mut self, seat: Seat, key: &Text) -> bool;
+
+    /// Whether there is such a connection.
+    fn is_open(&mut self, session: SessionKey) -> bool;
+}
+
+/// A blocked read: of this connection, the request of this number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Blocked {
+    pub(crate) session: SessionKey,
+    pub(crate) request: u16,
+}
+
+/// What wakes a blocked read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Waiter {
+    pub(crate) who: Blocked,
+    /// An entry of a later id than this.
+    pub(crate) after: StreamId,
+    /// Also the end of the stream, by removal: a group goes with it.
+    pub(crate) of_group: bool,
+}
+
+impl Waiter {
+    pub(super) fn is_woken(&self, stream: Option<Extent>) -> bool {
+        match stream {
+            Some(stream) => stream.last_id > self.after,
+            None => self.of_group,
+        }
+    }
+}
+
+/// A blocked read whose time has come: look again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Woken {
+    pub(crate) who: Blocked,
+    pub(crate) key: Text,
+    /// The last id of the stream at that moment: only a later one wakes it again.
+    pub(crate) last_id: StreamId,
+}

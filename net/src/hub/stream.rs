@@ -1,0 +1,383 @@
+//! One followed stream: what is known of it, its readers, and what each is told next.
+
+use super::cache::{Cache, Entry};
+use super::cursor::Cursor;
+use super::reader::{Outlets, Position, Reader, Seat, Tell, Took, Waiter, Waits, Woken};
+use crate::limit::{FOLLOW_BYTES_MAX, FOLLOW_ENTRIES_MAX, NODE_BEHIND_MS_MAX};
+use sluice_engine::id::GroupId;
+use sluice_engine::stream::Tidings;
+use sluice_engine::stream::entries::Entries;
+use sluice_engine::stream::op::Follow;
+use sluice_engine::stream::text::Text;
+use sluice_engine::stream::value::{Extent, Followed, Reset};
+use sluice_engine::time::MonoMs;
+
+/// What holds for one round.
+#[derive(Clone, Copy)]
+pub(super) struct Round {
+    pub(super) now: MonoMs,
+    /// This node leads the group: nobody can have been told more elsewhere.
+    pub(super) leads: bool,
+}
+
+/// A stream that somebody on this worker follows.
+pub(super) struct Hub {
+    pub(super) key: Text,
+    pub(super) group: GroupId,
+    /// What the owner said last; `None`: nothing yet.
+    known: Option<Option<Extent>>,
+    cache: Cache,
+    readers: Vec<Reader>,
+    waiters: Vec<Waiter>,
+    /// The next reader of the round under way; behind the last: none is.
+    next: usize,
+    /// There was news since the round began.
+    again: bool,
+    /// It is among those that have something to do.
+    pub(super) listed: bool,
+}
+
+/// What is next for a reader.
+enum Next {
+    Nothing,
+    /// The entry of the cache at this number or behind it.
+    Entry(u64),
+    Reset(Reset),
+    End(Cursor),
+    /// Ask the owner from there on.
+    Ask {
+        epoch: u64,
+        after: u64,
+    },
+    /// Wait for this node.
+    Node,
+}
+
+/// A question for the owner on behalf of one reader.
+pub(super) struct Asking {
+    pub(super) seat: Seat,
+    pub(super) follow: Follow,
+}
+
+impl Hub {
+    pub(super) fn new(key: Text, group: GroupId) -> Hub {
+        Hub {
+            key,
+            group,
+            known: None,
+            cache: Cache::default(),
+            readers: Vec::new(),
+            waiters: Vec::new(),
+            next: 0,
+            again: false,
+            listed: false,
+        }
+    }
+
+    pub(super) fn add(&mut self, seat: Seat, position: Position) {
+        if !self.is_at_work() {
+            self.next = self.readers.len();
+        }
+        self.readers.push(Reader { seat, position, waits: Waits::News, is_current: false });
+    }
+
+    /// Has the waiter woken; at once where the news was there before it.
+    pub(super) fn wait(&mut self, waiter: Waiter, woken: &mut Vec<Woken>) {
+        match self.known {
+            Some(stream) if waiter.is_woken(stream) => woken.push(self.woken(waiter, stream)),
+            _ => self.waiters.push(waiter),
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.readers.is_empty() && self.waiters.is_empty()
+    }
+
+    pub(super) fn readers(&self) -> usize {
+        self.readers.len()
+    }
+
+    pub(super) fn cache_bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
+    /// Where to listen from: what the first reader lacks, or what follows the cache.
+    pub(super) fn listens_from(&self) -> Follow {
+        let (epoch, after) = match (self.cache.newest(), self.readers.first().map(|reader| reader.position)) {
+            (Some((epoch, newest)), _) => (Some(epoch), Some(newest)),
+            (None, Some(Position::After(Cursor { epoch, dense }))) => (Some(epoch), Some(dense)),
+            (None, Some(Position::Start)) => (None, Some(0)),
+            (None, Some(Position::Number(dense))) => (None, Some(dense)),
+            _ => (None, None),
+        };
+        self.follow(epoch, after)
+    }
+
+    fn follow(&self, epoch: Option<u64>, after: Option<u64>) -> Follow {
+        let (limit, bytes_max) = (FOLLOW_ENTRIES_MAX, FOLLOW_BYTES_MAX);
+        Follow { key: self.key.clone(), epoch, after, limit, bytes_max }
+    }
+
+    /// The owner told what became of the stream.
+    pub(super) fn hear(&mut self, tidings: &Tidings, woken: &mut Vec<Woken>) {
+        self.keep(tidings.stream, &tidings.entries);
+        self.news(tidings.stream, woken);
+    }
+
+    /// The owner answered the hub itself.
+    pub(super) fn told(&mut self, followed: &Followed, woken: &mut Vec<Woken>) {
+        self.keep(followed.stream, &followed.entries);
+        self.news(followed.stream, woken);
+    }
+
+    /// Entries are without holes before the first of them: the owner says of a hole by itself.
+    fn keep(&mut self, stream: Option<Extent>, entries: &Entries) {
+        if let (Some(stream), Some(first)) = (stream, entries.iter().next()) {
+            self.cache.take(stream.epoch, first.dense - 1, entries);
+        }
+    }
+
+    fn news(&mut self, stream: Option<Extent>, woken: &mut Vec<Woken>) {
+        self.known = Some(stream);
+        if self.is_at_work() {
+            self.again = true;
+        } else {
+            self.next = 0;
+        }
+        let (ready, rest) = self.waiters.drain(..).partition(|waiter| waiter.is_woken(stream));
+        self.waiters = rest;
+        let ready: Vec<Waiter> = ready;
+        woken.extend(ready.into_iter().map(|waiter| self.woken(waiter, stream)));
+    }
+
+    fn woken(&self, waiter: Waiter, stream: Option<Extent>) -> Woken {
+        let last_id = stream.map_or(waiter.after, |stream| stream.last_id.max(waiter.after));
+        Woken { who: waiter.who, key: self.key.clone(), last_id }
+    }
+
+    pub(super) fn is_at_work(&self) -> bool {
+        self.next < self.readers.len()
+    }
+
+    /// Every reader is looked at again.
+    pub(super) fn restart(&mut self) {
+        if self.is_at_work() {
+            self.again = true;
+        } else {
+            self.next = 0;
+        }
+    }
+
+    /// Readers whose answers will not come: their questions were lost.
+    pub(super) fn forget_answers(&mut self) {
+        let asking = self.readers.iter_mut().filter(|reader| reader.waits == Waits::Answer);
+        asking.for_each(|reader| reader.waits = Waits::News);
+        self.restart();
+    }
+
+    /// Tells readers what they lack, `room` of them at most; true where more remains to be done.
+    pub(super) fn work(
+        &mut self,
+        round: Round,
+        room: &mut usize,
+        outlets: &mut impl Outlets,
+        asks: &mut Vec<Asking>,
+    ) -> bool {
+        while *room > 0 && self.is_at_work() {
+            *room -= 1;
+            if self.serve(self.next, round, outlets, asks) {
+                self.next += 1;
+            } else {
+                self.readers.swap_remove(self.next);
+            }
+            if !self.is_at_work() && std::mem::take(&mut self.again) {
+                self.next = 0;
+            }
+        }
+        self.is_at_work()
+    }
+
+    /// Tells one reader what it lacks; false where there is no such reader any more.
+    fn serve(&mut self, at: usize, round: Round, outlets: &mut impl Outlets, asks: &mut Vec<Asking>) -> bool {
+        let Some(stream) = self.known else { return true };
+        loop {
+            let reader = &self.readers[at];
+            if reader.waits == Waits::Answer {
+                return true;
+            }
+            let (seat, position) = (reader.seat, settle(reader.position, stream));
+            let since = if let Waits::Node(since) = reader.waits { Some(since) } else { None };
+            let (tell, then) = match self.next_for(position, stream, since, round) {
+                Next::Nothing | Next::Node if !reader.is_current => (Tell::Current, position),
+                Next::Nothing => return self.rest(at, position, Waits::News),
+                Next::Node => return self.rest(at, position, Waits::Node(since.unwrap_or(round.now))),
+                Next::Ask { epoch, after } => {
+                    asks.push(Asking { seat, follow: self.follow(Some(epoch), Some(after)) });
+                    return self.rest(at, position, Waits::Answer);
+                }
+                Next::Entry(dense) => {
+                    let Some(entry) = self.cache.at_or_after(dense) else { return true };
+                    let epoch = self.cache.epoch();
+                    (Tell::Entry { epoch, entry }, Position::After(Cursor { epoch, dense: entry.dense }))
+                }
+                Next::Reset(reason) => {
+                    let then = match (stream, reason) {
+                        (None, _) => Position::Start,
+                        (Some(stream), Reset::Deleted) => self.behind_hole(position, stream),
+                        (Some(stream), _) => oldest(stream),
+                    };
+                    (Tell::Reset { reason, stream }, then)
+                }
+                Next::End(at) => (Tell::End(at), Position::Ended { epoch: at.epoch }),
+            };
+            let is_current = matches!(tell, Tell::Current);
+            match outlets.tell(seat, &self.key, tell) {
+                Took::All => {
+                    let reader = &mut self.readers[at];
+                    reader.position = then;
+                    reader.is_current |= is_current;
+                }
+                Took::Full => return self.rest(at, position, Waits::Room),
+                Took::Gone => return false,
+            }
+            self.readers[at].waits = Waits::News;
+        }
+    }
+
+    fn rest(&mut self, at: usize, position: Position, waits: Waits) -> bool {
+        let reader = &mut self.readers[at];
+        (reader.position, reader.waits) = (position, waits);
+        true
+    }
+
+    /// Just before the entry behind a hole that the reader has come to.
+    fn behind_hole(&self, position: Position, stream: Extent) -> Position {
+        let Position::After(Cursor { epoch, dense }) = position else { return oldest(stream) };
+        let next = self.cache.at_or_after(dense + 1).map_or(stream.newest, |entry| entry.dense - 1);
+        Position::After(Cursor { epoch, dense: next })
+    }
+
+    fn next_for(
+        &self,
+        position: Position,
+        stream: Option<Extent>,
+        since: Option<MonoMs>,
+        round: Round,
+    ) -> Next {
+        // Elsewhere it may have been told more than this node has: that is waited for, but not for ever.
+        let waited = since.is_some_and(|since| round.now.0 >= since.0 + NODE_BEHIND_MS_MAX);
+        let or_node = |reset| if round.leads || waited { Next::Reset(reset) } else { Next::Node };
+        match (position, stream) {
+            (Position::Start | Position::Newest | Position::Number(_), _) => Next::Nothing,
+            (Position::After(_), None) => or_node(Reset::Epoch),
+            (Position::Ended { .. }, None) => Next::Nothing,
+            (Position::Ended { epoch }, Some(stream)) if epoch == stream.epoch => Next::Nothing,
+            (Position::Ended { .. }, Some(_)) => Next::Reset(Reset::Epoch),
+            (Position::After(Cursor { epoch, .. }), Some(stream)) if epoch > stream.epoch => {
+                or_node(Reset::Epoch)
+            }
+            (Position::After(Cursor { epoch, .. }), Some(stream)) if epoch < stream.epoch => {
+                Next::Reset(Reset::Epoch)
+            }
+            (Position::After(Cursor { dense, .. }), Some(stream)) if dense > stream.newest => {
+                or_node(Reset::Unknown)
+            }
+            (Position::After(Cursor { epoch, dense }), Some(stream)) if dense == stream.newest => {
+                match stream.ended {
+                    true => Next::End(Cursor { epoch, dense }),
+                    false => Next::Nothing,
+                }
+            }
+            (Position::After(Cursor { epoch, dense }), Some(stream)) => self.next_entry(epoch, dense, stream),
+        }
+    }
+
+    fn next_entry(&self, epoch: u64, dense: u64, stream: Extent) -> Next {
+        let next = dense + 1;
+        if self.cache.covers(epoch, next) {
+            return match self.cache.at_or_after(next) {
+                Some(entry) if entry.dense == next => Next::Entry(next),
+                _ => Next::Reset(Reset::Deleted),
+            };
+        }
+        if next < stream.oldest { Next::Reset(Reset::Trimmed) } else { Next::Ask { epoch, after: dense } }
+    }
+
+    /// The owner answered on behalf of a reader.
+    pub(super) fn answered(&mut self, seat: Seat, followed: &Followed, outlets: &mut impl Outlets) {
+        self.known = Some(followed.stream);
+        self.keep(followed.stream, &followed.entries);
+        let Some(at) = self.readers.iter().position(|reader| reader.seat == seat) else { return };
+        if self.readers[at].waits != Waits::Answer {
+            return;
+        }
+        self.readers[at].waits = Waits::News;
+        if let Some(stream) = followed.stream {
+            self.tell_answer(at, stream, followed, outlets);
+        }
+        self.restart_at(at);
+    }
+
+    fn tell_answer(&mut self, at: usize, stream: Extent, followed: &Followed, outlets: &mut impl Outlets) {
+        let seat = self.readers[at].seat;
+        let epoch = stream.epoch;
+        if followed.reset == Some(Reset::Deleted) {
+            let reset = Tell::Reset { reason: Reset::Deleted, stream: Some(stream) };
+            if outlets.tell(seat, &self.key, reset) != Took::All {
+                return;
+            }
+            let next = followed.entries.iter().next().map_or(stream.newest, |entry| entry.dense - 1);
+            self.readers[at].position = Position::After(Cursor { epoch, dense: next });
+        }
+        for entry in followed.entries.iter().filter_map(Entry::of) {
+            let expected = Position::After(Cursor { epoch, dense: entry.dense - 1 });
+            if self.readers[at].position != expected {
+                return;
+            }
+            if outlets.tell(seat, &self.key, Tell::Entry { epoch, entry: &entry }) != Took::All {
+                return;
+            }
+            self.readers[at].position = Position::After(Cursor { epoch, dense: entry.dense });
+        }
+    }
+
+    /// The reader at `at` is looked at again, with as few others as may be.
+    fn restart_at(&mut self, at: usize) {
+        if self.is_at_work() {
+            self.again |= at < self.next;
+        } else {
+            self.next = at;
+        }
+    }
+
+    /// Forgets readers that are gone and waiters that wait no more. Those that wait for this node are looked at again.
+    pub(super) fn sweep(&mut self, outlets: &mut impl Outlets, is_blocked: impl Fn(&Waiter) -> bool) {
+        let was_at_work = self.is_at_work();
+        let key = &self.key;
+        self.readers.retain(|reader| outlets.is_there(reader.seat, key));
+        self.waiters.retain(is_blocked);
+        let waits = |reader: &Reader| matches!(reader.waits, Waits::Room | Waits::Node(_));
+        // Places have moved, so a round under way begins anew.
+        let begins = was_at_work || self.readers.iter().any(waits);
+        self.again = false;
+        self.next = if begins { 0 } else { self.readers.len() };
+    }
+}
+
+/// Where a reader stands that said so in words.
+fn settle(position: Position, stream: Option<Extent>) -> Position {
+    match (position, stream) {
+        (Position::Start, Some(stream)) => oldest(stream),
+        (Position::Newest, Some(stream)) => {
+            Position::After(Cursor { epoch: stream.epoch, dense: stream.newest })
+        }
+        (Position::Number(dense), Some(stream)) => Position::After(Cursor { epoch: stream.epoch, dense }),
+        // Whatever comes first was not there yet.
+        (Position::Newest | Position::Number(_), None) => Position::Start,
+        (position, _) => position,
+    }
+}
+
+fn oldest(stream: Extent) -> Position {
+    Position::After(Cursor { epoch: stream.epoch, dense: stream.oldest.saturating_sub(1) })
+}

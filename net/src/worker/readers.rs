@@ -1,0 +1,125 @@
+//! The readers of a worker: news of streams in, what their connections are told out.
+
+use super::Worker;
+use super::desk::Desk;
+use super::ticket::SessionKey;
+use super::turn::Turn;
+use crate::hub::{Hubs, News, Outlets, Seat, Sent, Tell, Took};
+use crate::limit;
+use crate::session::Session;
+use crate::session::slab::Slab;
+use sluice_engine::stream::text::Text;
+use sluice_engine::time::MonoMs;
+
+/// Questions and answers between hubs and owners of the same worker in one turn: an answer may lead to the next question.
+const EXCHANGES_PER_TURN: usize = 4;
+
+/// The connections of a worker, as its hubs see them.
+struct Connections<'w> {
+    sessions: &'w mut Slab<Session>,
+    dirty: &'w mut Vec<SessionKey>,
+    desk: &'w mut Desk,
+    now: MonoMs,
+}
+
+impl Outlets for Connections<'_> {
+    fn tell(&mut self, seat: Seat, key: &Text, tell: Tell<'_>) -> Took {
+        let Some(session) = self.sessions.get_mut(seat.session) else { return Took::Gone };
+        let took = session.tell(seat, key, tell, self.desk, self.now);
+        if took == Took::All && !std::mem::replace(&mut session.dirty, true) {
+            self.dirty.push(seat.session);
+        }
+        took
+    }
+
+    fn is_there(&mut self, seat: Seat, key: &Text) -> bool {
+        self.sessions.get_mut(seat.session).is_some_and(|session| session.reads(seat, key))
+    }
+
+    fn is_open(&mut self, session: SessionKey) -> bool {
+        self.sessions.get_mut(session).is_some()
+    }
+}
+
+impl Worker {
+    /// Takes the news, and tells readers what they lack.
+    pub(super) fn serve_readers(&mut self, turn: Turn<'_>) {
+        let mut hubs = std::mem::take(&mut self.desk.hubs);
+        for _ in 0..EXCHANGES_PER_TURN {
+            let any = self.take_news(&mut hubs, turn.now);
+            let sent = self.send_wishes(&mut hubs);
+            if !any && !sent {
+                break;
+            }
+        }
+        let mut room = limit::TELLS_PER_TURN_MAX;
+        while hubs.is_at_work() && room > 0 {
+            let part = room.min(limit::TELLS_PER_WRITE_MAX);
+            room -= part;
+            let shared = std::sync::Arc::clone(&self.desk.shared);
+            let leads = |group| shared.directory.leads(group);
+            hubs.turn(part, turn.now, leads, &mut self.connections(turn.now));
+            // Written with the hubs in their place: a connection that takes something again says so there.
+            self.desk.hubs = hubs;
+            self.write_dirty(turn);
+            hubs = std::mem::take(&mut self.desk.hubs);
+        }
+        self.send_wishes(&mut hubs);
+        self.desk.hubs = hubs;
+    }
+
+    /// Forgets readers whose connections are gone.
+    pub(super) fn sweep_hubs(&mut self) {
+        let mut hubs = std::mem::take(&mut self.desk.hubs);
+        hubs.sweep(&mut self.connections(MonoMs(0)), |_| true);
+        self.send_wishes(&mut hubs);
+        self.desk.hubs = hubs;
+    }
+
+    fn connections(&mut self, now: MonoMs) -> Connections<'_> {
+        Connections { sessions: &mut self.sessions, dirty: &mut self.dirty, desk: &mut self.desk, now }
+    }
+
+    /// True where there was some.
+    fn take_news(&mut self, hubs: &mut Hubs, now: MonoMs) -> bool {
+        let shared = std::sync::Arc::clone(&self.desk.shared);
+        let mut any = false;
+        for news in self.desk.shards.take_news() {
+            any = true;
+            self.hear(hubs, news, now);
+        }
+        let Some(mailbox) = shared.mailboxes.get(self.desk.me) else { return any };
+        if mailbox.has_lost() {
+            any = true;
+            hubs.lost();
+        }
+        while let Some(news) = mailbox.next_news() {
+            any = true;
+            self.hear(hubs, news, now);
+        }
+        any
+    }
+
+    fn hear(&mut self, hubs: &mut Hubs, news: News, now: MonoMs) {
+        match news {
+            News::Tidings(tidings) => hubs.hear(&tidings),
+            News::Told(told) => hubs.told(&told, &mut self.connections(now)),
+        }
+    }
+
+    /// Sends what hubs want of owners, as far as there is room; true where something was sent.
+    fn send_wishes(&mut self, hubs: &mut Hubs) -> bool {
+        let wishes = hubs.take_wishes();
+        let any = !wishes.is_empty();
+        let mut left: Vec<Sent> = Vec::new();
+        for sent in wishes {
+            if left.is_empty() {
+                left.extend(self.desk.shards.wish(sent).err());
+            } else {
+                left.push(sent);
+            }
+        }
+        hubs.put_back(left);
+        any
+    }
+}
