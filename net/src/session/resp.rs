@@ -1,5 +1,6 @@
 //! RESP over one connection: command after command until something has to be waited for.
 
+use super::channels;
 use super::line::{Asked, Line};
 use super::pending::Awaited;
 use super::stop::{Driven, Stop};
@@ -145,6 +146,9 @@ fn run(
     if let Step::Ask(request, kind) = step {
         ask(&request, kind, talk.session.proto(), line, desk, turn)?;
     } else {
+        if let Step::Channels(wish) = step {
+            channels::fulfil(&wish, talk, line.key, desk);
+        }
         // Names change with commands that are answered here, never with polls.
         talk.card.update(&talk.session);
     }
@@ -152,7 +156,11 @@ fn run(
     if behind && desk.out.len() > mark {
         line.hold(mark, desk);
     }
-    if closes { Err(Stop::Close) } else { Ok(()) }
+    if closes {
+        channels::forget(&mut talk.session, line.key, desk);
+        return Err(Stop::Close);
+    }
+    Ok(())
 }
 
 fn ask(

@@ -3,6 +3,7 @@
 use super::shards::Shards;
 use crate::clock::HttpDate;
 use crate::http::respond::Responder;
+use crate::pubsub::post::Post;
 use crate::resp::args::ArgsBuf;
 use crate::session::buffers::Pool;
 use crate::shared::Shared;
@@ -17,6 +18,7 @@ pub(crate) struct Desk {
     pub(crate) shards: Shards,
     pub(crate) counts: Counts,
     pub(crate) pool: Pool,
+    pub(crate) post: Post,
     pub(crate) date: HttpDate,
     /// Requests that may still be answered in this visit.
     pub(crate) budget: usize,
@@ -34,12 +36,14 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new(me: usize, shared: Arc<Shared>, shards: Shards) -> Desk {
+        let post = Post::new(me, shared.mailboxes.len());
         Desk {
             me,
             shared,
             shards,
             counts: Counts::default(),
             pool: Pool::default(),
+            post,
             date: HttpDate::new(),
             budget: 0,
             closing: false,

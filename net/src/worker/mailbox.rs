@@ -5,17 +5,23 @@
 //! be under way: a request and a withdrawal for each credit of the others, an answer for each of
 //! its own. Without a credit the client is told to try again. Operations on the cluster are counted the same way,
 //! in a queue of their own: their outcomes come from threads that are no workers.
+//!
+//! Published messages have a lane of their own, bounded in number and bytes. Nothing stands for their room, so where it is full
+//! the message is lost for that worker's connections, and counted: they are delivered at most once.
 
 use crate::cluster::Decision;
 use crate::limit;
 use crate::observer::Survey;
 use crate::protocol::Protocol;
+use crate::pubsub::message::Published;
 use crate::session::settled::Settled;
 use crossbeam_queue::ArrayQueue;
 use mio::net::TcpStream;
 use sluice_engine::id::{GroupId, Ticket, ZoneId};
 use sluice_engine::mailbox::Bell;
 use sluice_engine::sequencer::Ask;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// One message between workers.
 pub(crate) enum Mail {
@@ -33,6 +39,9 @@ pub(crate) struct Mailbox {
     sockets: ArrayQueue<(TcpStream, Protocol)>,
     decided: ArrayQueue<(Ticket, Box<Decision>)>,
     surveys: ArrayQueue<Survey>,
+    published: ArrayQueue<Arc<Published>>,
+    /// Of `published`.
+    published_bytes: AtomicUsize,
     bell: Bell,
     waker: mio::Waker,
 }
@@ -52,6 +61,8 @@ impl Mailbox {
             sockets: ArrayQueue::new(limit::SOCKETS_IN_TRANSIT_MAX),
             decided: ArrayQueue::new(limit::OPERATIONS_MAX),
             surveys: ArrayQueue::new(limit::SURVEYS_MAX),
+            published: ArrayQueue::new(limit::PUBLISHED_IN_TRANSIT_MAX),
+            published_bytes: AtomicUsize::new(0),
             bell: Bell::default(),
             waker,
         }
@@ -72,6 +83,18 @@ impl Mailbox {
     /// Puts a question for statistics in; where too many wait it is dropped.
     pub(crate) fn survey(&self, survey: Survey) {
         drop(self.surveys.push(survey));
+    }
+
+    /// Puts a published message in; false where too much waits already.
+    pub(crate) fn post(&self, message: Arc<Published>) -> bool {
+        let bytes = message.bytes();
+        let waiting = self.published_bytes.fetch_add(bytes, Ordering::AcqRel);
+        let fits = waiting + bytes <= limit::PUBLISHED_BYTES_IN_TRANSIT_MAX;
+        if fits && self.published.push(message).is_ok() {
+            return true;
+        }
+        self.published_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        false
     }
 
     /// Hands a new connection over; gives it back where too many are on their way.
@@ -111,8 +134,37 @@ impl Mailbox {
         self.surveys.pop()
     }
 
+    /// The next published message.
+    pub(crate) fn next_published(&self) -> Option<Arc<Published>> {
+        let message = self.published.pop()?;
+        self.published_bytes.fetch_sub(message.bytes(), Ordering::AcqRel);
+        Some(message)
+    }
+
     /// The next new connection.
     pub(crate) fn next_socket(&self) -> Option<(TcpStream, Protocol)> {
         self.sockets.pop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mailbox, Published};
+    use crate::limit;
+    use std::sync::Arc;
+
+    #[test]
+    fn published_messages_on_their_way_are_bounded_in_number_and_bytes() {
+        let poll = mio::Poll::new().unwrap();
+        let mailbox = Mailbox::new(2, mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        for (payload, most) in
+            [(1, limit::PUBLISHED_IN_TRANSIT_MAX), (65_535, limit::PUBLISHED_BYTES_IN_TRANSIT_MAX >> 16)]
+        {
+            let message = Arc::new(Published::new(b"c", &vec![0; payload]));
+            let taken = (0..).take_while(|_| mailbox.post(Arc::clone(&message))).count();
+            assert_eq!(taken, most, "{payload} bytes each");
+            assert!(mailbox.next_published().is_some() && mailbox.post(message), "room comes back");
+            while mailbox.next_published().is_some() {}
+        }
     }
 }

@@ -4,6 +4,7 @@
 use super::fault::Fault;
 use super::spec::{Access, CommandSpec};
 use super::{find, help};
+use crate::pubsub::Wish;
 use crate::request::{Request, RequestKind};
 use crate::resp::args::Args;
 use crate::resp::encode::Writer;
@@ -17,6 +18,8 @@ pub enum Step<'a> {
     Replied,
     /// Ask this; the answer is encoded by [`encode_answer`](super::answer::encode_answer) with this kind.
     Ask(Request<'a>, RequestKind),
+    /// Carry this out, and write the reply.
+    Channels(Wish<'a>),
     /// Send what is in the buffer, then close. What follows in the input is not read.
     Close,
 }
@@ -69,7 +72,7 @@ impl<'a> Call<'a, '_> {
 
 /// Runs one request: finds the command, checks who asks and how many arguments there are, and lets it run.
 ///
-/// Appends to `out` unless the step is [`Step::Ask`]. The zone commands allocate nothing.
+/// Appends to `out` unless the step is [`Step::Ask`] or [`Step::Channels`]. The zone commands allocate nothing.
 pub fn execute<'a>(
     args: Args<'a>,
     session: &mut RespSession,
@@ -100,6 +103,7 @@ fn dispatch<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     let spec = match call.args.get(1) {
         Some(word) if !spec.subcommands.is_empty() => {
             if word.eq_ignore_ascii_case(b"help") {
+                heed_listener(call, spec)?;
                 return help::run(call, spec);
             }
             spec.subcommand(word).ok_or(Fault::UnknownSubcommand { container: spec.name, word })?
@@ -111,8 +115,14 @@ fn dispatch<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
         _ => return Err(Fault::WrongArity(spec.name)),
     };
     permit(call, spec)?;
+    heed_listener(call, spec)?;
     call.session.set_command(spec.name);
     run(call)
+}
+
+/// A RESP2 client that listens takes whatever comes for a message, so few commands are open to it.
+fn heed_listener<'a>(call: &Call<'a, '_>, spec: &CommandSpec) -> Result<(), Fault<'a>> {
+    if call.session.is_listener() && !spec.for_listeners { Err(Fault::Listening(spec.name)) } else { Ok(()) }
 }
 
 fn permit<'a>(call: &Call<'a, '_>, spec: &CommandSpec) -> Result<(), Fault<'a>> {

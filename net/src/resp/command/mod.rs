@@ -22,7 +22,7 @@ mod config;
 mod connection;
 mod docs;
 mod flush;
-mod glob;
+pub(crate) mod glob;
 mod hello;
 mod help;
 mod info;
@@ -32,9 +32,12 @@ mod latency;
 mod leave;
 mod number;
 mod poll;
+mod publish;
+mod pubsub;
 mod raft;
 mod slowlog;
 mod stats;
+mod subscribe;
 mod time;
 mod zone;
 mod zone_set;
@@ -64,6 +67,12 @@ pub static COMMANDS: &[&CommandSpec] = &[
     &info::SPEC,
     &introspect::SPEC,
     &config::SPEC,
+    &publish::SPEC,
+    &subscribe::SUBSCRIBE,
+    &subscribe::UNSUBSCRIBE,
+    &subscribe::PSUBSCRIBE,
+    &subscribe::PUNSUBSCRIBE,
+    &pubsub::SPEC,
     &time::SPEC,
     &slowlog::SPEC,
     &latency::SPEC,

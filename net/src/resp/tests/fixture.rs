@@ -1,6 +1,7 @@
 //! A server of two connections and a few figures, and a way to talk to it.
 
 use crate::cluster::{Addresses, Alone, Cluster};
+use crate::pubsub::Wish;
 use crate::request::{Request, RequestKind};
 use crate::resp::args::ArgsBuf;
 use crate::resp::command::{Step, execute};
@@ -63,8 +64,9 @@ impl Fixture {
                 other => panic!("{:?}: {other:?}", String::from_utf8_lossy(&input[at..])),
             };
             match execute(args, session, self, &mut out) {
-                Step::Replied => {}
+                Step::Replied | Step::Channels(Wish::Forget) => {}
                 Step::Ask(request, _) => out.extend_from_slice(format!("?{request:?}").as_bytes()),
+                Step::Channels(wish) => out.extend_from_slice(format!("?{wish:?}").as_bytes()),
                 Step::Close => {
                     out.extend_from_slice(b"<close>");
                     break;
@@ -109,6 +111,8 @@ fn row(id: u64, port: u16, name: &'static [u8]) -> ClientRow<'static> {
         lib_version: b"1.0",
         user: b"gate",
         proto: Proto::Resp3,
+        channels: 0,
+        patterns: 0,
     }
 }
 
