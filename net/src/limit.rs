@@ -89,11 +89,13 @@ pub const SUBSCRIPTIONS_BYTES_MAX: usize = 256 << 20;
 pub const PATTERNS_MAX: usize = 1 << 14;
 /// Unsent bytes of a connection beyond which it is pushed nothing more, but closed: it does not read.
 pub const PUSHED_BYTES_MAX: usize = 8 << 20;
-/// Unsent pushed bytes of all connections of one worker, beyond which those with more than [`PUSHED_BYTES_FAIR`] are closed
-/// when something more comes for them.
+/// Unsent pushed bytes of all connections of one worker, beyond which those that would hold more than [`PUSHED_BYTES_FAIR`]
+/// are closed when something more comes for them.
 pub const PUSHED_BYTES_PER_WORKER_MAX: usize = 256 << 20;
 /// See [`PUSHED_BYTES_PER_WORKER_MAX`].
 pub const PUSHED_BYTES_FAIR: usize = 64 * 1024;
+/// Unsent pushed bytes of a worker's connections from which on they are written before the turn ends.
+pub const PUSHED_BYTES_PER_WRITE: usize = 16 << 20;
 /// Published messages on their way to one worker; those beyond are lost for its connections.
 pub const PUBLISHED_IN_TRANSIT_MAX: usize = 4_096;
 /// Bytes of them.

@@ -257,6 +257,26 @@ fn who_does_not_read_is_closed_and_others_are_served() {
     assert_eq!(server.observer().facts().subscribers_closed, 1);
 }
 
+/// A connection may match its own message thousands of times.
+#[test]
+fn who_drowns_in_its_own_message_is_closed() {
+    let server = start(config(|_| ()), &[]);
+    let mut client = Client::connect(server.local_addrs().resp);
+    resp3(&mut client);
+    let patterns: String = (1..=300).map(|stars| format!(" {}", "*".repeat(stars))).collect();
+    client.send("*301\r\n$10\r\nPSUBSCRIBE\r\n");
+    for pattern in patterns.split_whitespace() {
+        client.send(format!("${}\r\n{pattern}\r\n", pattern.len()));
+    }
+    (0..300).for_each(|_| drop(client.reply()));
+    let payload = "x".repeat(60_000);
+    client.send(format!("*3\r\n$7\r\nPUBLISH\r\n$4\r\nnews\r\n${}\r\n{payload}\r\n", payload.len()));
+    let sent = client.take_to_end().len();
+    assert!((limit::PUSHED_BYTES_MAX..limit::PUSHED_BYTES_MAX + 70_000).contains(&sent), "{sent} bytes");
+    let facts = server.observer().facts();
+    assert_eq!((facts.subscribers_closed, facts.subscriptions), (1, 0));
+}
+
 #[test]
 fn subscriptions_are_bounded_and_refused_whole() {
     let server = start(config(|_| ()), &[]);

@@ -145,6 +145,8 @@ impl ServerInfo for Server {
                 lib_version: b"",
                 user: b"u",
                 proto: Proto::Resp2,
+                channels: 0,
+                patterns: 0,
             });
         }
     }

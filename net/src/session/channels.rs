@@ -11,16 +11,18 @@ use crate::resp::session::RespSession;
 use crate::worker::desk::Desk;
 use crate::worker::ticket::SessionKey;
 
-/// Carries it out and writes the reply.
-pub(crate) fn fulfil(wish: &Wish<'_>, talk: &mut RespTalk, key: SessionKey, desk: &mut Desk) {
+/// Carries it out and writes the reply. False: the connection has to be closed, it listens to itself in too many ways.
+#[must_use]
+pub(crate) fn fulfil(wish: &Wish<'_>, talk: &mut RespTalk, key: SessionKey, desk: &mut Desk) -> bool {
     let session = &mut talk.session;
     match *wish {
         Wish::Subscribe(kind, names) => subscribe(kind, names, session, key, desk),
         Wish::Unsubscribe(kind, names) => unsubscribe(kind, names, session, key, desk),
-        Wish::Publish { channel, payload } => publish(channel, payload, session, key, desk),
+        Wish::Publish { channel, payload } => return publish(channel, payload, session, key, desk),
         Wish::Forget => forget(session, key, desk),
     }
     talk.session.tidy_subscriptions();
+    true
 }
 
 /// The connection listens to nothing any more.
@@ -78,12 +80,16 @@ fn unsubscribe(kind: Kind, names: Args<'_>, session: &mut RespSession, key: Sess
 }
 
 /// As with Redis 7.0, a publisher that listens itself has its message before its reply.
-fn publish(channel: &[u8], payload: &[u8], session: &RespSession, key: SessionKey, desk: &mut Desk) {
+fn publish(channel: &[u8], payload: &[u8], session: &RespSession, key: SessionKey, desk: &mut Desk) -> bool {
     let (receivers, here) = desk.post.publish(channel, payload, key, &desk.shared);
     let (proto, out) = (session.proto(), &mut desk.out);
     if let Some(kept) = session.subscriptions() {
         let named = kept.contains(Kind::Channel, channel).then_some(None);
         for pattern in named.into_iter().chain(kept.matching(channel).map(Some)) {
+            if out.len() > limit::PUSHED_BYTES_MAX {
+                desk.shared.channels.note_closed();
+                return false;
+            }
             shown::message(out, proto, pattern.map(|name| &**name), channel, payload);
             desk.counts.delivered += 1;
         }
@@ -91,4 +97,5 @@ fn publish(channel: &[u8], payload: &[u8], session: &RespSession, key: SessionKe
     desk.counts.published += 1;
     Writer::new(out, proto).count(receivers);
     desk.budget = desk.budget.saturating_sub(here as usize / limit::RECEIVERS_PER_REQUEST);
+    true
 }

@@ -142,12 +142,12 @@ fn run(
 ) -> Result<(), Stop> {
     let (mark, behind) = (desk.out.len(), line.is_behind());
     let step = execute(args, &mut talk.session, &*desk.shared, &mut desk.out);
-    let closes = matches!(step, Step::Close);
+    let mut closes = matches!(step, Step::Close);
     if let Step::Ask(request, kind) = step {
         ask(&request, kind, talk.session.proto(), line, desk, turn)?;
     } else {
         if let Step::Channels(wish) = step {
-            channels::fulfil(&wish, talk, line.key, desk);
+            closes = !channels::fulfil(&wish, talk, line.key, desk);
         }
         // Names change with commands that are answered here, never with polls.
         talk.card.update(&talk.session);

@@ -20,6 +20,7 @@ impl Worker {
         let mut parcels = std::mem::take(&mut self.desk.post.parcels);
         for Parcel { message, publisher } in parcels.drain(..) {
             self.spread(&message, Some(publisher), turn);
+            self.write_much(turn);
         }
         self.desk.post.parcels = parcels;
     }
@@ -31,6 +32,7 @@ impl Worker {
         let mut taken = 0;
         while let Some(message) = mailbox.next_published() {
             let receivers = self.spread(&message, None, turn);
+            self.write_much(turn);
             taken += 1 + receivers / limit::RECEIVERS_PER_REQUEST;
             if taken >= limit::PUBLISHED_PER_TURN_MAX {
                 // There may be more: the next turn begins at once.
@@ -39,6 +41,13 @@ impl Worker {
             }
         }
         self.taken += taken;
+    }
+
+    /// Lets go of what was pushed where that is much: a turn may bring many messages for many.
+    fn write_much(&mut self, turn: Turn<'_>) {
+        if self.desk.post.unsent > limit::PUSHED_BYTES_PER_WRITE {
+            self.write_dirty(turn);
+        }
     }
 
     /// Pushes a message to everyone here who listens, but to `publisher`; how many those are.
