@@ -7,6 +7,8 @@
 //! | `differences.rs` | the closed list of what may differ, and the comparison |
 //! | `pair.rs`, `peer.rs` | two servers, connections to both |
 //! | `reply.rs` | a strict reader of RESP2 and RESP3 |
+//! | `stage.rs` | what stories are told with |
+//! | `expiry.rs`, `blocking.rs`, `newer.rs` | stories that a single random command cannot tell: time, wake-ups, what 7.2 added |
 //! | `proof.rs` | the comparison is seen to catch wrong replies |
 //!
 //! | variable | default | meaning |
@@ -19,14 +21,18 @@
 //!
 //! 200,000 commands: `SLUICE_DIFF_COMMANDS=50000 cargo test -p sluice --test differential random_commands -- --nocapture`.
 
+mod blocking;
 mod campaign;
 mod dice;
 mod differences;
+mod expiry;
 mod generator;
+mod newer;
 mod pair;
 mod peer;
 mod proof;
 mod reply;
+mod stage;
 
 use campaign::Campaign;
 use pair::Servers;
