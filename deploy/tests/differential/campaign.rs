@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
 use crate::differences::{Difference, Judge};
-use crate::generator::{Also, Command, How, Unit, case, words};
+use crate::generator::{Choice, Command, How, Unit, case, words};
 use crate::pair::{Kind, Mismatch, Pair, Servers, shown};
 use crate::reply::Protocol;
 
@@ -23,7 +23,7 @@ pub(crate) struct Campaign {
     pub(crate) commands: usize,
     /// Only this case of each seed.
     pub(crate) case: Option<u64>,
-    pub(crate) also: Also,
+    pub(crate) choice: Choice,
 }
 
 impl Campaign {
@@ -38,14 +38,20 @@ impl Campaign {
         let seed = |text: &str| -> u64 {
             text.parse().unwrap_or_else(|_| panic!("SLUICE_DIFF_SEEDS is as 1..4 or 7, not {seeds:?}"))
         };
-        let also = read("SLUICE_DIFF_ALSO").unwrap_or_default();
-        let also: Vec<&str> = also.split(',').collect();
+        let list = |name: &str| -> Vec<String> {
+            read(name).unwrap_or_default().split(',').map(str::to_ascii_uppercase).collect()
+        };
+        let also = list("SLUICE_DIFF_ALSO");
         Self {
             kind: Kind::chosen(),
             seeds: seed(first)..=seed(last),
             commands: number("SLUICE_DIFF_COMMANDS").map_or(5_000, |count| usize::try_from(count).unwrap()),
             case: number("SLUICE_DIFF_CASE"),
-            also: Also { keys: also.contains(&"keys"), watch: also.contains(&"watch") },
+            choice: Choice {
+                keys: also.iter().any(|name| name == "KEYS"),
+                watch: also.iter().any(|name| name == "WATCH"),
+                without: list("SLUICE_DIFF_WITHOUT"),
+            },
         }
     }
 
@@ -57,7 +63,7 @@ impl Campaign {
             let mut pair = servers.connect(protocol);
             let cases = u64::try_from(self.commands.div_ceil(CASE_COMMANDS)).expect("not so many");
             for number in (0..cases).filter(|number| self.case.is_none_or(|only| only == *number)) {
-                let units = case(seed, number, CASE_COMMANDS, self.also);
+                let units = case(seed, number, CASE_COMMANDS, &self.choice);
                 if let Err(found) = run_case(&mut pair, &units) {
                     return Err(self.report(servers, seed, number, &units, &found));
                 }
@@ -70,16 +76,6 @@ impl Campaign {
 
     fn report(&self, servers: &Servers, seed: u64, number: u64, units: &[Unit], found: &Found) -> String {
         let protocol = protocol_of(seed);
-        let again = format!(
-            "{}{}SLUICE_DIFF_SEEDS={seed} SLUICE_DIFF_CASE={number} cargo test -p sluice --test differential random_commands",
-            if self.kind == Kind::Redis { "SLUICE_DIFF_PEER=redis " } else { "" },
-            match (self.also.keys, self.also.watch) {
-                (false, false) => "",
-                (true, false) => "SLUICE_DIFF_ALSO=keys ",
-                (false, true) => "SLUICE_DIFF_ALSO=watch ",
-                (true, true) => "SLUICE_DIFF_ALSO=keys,watch ",
-            }
-        );
         let peer = servers.peer_name();
         let mut text = format!("seed {seed}, case {number}, {protocol:?}: the replies differ to\n");
         text += &found.mismatch.text(peer);
@@ -91,7 +87,29 @@ impl Campaign {
         if !found.mismatch.is_silence() {
             text += &Shrink { servers, protocol, runs: 0 }.least(&units[..=found.unit]);
         }
-        text + &format!("again: {again}\n")
+        text + &format!("again: {}\n", self.again(seed, number))
+    }
+}
+
+impl Campaign {
+    /// The command that runs one case again.
+    fn again(&self, seed: u64, number: u64) -> String {
+        let mut again = String::new();
+        if self.kind == Kind::Redis {
+            again += "SLUICE_DIFF_PEER=redis ";
+        }
+        let also = [(self.choice.keys, "keys"), (self.choice.watch, "watch")];
+        let also: Vec<&str> = also.iter().filter(|(is_made, _)| *is_made).map(|(_, name)| *name).collect();
+        for (name, list) in [("ALSO", also.join(",")), ("WITHOUT", self.choice.without.join(","))] {
+            if !list.is_empty() {
+                again += &format!("SLUICE_DIFF_{name}={list} ");
+            }
+        }
+        again += &format!(
+            "SLUICE_DIFF_SEEDS={seed} SLUICE_DIFF_CASE={number} SLUICE_DIFF_COMMANDS={} ",
+            self.commands
+        );
+        again + "cargo test -p sluice --test differential random_commands"
     }
 }
 

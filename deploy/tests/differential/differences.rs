@@ -200,11 +200,11 @@ impl Judge {
     /// Anywhere: pairs of ids that the clock made.
     fn clock_ids(&mut self, reference: &mut Reply, peer: &Reply) {
         match (reference, peer) {
-            (Reply::Bulk(ours), Reply::Bulk(theirs)) => {
-                if *ours != *theirs && is_of_the_clock(ours) && is_of_the_clock(theirs) {
-                    ours.clone_from(theirs);
-                    self.note(Difference::ClockId);
-                }
+            (Reply::Bulk(ours), Reply::Bulk(theirs))
+                if *ours != *theirs && is_of_the_clock(ours) && is_of_the_clock(theirs) =>
+            {
+                ours.clone_from(theirs);
+                self.note(Difference::ClockId);
             }
             (Reply::Array(ours), Reply::Array(theirs)) => {
                 ours.iter_mut().zip(theirs).for_each(|(our, their)| self.clock_ids(our, their));

@@ -18,6 +18,7 @@
 //! | `SLUICE_DIFF_CASE` | all | only this case of each seed |
 //! | `SLUICE_DIFF_PEER` | `sluice` | `redis`: compare redis-server with itself, which tests the test |
 //! | `SLUICE_DIFF_ALSO` | none | `keys`, `watch`: commands that sluice may do without |
+//! | `SLUICE_DIFF_WITHOUT` | none | commands that are left out, as `SCAN,GROUPS`; `GROUPS`: all of consumer groups |
 //!
 //! 200,000 commands: `SLUICE_DIFF_COMMANDS=50000 cargo test -p sluice --test differential random_commands -- --nocapture`.
 

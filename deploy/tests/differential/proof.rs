@@ -3,7 +3,7 @@
 
 use crate::campaign::Campaign;
 use crate::differences::{Difference, Judge, name_of};
-use crate::generator::{Also, Command, words};
+use crate::generator::{Choice, Command, words};
 use crate::pair::{Kind, Servers, Tamper};
 use crate::reply::{Protocol, Reply};
 
@@ -13,7 +13,7 @@ fn small() -> Campaign {
         seeds: 1..=2,
         commands: 1500,
         case: None,
-        also: Also { keys: true, watch: true },
+        choice: Choice { keys: true, watch: true, without: Vec::new() },
     }
 }
 

@@ -54,9 +54,10 @@ impl Generator {
                 "0x1",
                 " 1",
             ];
-            // So many seconds or milliseconds fit, but would be about as long as another such.
             let edge = self.dice.pick(&edges);
-            if !(name == "PEXPIRE" && edge == "9223372036854775") && !name.ends_with("AT") {
+            // So many milliseconds fit, and so do most as moments: about as long as another such.
+            let is_life = name.ends_with("AT") || (name == "PEXPIRE" && edge == "9223372036854775");
+            if !is_life {
                 return edge.to_owned();
             }
         }
@@ -87,7 +88,7 @@ impl Generator {
             0 if self.dice.chance(40) => Line::of(self.dice.pick(&["FLUSHALL", "FLUSHDB"])),
             1 => Line::of("FLUSHALL").put(self.dice.pick(&["NOSUCH", "SYNC", "ASYNC"])),
             2..6 => Line::of("DBSIZE").put("now"),
-            6..12 if self.also.keys => {
+            6..12 if self.choice.keys => {
                 Line::of("KEYS").put(self.dice.pick(&["*", "{a}?", "[st]", "nothing", "s*:*"]))
             }
             _ => Line::of("DBSIZE"),

@@ -48,18 +48,36 @@ pub(crate) struct Step {
 /// Steps that only make sense together: a transaction, or what has to be there before a command.
 pub(crate) type Unit = Vec<Step>;
 
-/// Commands that are only made on request, because a server may do without them.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Also {
+/// Which commands are made.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Choice {
+    /// KEYS and WATCH are only made on request, because a server may do without them.
     pub(crate) keys: bool,
     pub(crate) watch: bool,
+    /// Names of commands, in capitals, that are not made; neither is what they are part of.
+    pub(crate) without: Vec<String>,
+}
+
+impl Choice {
+    /// Whether nothing in a unit is unwanted. `GROUPS` stands for all that has to do with consumer groups.
+    fn wants(&self, unit: &Unit) -> bool {
+        unit.iter().all(|step| {
+            let name = String::from_utf8_lossy(&step.command[0]).to_ascii_uppercase();
+            let second = step.command.get(1).map(|word| word.to_ascii_uppercase()).unwrap_or_default();
+            let of_groups = ["XGROUP", "XREADGROUP", "XACK", "XPENDING", "XCLAIM", "XAUTOCLAIM"]
+                .contains(&&*name)
+                || (name == "XINFO" && [&b"GROUPS"[..], b"CONSUMERS"].contains(&&*second));
+            let is_unwanted = |unwanted: &String| *unwanted == name || (unwanted == "GROUPS" && of_groups);
+            !self.without.iter().any(is_unwanted)
+        })
+    }
 }
 
 /// The units of case `case` of `seed`: about `count` commands.
-pub(crate) fn case(seed: u64, case: u64, count: usize, also: Also) -> Vec<Unit> {
+pub(crate) fn case(seed: u64, case: u64, count: usize, choice: &Choice) -> Vec<Unit> {
     let mut generator = Generator {
         dice: Dice::of_part(seed, case),
-        also,
+        choice: choice.clone(),
         height: 2,
         added: Vec::new(),
         lives: 0,
@@ -72,12 +90,13 @@ pub(crate) fn case(seed: u64, case: u64, count: usize, also: Also) -> Vec<Unit> 
         made += unit.len();
         units.push(unit);
     }
+    units.retain(|unit| choice.wants(unit));
     units
 }
 
 struct Generator {
     dice: Dice,
-    also: Also,
+    choice: Choice,
     /// About the first number of the highest id so far, so that new ones are often just above it.
     height: u64,
     /// Keys and ids of the last entries, so that others often name what is there.
@@ -202,7 +221,7 @@ impl Generator {
                     break;
                 }
                 2 => unit.push(plain(words(&["NOSUCH", "command"]))),
-                3 if self.also.watch => unit.push(plain(words(&["WATCH", "s"]))),
+                3 if self.choice.watch => unit.push(plain(words(&["WATCH", "s"]))),
                 _ => unit.extend(self.one()),
             }
         }
@@ -226,7 +245,7 @@ impl Generator {
             (1, "XGROUP HELP now"),
             (1, "XINFO HELP now"),
         ]);
-        if self.also.watch && self.dice.chance(50) {
+        if self.choice.watch && self.dice.chance(50) {
             let watch = self.dice.pick(&["WATCH s", "WATCH", "UNWATCH", "UNWATCH s", "WATCH s t {a}1"]);
             return watch.split(' ').map(|word| word.as_bytes().to_vec()).collect();
         }
@@ -267,7 +286,7 @@ fn consumers_of(command: &Command) -> Vec<Command> {
 
 #[test]
 fn a_case_is_known_from_its_seed() {
-    let made = |seed, number| format!("{:?}", case(seed, number, 200, Also::default()));
+    let made = |seed, number| format!("{:?}", case(seed, number, 200, &Choice::default()));
     assert_eq!(made(1, 3), made(1, 3));
     assert_ne!(made(1, 3), made(1, 4));
     assert_ne!(made(1, 3), made(2, 3));
