@@ -55,8 +55,10 @@ impl Generator {
                 " 1",
             ];
             let edge = self.dice.pick(&edges);
-            // So many milliseconds fit, and so do most as moments: about as long as another such.
-            let is_life = name.ends_with("AT") || (name == "PEXPIRE" && edge == "9223372036854775");
+            // So many milliseconds are a time to live, about as long as another such. The last moment of all is not asked
+            // for because Redis computes its seconds by an overflow.
+            let is_life = (name == "PEXPIRE" && edge == "9223372036854775")
+                || (name == "PEXPIREAT" && edge == "9223372036854775807");
             if !is_life {
                 return edge.to_owned();
             }
