@@ -83,7 +83,7 @@ impl Campaign {
         for command in related(units, found) {
             text += &format!("    {}\n", shown(command));
         }
-        // A server that is silent would be waited for in every run.
+        // A server that is silent would be waited for in every run, and one that ended is not there any more.
         if !found.mismatch.is_silence() {
             text += &Shrink { servers, protocol, runs: 0 }.least(&units[..=found.unit]);
         }

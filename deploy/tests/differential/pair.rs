@@ -198,9 +198,11 @@ impl Pair {
 }
 
 impl Mismatch {
-    /// Whether one did not answer at all.
+    /// Whether one did not answer at all, or ended.
     pub(crate) fn is_silence(&self) -> bool {
-        [&self.reference, &self.peer].iter().any(|reply| reply.starts_with("(no reply"))
+        let is_lost =
+            |reply: &&String| reply.starts_with("(no reply") || reply.starts_with("(the connection");
+        [&self.reference, &self.peer].iter().any(is_lost)
     }
 
     pub(crate) fn text(&self, peer: &str) -> String {

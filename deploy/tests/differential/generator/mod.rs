@@ -274,14 +274,39 @@ fn consumers_of(command: &Command) -> Vec<Command> {
             vec![create(key, group, consumer)]
         }
         [name, rest @ ..] if is(name, "XREADGROUP") => {
-            let at = |name: &str| rest.iter().rposition(|word| is(word, name));
-            let (Some(group_at), Some(streams_at)) = (at("GROUP"), at("STREAMS")) else { return Vec::new() };
-            let [_, group, consumer, ..] = &rest[group_at..] else { return Vec::new() };
-            let keys = &rest[streams_at + 1..];
-            keys[..keys.len() / 2].iter().map(|key| create(key, group, consumer)).collect()
+            let Some(reader) = reader_of(rest) else { return Vec::new() };
+            reader.keys.iter().map(|key| create(key, reader.group, reader.consumer)).collect()
         }
         _ => Vec::new(),
     }
+}
+
+/// Who reads what in an XREADGROUP.
+struct Reader<'a> {
+    group: &'a Vec<u8>,
+    consumer: &'a Vec<u8>,
+    keys: &'a [Vec<u8>],
+}
+
+/// Finds it as Redis does; `None` where that finds an error.
+fn reader_of(mut rest: &[Vec<u8>]) -> Option<Reader<'_>> {
+    let mut named = None;
+    while let [option, others @ ..] = rest {
+        rest = match (option.to_ascii_uppercase().as_slice(), others) {
+            (b"GROUP", [group, consumer, others @ ..]) => {
+                named = Some((group, consumer));
+                others
+            }
+            (b"COUNT" | b"BLOCK", [_, others @ ..]) => others,
+            (b"NOACK", others) => others,
+            (b"STREAMS", keys_and_ids) => {
+                let (group, consumer) = named?;
+                return Some(Reader { group, consumer, keys: &keys_and_ids[..keys_and_ids.len() / 2] });
+            }
+            _ => return None,
+        };
+    }
+    None
 }
 
 #[test]
@@ -297,5 +322,8 @@ fn consumers_are_created_before_they_are_used() {
     let command = words(&["xreadgroup", "GROUP", "g", "c", "COUNT", "1", "STREAMS", "s", "t", ">", ">"]);
     let expected = ["s", "t"].map(|key| words(&["XGROUP", "CREATECONSUMER", key, "g", "c"]));
     assert_eq!(consumers_of(&command), expected);
+    let misleading = words(&["XREADGROUP", "GROUP", "STREAMS", "GROUP", "STREAMS", "STREAMS", "0"]);
+    let expected = words(&["XGROUP", "CREATECONSUMER", "STREAMS", "STREAMS", "GROUP"]);
+    assert_eq!(consumers_of(&misleading), [expected]);
     assert_eq!(consumers_of(&words(&["XREADGROUP", "GROUP", "g"])), Vec::<Command>::new());
 }
