@@ -47,7 +47,7 @@ impl Difference {
         match self {
             Self::ClockId => (
                 "ids that `XADD key *` made, wherever they are shown",
-                "two servers read two clocks; both ids have to be of this minute",
+                "two servers read two clocks; both ids have to be of these ten minutes",
             ),
             Self::Elapsed => (
                 "idle times, delivery times, `seen-time`, TTL and PTTL, by at most 30 s",
@@ -382,12 +382,12 @@ fn is_far(moment: &Reply, per_second: i64) -> bool {
     matches!(moment, Reply::Integer(moment) if FAR_MOMENTS.contains(&(moment / per_second)))
 }
 
-/// Whether this is an id of the last hour.
+/// Whether this is an id that a clock made now.
 fn is_of_the_clock(id: &[u8]) -> bool {
     let text = String::from_utf8_lossy(id);
     let milliseconds = text
         .split_once('-')
         .and_then(|(first, second)| second.parse::<u64>().ok().and_then(|_| first.parse::<u64>().ok()));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("later than 1970").as_millis();
-    milliseconds.is_some_and(|made| now.abs_diff(u128::from(made)) < 3_600_000)
+    milliseconds.is_some_and(|made| now.abs_diff(u128::from(made)) < 600_000)
 }

@@ -196,7 +196,7 @@ fn each_listed_difference_is_as_narrow_as_it_says() {
     assert!(agree("PEXPIRETIME s", number(1_800_000_000_000), number(1_800_000_000_009)));
     assert!(!agree("PEXPIRETIME s", number(5_000_050_000_000), number(5_000_050_000_001)), "given as it is");
     assert!(!agree("XADD s 5-*", bulk("5-0"), bulk("5-1")));
-    assert!(!agree("XADD s *", bulk("1000000000000-0"), bulk("1000000000001-0")), "not of this hour");
+    assert!(!agree("XADD s *", bulk("1000000000000-0"), bulk("1000000000001-0")), "not of now");
     let consumer = |added: &[Reply]| {
         array(&[array(
             &[&[bulk("name"), bulk("c"), bulk("pending"), number(1), bulk("idle"), number(9)], added]
