@@ -134,6 +134,10 @@ pub const KEYS_PER_SHARD_MAX: usize = 1 << 31;
 pub const READ_BYTES_MAX: usize = 1 << 20;
 /// Bytes of entries in the answer to a range; a longer one is refused rather than cut short.
 pub const RANGE_BYTES_MAX: usize = 64 << 20;
+/// Pending entries of one chunk.
+pub const PENDING_CHUNK: usize = 128;
+/// Entries that one step of an automatic claim looks at, for each that it may claim.
+pub const CLAIM_ATTEMPTS: u64 = 10;
 /// Places that one step of a scan looks at.
 pub const SCAN_PLACES_MAX: u64 = 10_000;
 /// Append requests that a shard remembers.

@@ -6,6 +6,8 @@
 //! `SLICE_BYTES`, so the owner serves between slices.
 
 use super::frame::{self, Kind};
+use super::keys::KeysCut;
+use super::list::ListCut;
 use super::record::{self, ShardHeader};
 use crate::id::UserHash;
 use crate::limit::BLOCK_SLOTS;
@@ -18,49 +20,11 @@ use crate::zone::users::{Expiry, Users};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A slice ends after this many bytes, or a part more.
-const SLICE_BYTES: usize = 64 * 1024;
+pub(super) const SLICE_BYTES: usize = 64 * 1024;
 /// A slice visits at most this many blocks.
 const SLICE_BLOCKS: usize = 64;
 /// A slice ends after this many zones, were they all empty.
 const SLICE_ZONES: usize = 128;
-/// Entries of one record of a list.
-const LIST_CHUNK: usize = 512;
-
-/// What of a first-in-first-out list is still to be written.
-#[derive(Clone, Copy, Debug)]
-struct ListCut {
-    /// Entries at the front that are written and still there.
-    written: usize,
-    /// Entries at the front that were there at the cut.
-    end: usize,
-}
-
-impl ListCut {
-    fn of(len: usize) -> ListCut {
-        ListCut { written: 0, end: len }
-    }
-
-    /// The front entry went away; true where it has to be written first.
-    fn popped(&mut self) -> bool {
-        if self.end == 0 {
-            return false;
-        }
-        self.end -= 1;
-        let unwritten = self.written == 0;
-        self.written = self.written.saturating_sub(1);
-        unwritten
-    }
-
-    fn next_chunk(&mut self) -> std::ops::Range<usize> {
-        let from = self.written;
-        self.written = (from + LIST_CHUNK).min(self.end);
-        from..self.written
-    }
-
-    fn is_done(&self) -> bool {
-        self.written == self.end
-    }
-}
 
 /// What of a zone is still to be written.
 pub(crate) struct Cut {
@@ -186,6 +150,7 @@ impl ShardCut {
             group: shard.group,
             index: shard.index,
             stamp: shard.stamp,
+            wall: shard.wall,
             ordinal: shard.ordinal,
             keys: shard.keys.clone(),
         };
@@ -193,6 +158,7 @@ impl ShardCut {
         for (ordinal, zone) in &mut shard.zones {
             zone.cut = Some(Cut::new(*ordinal, zone));
         }
+        shard.keyspace.cut = Some(KeysCut::begin(&shard.keyspace));
         ShardCut {
             zones: shard.zones.keys().copied().collect(),
             deleted: BTreeMap::new(),
@@ -249,7 +215,13 @@ impl ShardCut {
         whole
     }
 
-    fn finish(&mut self, shard: &Shard, out: &mut Vec<u8>) {
+    fn finish(&mut self, shard: &mut Shard, out: &mut Vec<u8>) {
+        if let Some(mut cut) = shard.keyspace.cut.take() {
+            if !cut.slice(&shard.keyspace, out) {
+                shard.keyspace.cut = Some(cut);
+            }
+            return;
+        }
         while !self.requests.is_done() && out.len() < SLICE_BYTES {
             let entries = shard.requests.order().range(self.requests.next_chunk());
             frame::record(out, Kind::Requests, |out| record::put_requests(out, entries));

@@ -18,12 +18,31 @@ pub(crate) enum Kind {
     Requests = 5,
     Holder = 6,
     End = 9,
+    Keyspace = 10,
+    Key = 11,
+    Entries = 12,
+    Group = 13,
+    Pending = 14,
+    AddRequests = 15,
 }
 
 impl Kind {
     fn parse(byte: u8) -> Option<Kind> {
-        let kinds =
-            [Kind::Shard, Kind::Zone, Kind::Block, Kind::Expiries, Kind::Requests, Kind::Holder, Kind::End];
+        let kinds = [
+            Kind::Shard,
+            Kind::Zone,
+            Kind::Block,
+            Kind::Expiries,
+            Kind::Requests,
+            Kind::Holder,
+            Kind::End,
+            Kind::Keyspace,
+            Kind::Key,
+            Kind::Entries,
+            Kind::Group,
+            Kind::Pending,
+            Kind::AddRequests,
+        ];
         kinds.into_iter().find(|kind| *kind as u8 == byte)
     }
 }
@@ -124,6 +143,12 @@ impl<'a> Reader<'a> {
         String::from_utf8(self.bytes(len)?.to_vec()).ok()
     }
 
+    /// Bytes with their length.
+    pub(crate) fn blob(&mut self) -> Option<&'a [u8]> {
+        let len = self.u32()? as usize;
+        self.bytes(len)
+    }
+
     /// A count of items of at least `item_bytes` each, refused where the payload cannot hold them.
     pub(crate) fn count(&mut self, item_bytes: usize) -> Option<usize> {
         let count = self.u32()? as usize;
@@ -139,6 +164,12 @@ impl<'a> Reader<'a> {
 pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
     put_count(out, text.len());
     out.extend_from_slice(text.as_bytes());
+}
+
+/// Writes bytes with their length.
+pub(crate) fn put_blob(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_count(out, bytes.len());
+    out.extend_from_slice(bytes);
 }
 
 /// Writes a count.

@@ -3,16 +3,22 @@
 //! SipHash-2-4 with a fixed key over the records of a snapshot in one canonical order. It takes as long as
 //! a snapshot, so it is for tests and for comparing replicas, not for every batch.
 
+use super::key_record;
 use super::record::{self, ShardHeader};
 use crate::shard::Shard;
+use crate::stream::keyspace::Keyspace;
+use crate::stream::pending::Pended;
 use siphasher::sip::SipHasher24;
 use std::hash::Hasher;
+
+/// Writes one part of the state.
+type Fill<'a> = &'a mut dyn FnMut(&mut Vec<u8>);
 
 /// The hash of a shard's whole replicated state.
 pub(crate) fn state_hash(shard: &Shard) -> u64 {
     let mut hasher = SipHasher24::new_with_key(b"sluice state v1.");
     let mut part = Vec::new();
-    let mut feed = |fill: &mut dyn FnMut(&mut Vec<u8>)| {
+    let mut feed = |fill: Fill<'_>| {
         part.clear();
         fill(&mut part);
         hasher.write_usize(part.len());
@@ -23,6 +29,7 @@ pub(crate) fn state_hash(shard: &Shard) -> u64 {
         group: shard.group,
         index: shard.index,
         stamp: shard.stamp,
+        wall: shard.wall,
         ordinal: shard.ordinal,
         keys,
     };
@@ -39,5 +46,24 @@ pub(crate) fn state_hash(shard: &Shard) -> u64 {
         feed(&mut |out| record::put_expiries(out, *ordinal, zone.users.expiring().iter(), &zone.users));
     }
     feed(&mut |out| record::put_requests(out, shard.requests.order().iter()));
+    feed_keys(&shard.keyspace, &mut feed);
     hasher.finish()
+}
+
+/// The same of the keys. Where pending entries are kept together is no part of the state, so they go as one.
+fn feed_keys(keyspace: &Keyspace, feed: &mut impl FnMut(Fill<'_>)) {
+    feed(&mut |out| key_record::put_keyspace(out, keyspace));
+    for slot in 0..keyspace.slot_count() as u32 {
+        let Some(key) = keyspace.key(slot) else { continue };
+        feed(&mut |out| key_record::put_key(out, slot, key));
+        for block in key.stream.run.blocks() {
+            feed(&mut |out| key_record::put_entries(out, slot, block));
+        }
+        for group in key.stream.groups.iter() {
+            feed(&mut |out| key_record::put_group(out, slot, group));
+            let pending: Vec<Pended> = group.pending.iter().copied().collect();
+            feed(&mut |out| key_record::put_pending(out, slot, &group.name, &pending));
+        }
+    }
+    feed(&mut |out| key_record::put_add_requests(out, keyspace.requests().order().iter()));
 }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! frame   magic "SLUICE\0S", version u16 | records: kind u8, length u32, payload, crc32 of all three | End
-//! record  the payloads, written and read side by side
-//! cut     what is copied when: a shard goes on applying while its state at one index is written
+//! record  the payloads, written and read side by side          key_record  the same, of streams and their keys
+//! cut     what is copied when: a shard goes on applying while its state at one index is written    keys  its keys
 //! restore bytes to a shard; anything unexpected is refused
 //! ```
 //! Numbers are little-endian. Records come in any order but `Shard` first and `End` last, since a part that
@@ -13,6 +13,9 @@
 pub(crate) mod cut;
 pub(crate) mod frame;
 pub(crate) mod hash;
+pub(crate) mod key_record;
+pub(crate) mod keys;
+mod list;
 pub(crate) mod record;
 pub(crate) mod restore;
 

@@ -5,22 +5,25 @@ use crate::id::{GroupId, KeyGen, RequestHash, Seq, UserHash, ZoneId};
 use crate::keyring::Keyring;
 use crate::shard::requests::Remembered;
 use crate::structure::{BlockImage, SLOTS, WORDS};
-use crate::time::LogTime;
+use crate::time::{LogTime, WallMs};
 use crate::token::Place;
 use crate::zone::settings::{Mode, Texts, ZoneName, ZoneSettings};
 use crate::zone::state::{Totals, ZoneState};
 use crate::zone::users::{Expiry, Users};
 use crate::zone::window::{Run, Window};
 
+/// Appends numbers, little-endian.
 macro_rules! put {
     ($out:expr, $($value:expr),+ $(,)?) => { $( $out.extend_from_slice(&$value.to_le_bytes()); )+ };
 }
+pub(super) use put;
 
 /// Position of a shard in its log, and its keys.
 pub(crate) struct ShardHeader {
     pub(crate) group: GroupId,
     pub(crate) index: u64,
     pub(crate) stamp: LogTime,
+    pub(crate) wall: WallMs,
     pub(crate) ordinal: u64,
     pub(crate) keys: Keyring,
 }
@@ -37,7 +40,7 @@ pub(crate) struct ZoneHeader {
 }
 
 pub(crate) fn put_shard(out: &mut Vec<u8>, shard: &ShardHeader) {
-    put!(out, shard.group.0, shard.index, shard.stamp.0, shard.ordinal);
+    put!(out, shard.group.0, shard.index, shard.stamp.0, shard.wall.0, shard.ordinal);
     out.push(shard.keys.active().0);
     out.extend_from_slice(&shard.keys.identity());
     put_count(out, shard.keys.secrets().len());
@@ -49,11 +52,18 @@ pub(crate) fn put_shard(out: &mut Vec<u8>, shard: &ShardHeader) {
 
 pub(crate) fn read_shard(from: &mut Reader<'_>) -> Option<ShardHeader> {
     let (group, index) = (GroupId(from.u16()?), from.u64()?);
-    let (stamp, ordinal) = (LogTime(from.u64()?), from.u64()?);
+    let (stamp, wall, ordinal) = (LogTime(from.u64()?), WallMs(from.u64()?), from.u64()?);
     let (active, identity) = (KeyGen(from.u8()?), from.array()?);
     let count = from.count(17)?;
     let keys: Option<Vec<_>> = (0..count).map(|_| Some((KeyGen(from.u8()?), from.array()?))).collect();
-    Some(ShardHeader { group, index, stamp, ordinal, keys: Keyring::from_parts(&keys?, active, identity)? })
+    Some(ShardHeader {
+        group,
+        index,
+        stamp,
+        wall,
+        ordinal,
+        keys: Keyring::from_parts(&keys?, active, identity)?,
+    })
 }
 
 pub(crate) fn put_zone(out: &mut Vec<u8>, ordinal: u64, zone: &ZoneState) {

@@ -2,11 +2,16 @@
 
 use super::SnapshotError;
 use super::frame::{Kind, Reader, Records};
+use super::key_record::{self, KeyspaceHeader};
 use super::record::{self, BlockRecord, ShardHeader, ZoneHeader};
 use crate::directory::Names;
 use crate::id::{GroupId, UserHash, ZoneId};
 use crate::shard::Shard;
 use crate::shard::requests::Remembered;
+use crate::stream::block::Block;
+use crate::stream::keyspace::{Key, Keyspace};
+use crate::stream::requests::RememberedAdd;
+use crate::stream::run::Run;
 use crate::structure::{BlockImage, Waiters};
 use crate::time::LogTime;
 use crate::token::Place;
@@ -31,6 +36,15 @@ struct Collected {
     shard: Option<ShardHeader>,
     zones: BTreeMap<u64, Parts>,
     requests: Vec<Remembered>,
+    keyspace: Option<KeyspaceHeader>,
+    keys: BTreeMap<u32, KeyParts>,
+    add_requests: Vec<RememberedAdd>,
+}
+
+/// The parts of a key as they are met.
+struct KeyParts {
+    key: Key,
+    blocks: Vec<Block>,
 }
 
 /// Builds the shard that the bytes describe.
@@ -83,6 +97,26 @@ impl Collected {
                 let group = self.shard.as_ref()?.group;
                 self.requests.extend(record::read_requests(from, group)?);
             }
+            Kind::Keyspace => self.keyspace = Some(key_record::read_keyspace(from)?),
+            Kind::Key => {
+                let (slot, key) = key_record::read_key(from)?;
+                let parts = KeyParts { key, blocks: Vec::new() };
+                return self.keys.insert(slot, parts).is_none().then_some(());
+            }
+            Kind::Entries => {
+                let (slot, block) = key_record::read_entries(from)?;
+                self.keys.get_mut(&slot)?.blocks.push(block);
+            }
+            Kind::Group => {
+                let (slot, group) = key_record::read_group(from)?;
+                return self.keys.get_mut(&slot)?.key.stream.groups.insert(group).then_some(());
+            }
+            Kind::Pending => {
+                let (slot, name, pending) = key_record::read_pending(from)?;
+                let groups = &mut self.keys.get_mut(&slot)?.key.stream.groups;
+                groups.edit(&name, |group| group.restore_pending(pending))??;
+            }
+            Kind::AddRequests => self.add_requests.extend(key_record::read_add_requests(from)?),
             Kind::End => {}
         }
         Some(())
@@ -92,11 +126,25 @@ impl Collected {
         let mut shard = Shard::new(header.group, header.keys, header.stamp, names);
         shard.index = header.index;
         shard.ordinal = header.ordinal;
+        shard.wall = header.wall;
         for parts in self.zones.into_values() {
             shard.insert_zone(parts.build(shard.group, shard.stamp)?);
         }
+        let keyspace = self.keyspace.ok_or(SnapshotError::Inconsistent("no keyspace"))?;
+        let keys = self.keys.into_iter().map(|(slot, parts)| Some((slot, parts.build()?)));
+        let keys =
+            keys.collect::<Option<Vec<_>>>().ok_or(SnapshotError::Inconsistent("entries out of order"))?;
+        shard.keyspace = Keyspace::restore(keyspace, keys, self.add_requests)
+            .ok_or(SnapshotError::Inconsistent("keys that contradict each other"))?;
         self.requests.into_iter().for_each(|entry| shard.requests.remember(entry));
         Ok(shard)
+    }
+}
+
+impl KeyParts {
+    fn build(mut self) -> Option<Key> {
+        self.key.stream.run = Run::from_blocks(self.blocks)?;
+        self.key.stream.is_sound().then_some(self.key)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::id::StreamId;
 use super::keyspace::{Keyspace, Moment};
-use super::op::{Add, NewId, SetId, Trim};
+use super::op::{Add, Keep, NewId, SetId, Trim};
 use super::requests::{RememberedAdd, request_key};
 use super::state::Stream;
 use super::text::Text;
@@ -15,7 +15,7 @@ const LOW_ID: &str = "ERR The ID specified in XADD is equal or smaller than the 
 const NO_ID_LEFT: &str = "ERR The stream has exhausted the last possible ID, unable to add more items";
 const TOO_LARGE: &str = "ERR Elements are too large to be stored";
 const ENDED: &str = "ERR the stream has ended";
-const TOO_MANY_KEYS: &str = "OOM too many keys";
+pub(super) const TOO_MANY_KEYS: &str = "OOM too many keys";
 pub(super) const NO_KEY: &str = "ERR no such key";
 
 /// Requests forgotten by one append, at most: more than it adds.
@@ -60,16 +60,28 @@ impl Keyspace {
             Ok(id) => id,
             Err(refusal) => return error(refusal),
         };
+        let fields = add.fields.as_ref();
+        let space = match stream {
+            Some(_) => found.and_then(|slot| self.key(slot)?.space),
+            None => self.spaces.number_of(&add.key),
+        };
+        if let Err(refusal) = self.check_space(space, found, add.key.len(), (id, fields)) {
+            return refusal;
+        }
+        let policy = self.spaces.get(space).map(|space| space.policy).unwrap_or_default();
         let Some(slot) = found.or_else(|| self.insert(add.key, at)) else { return error(TOO_MANY_KEYS) };
         let added = self.edit(slot, |stream| {
-            let dense = stream.append(id, add.fields.as_ref());
+            let dense = stream.append(id, fields);
             stream.ended = add.end;
             add.trim.map(|trim| stream.trim(trim));
+            policy.maxlen.map(|most| stream.trim(Trim { keep: Keep::Newest(most), limit: 0 }));
             Added { id, epoch: stream.epoch, dense }
         });
-        if let Some(ttl_ms) = add.ttl_ms {
+        if let Some(ttl_ms) = add.ttl_ms.or(policy.ttl_ms) {
             self.set_deadline(slot, Some(WallMs(at.wall.0.saturating_add(ttl_ms))));
         }
+        self.touch(slot);
+        self.make_room(space, slot);
         Value::Added(added)
     }
 

@@ -173,12 +173,6 @@ impl Block {
         self.count -= 1;
     }
 
-    /// Removes all entries; the room stays.
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        (self.dead, self.count) = (0, 0);
-    }
-
     /// The entries in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Place<'_>> + Clone {
         let mut at = self.dead;

@@ -62,7 +62,7 @@ impl Keyspace {
         let ms = i64::try_from(ms).unwrap_or(i64::MAX);
         Value::Integer(match unit {
             Unit::Ms => ms,
-            Unit::Seconds => ms.saturating_add(MS_A_SECOND / 2) / MS_A_SECOND,
+            Unit::Seconds => ms / MS_A_SECOND + i64::from(ms % MS_A_SECOND >= MS_A_SECOND / 2),
         })
     }
 

@@ -12,18 +12,25 @@
 //!
 //! Memory is counted from lengths and rooms, which are state themselves, so every replica counts the same.
 
+use super::block::BLOCK_OVERHEAD_BYTES;
 use super::index::{INDEX_BYTES, Index, hash_key};
+use super::namespace::Spaces;
 use super::op::KeyOp;
-use super::requests::AddRequests;
+use super::requests::{AddRequests, RememberedAdd};
 use super::state::Stream;
 use super::text::Text;
 use super::value::{Extent, Value};
 use crate::limit::KEYS_PER_SHARD_MAX;
+use crate::snapshot::key_record::KeyspaceHeader;
+use crate::snapshot::keys::KeysCut;
 use crate::time::{LogTime, WallMs};
 use std::collections::BTreeSet;
 
 /// What a key is counted as beside its name and what it holds: its struct, its slot, its index entry, its deadline.
 const KEY_BYTES: usize = size_of::<Key>() + 2 * size_of::<usize>() + INDEX_BYTES + 24;
+
+/// What a new key is counted as beside its name, with a stream of no entries.
+pub(super) const NEW_KEY_BYTES: usize = KEY_BYTES + BLOCK_OVERHEAD_BYTES;
 
 /// When something is applied.
 #[derive(Clone, Copy, Debug)]
@@ -42,14 +49,27 @@ pub(crate) struct Key {
     pub(crate) name: Text,
     /// When it goes.
     pub(crate) expires: Option<WallMs>,
+    /// Counts appends: the key of the higher number was appended to later.
+    pub(crate) touched: u64,
+    /// Number of its namespace.
+    pub(super) space: Option<u32>,
     /// Bytes that it was last counted as.
     counted: usize,
     pub(crate) stream: Stream,
 }
 
 impl Key {
+    /// As a snapshot tells of it; its groups and entries come later.
+    pub(crate) fn restored(name: Text, expires: Option<WallMs>, touched: u64, stream: Stream) -> Key {
+        Key { name, expires, touched, space: None, counted: 0, stream }
+    }
+
+    pub(super) fn counted(&self) -> usize {
+        self.counted
+    }
+
     fn cost(&self) -> usize {
-        KEY_BYTES + self.name.len() + self.stream.run.bytes()
+        KEY_BYTES + self.name.len() + self.stream.bytes()
     }
 
     pub(super) fn is_live(&self, wall: WallMs) -> bool {
@@ -66,7 +86,12 @@ pub(crate) struct Keyspace {
     deadlines: BTreeSet<(WallMs, u32)>,
     /// The last epoch given.
     epoch: u64,
+    /// Appends so far.
+    appends: u64,
     pub(super) requests: AddRequests,
+    pub(super) spaces: Spaces,
+    /// The snapshot under way.
+    pub(crate) cut: Option<KeysCut>,
     /// Bytes of all keys.
     bytes: u64,
 }
@@ -80,6 +105,11 @@ impl Keyspace {
             KeyOp::Remove(key, ids) => self.remove_entries(&key, &ids, at.wall),
             KeyOp::SetId(set) => self.set_id(&set, at.wall),
             KeyOp::End(key) => self.end(&key, at.wall),
+            KeyOp::Group(key, group, op) => self.group(key, group, op, at),
+            KeyOp::ReadGroup(read) => self.read_group(&read, at.wall),
+            KeyOp::Ack(key, group, ids) => self.ack(&key, &group, &ids, at.wall),
+            KeyOp::Claim(claim) => self.claim(&claim, at.wall),
+            KeyOp::AutoClaim(claim) => self.auto_claim(&claim, at.wall),
             KeyOp::Delete(keys) => self.delete_keys(&keys, at.wall),
             KeyOp::Expire(expire) => self.expire(&expire, at.wall),
             KeyOp::Persist(key) => self.persist(&key, at.wall),
@@ -95,10 +125,15 @@ impl Keyspace {
             KeyOp::Range(range) => self.range(range, wall),
             KeyOp::Read(read) => self.read(read, wall),
             KeyOp::Follow(follow) => self.follow(follow, wall),
+            KeyOp::Pending(key, group, range) => self.pending(key, group, range.as_ref(), wall),
+            KeyOp::InfoStream(key, full) => self.info_stream(key, *full, wall),
+            KeyOp::InfoGroups(key) => self.info_groups(key, wall),
+            KeyOp::InfoConsumers(key, group) => self.info_consumers(key, group, wall),
             KeyOp::Exists(keys) => self.exists(keys, wall),
             KeyOp::Type(key) => self.type_of(key, wall),
             KeyOp::Ttl(key, unit, clock) => self.ttl(key, *unit, *clock, wall),
             KeyOp::Scan(scan) => self.scan(scan, wall),
+            KeyOp::Namespaces => self.namespaces(),
             KeyOp::Size => Value::Integer(self.len() as i64),
             _ => Value::Null,
         }
@@ -118,8 +153,9 @@ impl Keyspace {
     /// Forgets append requests that are too old, at most so many.
     pub(super) fn forget_requests(&mut self, now: LogTime, most: usize) {
         for _ in 0..most {
-            if self.requests.next_expired(now).is_none() {
-                return;
+            let Some(entry) = self.requests.next_expired(now) else { return };
+            if let Some(cut) = &mut self.cut {
+                cut.request_popped(&entry);
             }
         }
     }
@@ -144,18 +180,47 @@ impl Keyspace {
         self.bytes + self.requests.bytes()
     }
 
+    /// The same as [`Keyspace::bytes`], counted anew.
+    #[cfg(test)]
+    pub(crate) fn recount(&self) -> u64 {
+        let key =
+            |key: &Key| KEY_BYTES + key.name.len() + key.stream.run.recount() + key.stream.groups.recount();
+        let keys: usize = self.slots.iter().flatten().map(|held| key(held)).sum();
+        keys as u64 + self.requests.bytes()
+    }
+
+    /// The last epoch given.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Appends so far.
+    pub(crate) fn appends(&self) -> u64 {
+        self.appends
+    }
+
+    /// The namespaces.
+    pub(crate) fn spaces(&self) -> &Spaces {
+        &self.spaces
+    }
+
+    /// Requests of appends.
+    pub(crate) fn requests(&self) -> &AddRequests {
+        &self.requests
+    }
+
     /// Keys, also those whose time has come and that nothing removed yet.
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
     /// How many slots there are.
-    pub(super) fn slot_count(&self) -> usize {
+    pub(crate) fn slot_count(&self) -> usize {
         self.slots.len()
     }
 
     /// The key in a slot.
-    pub(super) fn key(&self, slot: u32) -> Option<&Key> {
+    pub(crate) fn key(&self, slot: u32) -> Option<&Key> {
         self.slots.get(slot as usize)?.as_deref()
     }
 
@@ -186,10 +251,12 @@ impl Keyspace {
 
     /// Changes the stream in a slot, and counts it again.
     pub(super) fn edit<T>(&mut self, slot: u32, change: impl FnOnce(&mut Stream) -> T) -> T {
+        self.preserve(slot);
         let key = self.slots[slot as usize].as_deref_mut().expect("the slot was just found");
         let done = change(&mut key.stream);
         let cost = key.cost();
         self.bytes = self.bytes + cost as u64 - key.counted as u64;
+        self.spaces.resized(key.space, key.counted, cost);
         key.counted = cost;
         done
     }
@@ -207,21 +274,26 @@ impl Keyspace {
         self.free.remove(&slot);
         self.epoch = at.ordinal.max(self.epoch + 1);
         self.index.insert(hash_key(&name), slot);
-        let mut key = Key { name, expires: None, counted: 0, stream: Stream::new(self.epoch) };
+        let space = self.spaces.number_of(&name);
+        let stream = Stream::new(self.epoch);
+        let mut key = Key { name, expires: None, touched: 0, space, counted: 0, stream };
         key.counted = key.cost();
         self.bytes += key.counted as u64;
+        self.spaces.entered(&key, slot);
         self.slots[slot as usize] = Some(Box::new(key));
         Some(slot)
     }
 
     /// Removes the key in a slot.
     pub(super) fn remove(&mut self, slot: u32) {
+        self.preserve(slot);
         let Some(key) = self.slots[slot as usize].take() else { return };
         self.index.remove(hash_key(&key.name), slot);
         if let Some(expires) = key.expires {
             self.deadlines.remove(&(expires, slot));
         }
         self.bytes -= key.counted as u64;
+        self.spaces.left(&key, slot);
         self.free.insert(slot);
         while let Some(None) = self.slots.last() {
             self.slots.pop();
@@ -229,8 +301,28 @@ impl Keyspace {
         }
     }
 
+    /// The key in a slot was appended to.
+    pub(super) fn touch(&mut self, slot: u32) {
+        self.preserve(slot);
+        let Some(key) = self.slots[slot as usize].as_deref_mut() else { return };
+        self.appends += 1;
+        let before = std::mem::replace(&mut key.touched, self.appends);
+        self.spaces.touched(key.space, slot, before, self.appends);
+    }
+
+    /// Finds the namespace of every key anew.
+    pub(super) fn assign_spaces(&mut self) {
+        self.spaces.empty();
+        for (slot, key) in self.slots.iter_mut().enumerate() {
+            let Some(key) = key else { continue };
+            key.space = self.spaces.number_of(&key.name);
+            self.spaces.entered(key, slot as u32);
+        }
+    }
+
     /// Sets or takes away the deadline of the key in a slot.
     pub(super) fn set_deadline(&mut self, slot: u32, expires: Option<WallMs>) {
+        self.preserve(slot);
         let Some(key) = self.slots[slot as usize].as_deref_mut() else { return };
         if let Some(before) = std::mem::replace(&mut key.expires, expires) {
             self.deadlines.remove(&(before, slot));
@@ -240,13 +332,52 @@ impl Keyspace {
         }
     }
 
+    /// A key as it is goes into the snapshot under way, before its first change.
+    fn preserve(&mut self, slot: u32) {
+        if let (Some(cut), Some(Some(key))) = (&mut self.cut, self.slots.get(slot as usize)) {
+            cut.preserve(slot, key);
+        }
+    }
+
+    /// Puts a keyspace together from what a snapshot held; `None` where its parts contradict each other.
+    pub(crate) fn restore(
+        header: KeyspaceHeader,
+        keys: Vec<(u32, Key)>,
+        requests: Vec<RememberedAdd>,
+    ) -> Option<Keyspace> {
+        let mut keyspace = Keyspace { epoch: header.epoch, appends: header.appends, ..Keyspace::default() };
+        for (prefix, policy) in header.spaces {
+            keyspace.set_namespace(prefix, policy).ok()?;
+        }
+        for (slot, mut key) in keys {
+            let next = keyspace.slots.len() as u32;
+            if slot < next || slot as usize >= KEYS_PER_SHARD_MAX || keyspace.slot(&key.name).is_some() {
+                return None;
+            }
+            keyspace.free.extend(next..slot);
+            keyspace.slots.resize_with(slot as usize, || None);
+            keyspace.index.insert(hash_key(&key.name), slot);
+            keyspace.deadlines.extend(key.expires.map(|expires| (expires, slot)));
+            key.counted = key.cost();
+            keyspace.bytes += key.counted as u64;
+            keyspace.slots.push(Some(Box::new(key)));
+        }
+        keyspace.assign_spaces();
+        requests.into_iter().for_each(|entry| keyspace.requests.remember(entry));
+        Some(keyspace)
+    }
+
     /// Removes all keys. Epochs go on from where they were.
     fn clear(&mut self) -> Value {
-        self.slots = Vec::new();
+        let slots = std::mem::take(&mut self.slots);
+        if let Some(cut) = &mut self.cut {
+            cut.cleared(slots);
+        }
         self.free.clear();
         self.index.clear();
         self.deadlines.clear();
         self.bytes = 0;
+        self.spaces.empty();
         Value::Done
     }
 }

@@ -11,13 +11,22 @@
 
 mod append;
 pub(crate) mod block;
+mod claim;
 pub mod entries;
 pub mod fields;
+pub(crate) mod group;
+mod group_change;
+mod group_read;
 pub mod id;
 mod index;
+mod info;
 mod keys;
 pub(crate) mod keyspace;
+mod lag;
+pub(crate) mod namespace;
 pub mod op;
+pub(crate) mod pending;
+pub mod policy;
 mod read;
 pub(crate) mod requests;
 pub(crate) mod run;

@@ -64,6 +64,8 @@ pub enum KeyOp {
     Size,
     /// `FLUSHALL` of one group.
     Clear,
+    /// The namespaces, their policies, and what is in them within this group.
+    Namespaces,
 }
 
 /// An append.
@@ -341,7 +343,8 @@ pub enum Clock {
     Absolute,
 }
 
-/// A step through the keys of one group.
+/// A step through the keys of one group. The answer is an array of two: where the next step begins, a number that is 0 behind
+/// the last place, and an array of keys.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Scan {
     /// Where it begins: 0, or what the last step answered.
@@ -369,6 +372,7 @@ impl KeyOp {
                 | KeyOp::Ttl(..)
                 | KeyOp::Scan(_)
                 | KeyOp::Size
+                | KeyOp::Namespaces
         )
     }
 
@@ -398,7 +402,7 @@ impl KeyOp {
             KeyOp::Read(read) => read.streams.iter().for_each(|(key, _)| visit(key)),
             KeyOp::ReadGroup(read) => read.streams.iter().for_each(|(key, _)| visit(key)),
             KeyOp::Delete(keys) | KeyOp::Exists(keys) => keys.iter().for_each(visit),
-            KeyOp::Scan(_) | KeyOp::Size | KeyOp::Clear => {}
+            KeyOp::Scan(_) | KeyOp::Size | KeyOp::Clear | KeyOp::Namespaces => {}
         }
     }
 

@@ -14,7 +14,8 @@ use super::value::{Followed, Reset, Value};
 use crate::limit::{RANGE_BYTES_MAX, READ_BYTES_MAX};
 use crate::time::WallMs;
 
-const TOO_LONG: &str = "ERR the reply would be longer than 64 MiB, ask for fewer entries with COUNT";
+pub(super) const TOO_LONG: &str =
+    "ERR the reply would be longer than 64 MiB, ask for fewer entries with COUNT";
 
 impl Keyspace {
     pub(super) fn stream_len(&self, key: &Text, wall: WallMs) -> Value {

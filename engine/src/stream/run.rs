@@ -132,6 +132,17 @@ impl Run {
         }
     }
 
+    /// How many of the oldest entries take so many bytes together; all where they take less.
+    pub(crate) fn count_of(&self, bytes: u64) -> u64 {
+        let mut taken = 0;
+        let goes = |entry: &EntryRef<'_>| {
+            let is_short = taken < bytes;
+            taken += entry.fields.map_or(0, |fields| fields.bytes().len() as u64) + 1;
+            is_short
+        };
+        self.iter().take_while(goes).count() as u64
+    }
+
     /// Gives back what the oldest block no longer needs.
     pub(crate) fn shrink_front(&mut self) {
         let block = Arc::make_mut(self.sealed.front_mut().unwrap_or(&mut self.tail));

@@ -2,6 +2,7 @@
 
 use super::entries::{Entries, EntryRef};
 use super::fields::FieldsRef;
+use super::group::Groups;
 use super::id::StreamId;
 use super::op::{Keep, Trim};
 use super::run::Run;
@@ -22,12 +23,25 @@ pub(crate) struct Stream {
     pub(crate) max_deleted: StreamId,
     /// Nothing follows.
     pub(crate) ended: bool,
+    pub(crate) groups: Groups,
 }
 
 impl Stream {
     /// An empty one.
     pub(crate) fn new(epoch: u64) -> Stream {
         Stream { epoch, ..Stream::default() }
+    }
+
+    /// What it is counted as in memory, beside its own struct.
+    pub(crate) fn bytes(&self) -> usize {
+        self.run.bytes() + self.groups.bytes()
+    }
+
+    /// Whether it can be what operations made: for one that was restored.
+    pub(crate) fn is_sound(&self) -> bool {
+        let last = self.run.last();
+        last.is_none_or(|last| last.id <= self.last_id && last.dense <= self.newest)
+            && self.run.first().is_none_or(|first| first.dense > 0)
     }
 
     /// Appends an entry; returns its number.

@@ -1,6 +1,9 @@
 //! The keys of a group, driven directly.
 
 mod basics;
+mod groups;
+mod model;
+mod snapshots;
 
 use super::fields::Fields;
 use super::keyspace::{Keyspace, Moment};

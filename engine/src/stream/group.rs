@@ -1,0 +1,236 @@
+//! Groups of consumers: how far each group has read, who reads in it, and what is pending.
+
+use super::id::StreamId;
+use super::pending::{PENDING_BYTES, Pended, Pending};
+use super::text::Text;
+use std::sync::Arc;
+
+/// What a group and a consumer are counted as beside their names.
+const GROUP_BYTES: usize = size_of::<Group>() + 32;
+const CONSUMER_BYTES: usize = size_of::<Consumer>() + 16;
+
+/// Who reads in a group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Consumer {
+    pub(crate) name: Text,
+    /// Wall time of its last attempt.
+    pub(crate) seen: u64,
+    /// Wall time at which it last got something.
+    pub(crate) active: Option<u64>,
+    /// How many entries are pending with it.
+    pub(crate) pending: u64,
+}
+
+/// A group.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Group {
+    pub(crate) name: Text,
+    /// Entries up to here were given out.
+    pub(crate) last_id: StreamId,
+    /// How many entries were read, as Redis counts; `None`: unknown.
+    pub(crate) read: Option<i64>,
+    pub(crate) pending: Pending,
+    /// By number; a free number is given again, the lowest first.
+    consumers: Vec<Option<Consumer>>,
+    /// Numbers in the order of names.
+    order: Vec<u32>,
+    consumer_bytes: usize,
+}
+
+impl Group {
+    /// A group without consumers.
+    pub(crate) fn new(name: Text, last_id: StreamId, read: Option<i64>) -> Group {
+        Group { name, last_id, read, ..Group::default() }
+    }
+
+    fn bytes(&self) -> usize {
+        GROUP_BYTES + self.name.len() + self.consumer_bytes + self.pending.len() as usize * PENDING_BYTES
+    }
+
+    /// The consumers by name, each with its number.
+    pub(crate) fn consumers(&self) -> impl ExactSizeIterator<Item = (u32, &Consumer)> {
+        self.order.iter().map(|number| (*number, self.consumer(*number)))
+    }
+
+    /// The consumer of a number that is in use.
+    pub(crate) fn consumer(&self, number: u32) -> &Consumer {
+        self.consumers[number as usize].as_ref().expect("what is pending belongs to a consumer")
+    }
+
+    fn consumer_mut(&mut self, number: u32) -> &mut Consumer {
+        self.consumers[number as usize].as_mut().expect("what is pending belongs to a consumer")
+    }
+
+    /// Number of the consumer of that name.
+    pub(crate) fn number(&self, name: &[u8]) -> Option<u32> {
+        self.place(name).ok().map(|at| self.order[at])
+    }
+
+    fn place(&self, name: &[u8]) -> Result<usize, usize> {
+        self.order.binary_search_by(|number| (*self.consumer(*number).name).cmp(name))
+    }
+
+    /// Number of the consumer of that name, made where there is none; and whether it was made.
+    pub(crate) fn number_or_new(&mut self, name: &Text, wall: u64) -> (u32, bool) {
+        match self.place(name) {
+            Ok(at) => (self.order[at], false),
+            Err(at) => {
+                let free = self.consumers.iter().position(Option::is_none);
+                let number = free.unwrap_or(self.consumers.len());
+                let consumer = Consumer { name: name.clone(), seen: wall, active: None, pending: 0 };
+                self.put_consumer(number, at, consumer);
+                (number as u32, true)
+            }
+        }
+    }
+
+    fn put_consumer(&mut self, number: usize, at: usize, consumer: Consumer) {
+        self.consumer_bytes += CONSUMER_BYTES + consumer.name.len();
+        if number >= self.consumers.len() {
+            self.consumers.resize(number + 1, None);
+        }
+        self.consumers[number] = Some(consumer);
+        self.order.insert(at, number as u32);
+    }
+
+    /// Puts back a consumer with its number; `None` where both cannot be.
+    pub(crate) fn restore_consumer(&mut self, number: u32, consumer: Consumer) -> Option<()> {
+        let at = self.place(&consumer.name).err()?;
+        let is_free = self.consumers.get(number as usize).is_none_or(Option::is_none);
+        is_free.then(|| self.put_consumer(number as usize, at, consumer))
+    }
+
+    /// Puts back what is pending; `None` where it belongs to nobody.
+    pub(crate) fn restore_pending(&mut self, pending: Vec<Pended>) -> Option<()> {
+        for pended in pending {
+            self.consumers.get(pended.consumer as usize)?.as_ref()?;
+            self.pend(pended);
+        }
+        Some(())
+    }
+
+    /// Removes a consumer and all that is pending with it; returns how much that was.
+    pub(crate) fn remove_consumer(&mut self, name: &[u8]) -> u64 {
+        let Ok(at) = self.place(name) else { return 0 };
+        let number = self.order.remove(at);
+        let Some(gone) = self.consumers[number as usize].take() else { return 0 };
+        self.consumer_bytes -= CONSUMER_BYTES + gone.name.len();
+        if gone.pending > 0 {
+            self.pending.retain(|pended| pended.consumer != number);
+        }
+        gone.pending
+    }
+
+    /// The consumer tried to get something.
+    pub(crate) fn saw(&mut self, number: u32, wall: u64) {
+        self.consumer_mut(number).seen = wall;
+    }
+
+    /// The consumer got something.
+    pub(crate) fn acted(&mut self, number: u32, wall: u64) {
+        self.consumer_mut(number).active = Some(wall);
+    }
+
+    /// An entry becomes pending with a consumer, and with nobody else.
+    pub(crate) fn pend(&mut self, pended: Pended) {
+        let before = self.pending.insert(pended);
+        self.consumer_mut(pended.consumer).pending += 1;
+        if let Some(before) = before {
+            self.consumer_mut(before.consumer).pending -= 1;
+        }
+    }
+
+    /// An entry is no longer pending; false where it was not.
+    pub(crate) fn settle(&mut self, id: StreamId) -> bool {
+        let Some(gone) = self.pending.remove(id) else { return false };
+        self.consumer_mut(gone.consumer).pending -= 1;
+        true
+    }
+}
+
+/// The groups of a stream, by name. A clone shares them until they change.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Groups {
+    list: Vec<Arc<Group>>,
+    bytes: usize,
+}
+
+impl Groups {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Group>> {
+        self.list.iter()
+    }
+
+    /// What they are counted as in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    #[cfg(test)]
+    pub(crate) fn recount(&self) -> usize {
+        self.list.iter().map(|group| group.bytes()).sum()
+    }
+
+    pub(crate) fn get(&self, name: &[u8]) -> Option<&Group> {
+        self.place(name).ok().map(|at| &*self.list[at])
+    }
+
+    fn place(&self, name: &[u8]) -> Result<usize, usize> {
+        self.list.binary_search_by(|group| (*group.name).cmp(name))
+    }
+
+    /// Adds a group; false where there is one of that name.
+    pub(crate) fn insert(&mut self, group: Group) -> bool {
+        let Err(at) = self.place(&group.name) else { return false };
+        self.bytes += group.bytes();
+        self.list.insert(at, Arc::new(group));
+        true
+    }
+
+    /// Removes a group; false where there is none of that name.
+    pub(crate) fn remove(&mut self, name: &[u8]) -> bool {
+        let Ok(at) = self.place(name) else { return false };
+        self.bytes -= self.list.remove(at).bytes();
+        true
+    }
+
+    /// Changes a group; `None` where there is none of that name.
+    pub(crate) fn edit<T>(&mut self, name: &[u8], change: impl FnOnce(&mut Group) -> T) -> Option<T> {
+        let at = self.place(name).ok()?;
+        let group = Arc::make_mut(&mut self.list[at]);
+        self.bytes -= group.bytes();
+        let done = change(group);
+        self.bytes += group.bytes();
+        Some(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Group, Groups};
+    use crate::stream::id::StreamId;
+    use crate::stream::pending::Pended;
+    use crate::stream::text::Text;
+
+    #[test]
+    fn what_is_pending_belongs_to_one_consumer_at_a_time() {
+        let mut groups = Groups::default();
+        groups.insert(Group { name: Text::from(b"g"), ..Group::default() });
+        assert!(!groups.insert(Group { name: Text::from(b"g"), ..Group::default() }));
+        let pended = |consumer, ms| Pended { id: StreamId { ms, seq: 0 }, delivered: 5, count: 1, consumer };
+        groups.edit(b"g", |group| {
+            let (bob, _) = group.number_or_new(&Text::from(b"bob"), 1);
+            let (ann, _) = group.number_or_new(&Text::from(b"ann"), 1);
+            (1..=4).for_each(|ms| group.pend(pended(bob, ms)));
+            group.pend(pended(ann, 2));
+            let by_name: Vec<_> =
+                group.consumers().map(|(_, held)| (held.name.to_vec(), held.pending)).collect();
+            assert_eq!(by_name, [(b"ann".to_vec(), 1), (b"bob".to_vec(), 3)]);
+            assert!(group.settle(StreamId { ms: 1, seq: 0 }));
+            assert_eq!(group.remove_consumer(b"bob"), 2);
+            assert_eq!((group.pending.len(), group.number_or_new(&Text::from(b"cyd"), 1)), (1, (bob, true)));
+        });
+        assert_eq!(groups.bytes(), groups.recount());
+        assert!(groups.remove(b"g"));
+        assert_eq!(groups.bytes(), 0);
+    }
+}

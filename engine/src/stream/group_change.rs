@@ -1,0 +1,78 @@
+//! What changes groups and not who reads what: `XGROUP`, `XACK`.
+
+use super::append::{TOO_MANY_KEYS, error};
+use super::group::Group;
+use super::id::StreamId;
+use super::keyspace::{Keyspace, Moment};
+use super::op::{After, GroupOp};
+use super::state::Stream;
+use super::text::Text;
+use super::value::Value;
+use crate::time::WallMs;
+
+const NEEDS_KEY: &str = "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use \
+                         the MKSTREAM option to create an empty stream automatically.";
+const BUSY: &str = "BUSYGROUP Consumer Group name already exists";
+
+/// No such group of a stream that is there.
+pub(super) fn no_group(key: &[u8], group: &[u8]) -> Value {
+    let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
+    Value::Error(format!("NOGROUP No such consumer group '{group}' for key name '{key}'"))
+}
+
+/// No such stream, or no such group of it.
+pub(super) fn no_key_or_group(key: &[u8], group: &[u8], end: &str) -> Value {
+    let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
+    Value::Error(format!("NOGROUP No such key '{key}' or consumer group '{group}'{end}"))
+}
+
+impl Keyspace {
+    pub(super) fn group(&mut self, key: Text, group: Text, op: GroupOp, at: Moment) -> Value {
+        let makes = matches!(op, GroupOp::Create { make: true, .. });
+        let slot = match self.slot_at(&key, at.wall) {
+            Some(slot) => slot,
+            None if !makes => return error(NEEDS_KEY),
+            None => match self.insert(key.clone(), at) {
+                Some(slot) => slot,
+                None => return error(TOO_MANY_KEYS),
+            },
+        };
+        self.edit(slot, |stream| change(stream, &group, op, at.wall))
+            .unwrap_or_else(|| no_group(&key, &group))
+    }
+
+    pub(super) fn ack(&mut self, key: &Text, group: &Text, ids: &[StreamId], wall: WallMs) -> Value {
+        let settle = |group: &mut Group| ids.iter().filter(|id| group.settle(**id)).count();
+        let slot = self.slot_at(key, wall);
+        let settled = slot.and_then(|slot| self.edit(slot, |stream| stream.groups.edit(group, settle)));
+        Value::Integer(settled.unwrap_or(0) as i64)
+    }
+}
+
+/// `None`: there is no such group.
+fn change(stream: &mut Stream, name: &Text, op: GroupOp, wall: WallMs) -> Option<Value> {
+    let last_id = stream.last_id;
+    let id = |from: After| match from {
+        After::Id(id) => id,
+        After::Last | After::LastEntry => last_id,
+    };
+    let known = |read: Option<i64>| read.filter(|read| *read >= 0);
+    Some(match op {
+        GroupOp::Create { from, read, make: _ } => {
+            let group = Group::new(name.clone(), id(from), known(read));
+            if stream.groups.insert(group) { Value::Done } else { error(BUSY) }
+        }
+        GroupOp::SetId { from, read } => stream.groups.edit(name, |group| {
+            (group.last_id, group.read) = (id(from), known(read));
+            Value::Done
+        })?,
+        GroupOp::Destroy => Value::Integer(i64::from(stream.groups.remove(name))),
+        GroupOp::AddConsumer(consumer) => {
+            let (_, is_new) = stream.groups.edit(name, |group| group.number_or_new(&consumer, wall.0))?;
+            Value::Integer(i64::from(is_new))
+        }
+        GroupOp::RemoveConsumer(consumer) => {
+            Value::Integer(stream.groups.edit(name, |group| group.remove_consumer(&consumer))? as i64)
+        }
+    })
+}

@@ -1,0 +1,214 @@
+//! Namespaces: which policy holds for a key, what its streams take together, and what goes when that is too much.
+//!
+//! A key knows its namespace by number. Numbers follow the order of prefixes and are given anew, to all keys, whenever a
+//! namespace comes or goes: a rare command that takes about 0.1 µs a key. Memory is counted as
+//! [`Keyspace::bytes`] counts it, key by key.
+//!
+//! Where the oldest entries go, streams are kept in the order of their last append. The first of them gives up its oldest
+//! entries, and its key once it has none left; the stream that was just appended to keeps its newest entry.
+
+use super::fields::FieldsRef;
+use super::id::StreamId;
+use super::keyspace::{Key, Keyspace, NEW_KEY_BYTES};
+use super::policy::{OnFull, Policy, TOO_MANY_NAMESPACES};
+use super::text::Text;
+use super::value::Value;
+use crate::limit::NAMESPACES_MAX;
+use std::collections::BTreeSet;
+
+/// A namespace and what is in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Space {
+    pub(crate) prefix: Text,
+    pub(crate) policy: Policy,
+    keys: u64,
+    bytes: u64,
+    /// Last append and slot of its keys, where the oldest have to go some day.
+    order: BTreeSet<(u64, u32)>,
+}
+
+impl Space {
+    fn new(prefix: Text, policy: Policy) -> Space {
+        Space { prefix, policy, keys: 0, bytes: 0, order: BTreeSet::new() }
+    }
+
+    /// Keys and bytes in it.
+    pub(crate) fn usage(&self) -> (u64, u64) {
+        (self.keys, self.bytes)
+    }
+
+    fn keeps_order(&self) -> bool {
+        self.policy.memory_bytes.is_some() && self.policy.on_full == OnFull::DropOldest
+    }
+}
+
+/// All namespaces, by prefix.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spaces {
+    list: Vec<Space>,
+}
+
+impl Spaces {
+    /// The namespaces by prefix.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Space> {
+        self.list.iter()
+    }
+
+    /// The namespace of a number.
+    pub(super) fn get(&self, number: Option<u32>) -> Option<&Space> {
+        self.list.get(number? as usize)
+    }
+
+    /// Number of the namespace with the longest prefix of this key.
+    pub(super) fn number_of(&self, key: &[u8]) -> Option<u32> {
+        // Of two prefixes of the same key the longer one is the higher one.
+        let end = self.list.partition_point(|space| *space.prefix <= *key);
+        let found = self.list[..end].iter().rposition(|space| key.starts_with(&space.prefix));
+        found.map(|number| number as u32)
+    }
+
+    fn place(&self, prefix: &[u8]) -> Result<usize, usize> {
+        self.list.binary_search_by(|space| (*space.prefix).cmp(prefix))
+    }
+
+    /// Nothing is in any.
+    pub(super) fn empty(&mut self) {
+        for space in &mut self.list {
+            (space.keys, space.bytes) = (0, 0);
+            space.order.clear();
+        }
+    }
+
+    /// A key came into its namespace.
+    pub(super) fn entered(&mut self, key: &Key, slot: u32) {
+        let Some(space) = key.space.and_then(|number| self.list.get_mut(number as usize)) else { return };
+        space.keys += 1;
+        space.bytes += key.counted() as u64;
+        if space.keeps_order() {
+            space.order.insert((key.touched, slot));
+        }
+    }
+
+    /// A key is gone from it.
+    pub(super) fn left(&mut self, key: &Key, slot: u32) {
+        let Some(space) = key.space.and_then(|number| self.list.get_mut(number as usize)) else { return };
+        space.keys -= 1;
+        space.bytes -= key.counted() as u64;
+        space.order.remove(&(key.touched, slot));
+    }
+
+    /// A key of it takes more or less than before.
+    pub(super) fn resized(&mut self, number: Option<u32>, before: usize, after: usize) {
+        if let Some(space) = number.and_then(|number| self.list.get_mut(number as usize)) {
+            space.bytes = space.bytes + after as u64 - before as u64;
+        }
+    }
+
+    /// A key of it was appended to.
+    pub(super) fn touched(&mut self, number: Option<u32>, slot: u32, before: u64, after: u64) {
+        let Some(space) = number.and_then(|number| self.list.get_mut(number as usize)) else { return };
+        if space.keeps_order() {
+            space.order.remove(&(before, slot));
+            space.order.insert((after, slot));
+        }
+    }
+}
+
+impl Keyspace {
+    /// Makes a namespace, or changes its policy; true where it is new.
+    pub(crate) fn set_namespace(&mut self, prefix: Text, policy: Policy) -> Result<bool, &'static str> {
+        policy.check(&prefix)?;
+        let is_new = match self.spaces.place(&prefix) {
+            Ok(at) => {
+                self.spaces.list[at].policy = policy;
+                false
+            }
+            Err(_) if self.spaces.list.len() >= NAMESPACES_MAX => return Err(TOO_MANY_NAMESPACES),
+            Err(at) => {
+                self.spaces.list.insert(at, Space::new(prefix, policy));
+                true
+            }
+        };
+        self.assign_spaces();
+        Ok(is_new)
+    }
+
+    /// Removes a namespace; its keys stay. False where there is none of that prefix.
+    pub(crate) fn delete_namespace(&mut self, prefix: &[u8]) -> bool {
+        let Ok(at) = self.spaces.place(prefix) else { return false };
+        self.spaces.list.remove(at);
+        self.assign_spaces();
+        true
+    }
+
+    /// What is in each namespace.
+    pub(super) fn namespaces(&self) -> Value {
+        let word = |text: &str| Value::Text(Text::from(text.as_bytes()));
+        let number = |value: u64| Value::Integer(i64::try_from(value).unwrap_or(i64::MAX));
+        let bound = |value: Option<u64>| value.map_or(Value::Null, number);
+        let spaces = self.spaces.iter().map(|space| {
+            let fields = [
+                ("prefix", Value::Text(space.prefix.clone())),
+                ("maxlen", bound(space.policy.maxlen)),
+                ("ttl_ms", bound(space.policy.ttl_ms)),
+                ("memory_bytes", bound(space.policy.memory_bytes)),
+                ("on_full", word(space.policy.on_full.word())),
+                ("keys", number(space.usage().0)),
+                ("bytes", number(space.usage().1)),
+            ];
+            Value::Map(fields.into_iter().map(|(name, value)| (word(name), value)).collect())
+        });
+        Value::Array(spaces.collect())
+    }
+
+    /// Whether an append fits its namespace, or will once older entries went; the refusal where not.
+    pub(super) fn check_space(
+        &self,
+        number: Option<u32>,
+        slot: Option<u32>,
+        name_len: usize,
+        (id, fields): (StreamId, FieldsRef<'_>),
+    ) -> Result<(), Value> {
+        let Some(space) = self.spaces.get(number) else { return Ok(()) };
+        let Some(most) = space.policy.memory_bytes else { return Ok(()) };
+        let stream = slot.and_then(|slot| self.key(slot)).map(|key| &key.stream);
+        let growth = match stream {
+            Some(stream) => stream.run.growth(id, stream.newest + 1, fields),
+            None => (NEW_KEY_BYTES + name_len) as isize + super::run::Run::default().growth(id, 1, fields),
+        };
+        let taken = match space.policy.on_full {
+            OnFull::Refuse => space.bytes,
+            OnFull::DropOldest => 0,
+        };
+        if taken.saturating_add_signed(growth as i64) <= most {
+            return Ok(());
+        }
+        let prefix = space.prefix.escape_ascii();
+        Err(Value::Error(format!(
+            "OOM namespace '{prefix}' is full: {} of {most} bytes are taken",
+            space.bytes
+        )))
+    }
+
+    /// Lets the oldest entries of a namespace go until it is within its bound.
+    pub(super) fn make_room(&mut self, number: Option<u32>, appended: u32) {
+        while let Some(space) = self.spaces.get(number) {
+            let most = space.policy.memory_bytes.filter(|_| space.keeps_order()).unwrap_or(u64::MAX);
+            let excess = space.bytes.saturating_sub(most);
+            let Some(&(_, victim)) = space.order.first().filter(|_| excess > 0) else { return };
+            let keep = u64::from(victim == appended);
+            let (gone, left) = self.edit(victim, |stream| {
+                let gone = stream.run.count_of(excess).min(stream.run.len().saturating_sub(keep));
+                stream.run.drop_front(gone);
+                stream.run.shrink_front();
+                (gone, stream.run.len())
+            });
+            if victim == appended && gone == 0 {
+                return;
+            }
+            if left == 0 {
+                self.remove(victim);
+            }
+        }
+    }
+}

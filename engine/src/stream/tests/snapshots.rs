@@ -1,0 +1,91 @@
+//! I9 for keys: a snapshot that is written while they change is the state at its cut, and counts the same memory.
+
+use super::model::draw::Draw;
+use super::model::{check, rounds};
+use crate::command::Command;
+use crate::directory::Names;
+use crate::id::{GroupId, KeyGen};
+use crate::keyring::Keyring;
+use crate::sequencer::Committed;
+use crate::shard::Shard;
+use crate::snapshot::cut::ShardCut;
+use crate::snapshot::hash::state_hash;
+use crate::snapshot::restore::restore;
+use crate::stream::policy::{OnFull, Policy};
+use crate::stream::text::Text;
+use crate::time::{LogTime, WallMs};
+use std::sync::Arc;
+
+const ROUNDS: u64 = 60;
+/// A slice may exceed its 64 KiB by one part, and by what was copied since the slice before.
+const SLICE_BYTES_MAX: usize = 96 * 1024;
+
+fn shard() -> Shard {
+    Shard::new(GroupId(0), Keyring::new(KeyGen(1), [7; 16]), LogTime(0), Arc::new(Names::default()))
+}
+
+fn command(draw: &mut Draw) -> Command {
+    match draw.rng.u32(0..60) {
+        0 => {
+            let prefixes: [&[u8]; 3] = [b"b", b"b:2", b"a"];
+            let policy = Policy {
+                maxlen: draw.rng.bool().then(|| draw.rng.u64(1..30)),
+                ttl_ms: draw.rng.bool().then(|| draw.rng.u64(1..400)),
+                memory_bytes: draw.rng.bool().then(|| draw.rng.u64(4_096..12_000)),
+                on_full: if draw.rng.bool() { OnFull::Refuse } else { OnFull::DropOldest },
+            };
+            Command::NamespaceSet { prefix: Text::from(prefixes[draw.rng.usize(0..3)]), policy }
+        }
+        1 => Command::NamespaceDelete { prefix: Text::from(b"b") },
+        2 => Command::KeySweep,
+        3..=10 => Command::Keys((0..4).map(|_| draw.op()).collect()),
+        _ => Command::Key(Box::new(draw.op())),
+    }
+}
+
+/// Applies so many batches.
+fn run(shard: &mut Shard, draw: &mut Draw, batches: u32, log: &mut Vec<Committed>) {
+    for _ in 0..batches {
+        draw.wall += draw.rng.u64(0..4);
+        let commands = (0..draw.rng.usize(0..4)).map(|_| command(draw)).collect();
+        let index = shard.index + 1;
+        let (stamp, wall) = (LogTime(draw.wall * 40), WallMs(draw.wall));
+        let batch = Committed { index, stamp, wall, proposal: None, commands };
+        log.push(batch.clone());
+        shard.apply(batch, &mut Vec::new());
+    }
+}
+
+fn round(seed: u64) {
+    let mut draw = Draw { rng: fastrand::Rng::with_seed(seed), wall: 1_000, epoch: 1 };
+    let (mut shard, mut log) = (shard(), Vec::new());
+    run(&mut shard, &mut draw, 400, &mut log);
+    for _ in 0..3 {
+        let (hash, index, bytes) = (state_hash(&shard), shard.index, shard.keyspace.bytes());
+        shard.cut = Some(ShardCut::begin(&mut shard));
+        let mut written = Vec::new();
+        let quiet = draw.rng.u32(0..60);
+        run(&mut shard, &mut draw, quiet, &mut log);
+        while let Some(mut cut) = shard.cut.take() {
+            let Some(slice) = cut.slice(&mut shard) else { break };
+            assert!(slice.len() <= SLICE_BYTES_MAX, "a slice of {} bytes", slice.len());
+            written.extend(slice);
+            shard.cut = Some(cut);
+            run(&mut shard, &mut draw, 3, &mut log);
+        }
+        let mut restored = restore(&written, GroupId(0), Arc::new(Names::default())).expect("it restores");
+        assert_eq!((restored.index, state_hash(&restored)), (index, hash), "I9, seed {seed}");
+        assert_eq!(restored.keyspace.bytes(), bytes, "seed {seed}");
+        check(&restored.keyspace);
+        for batch in &log[index as usize..] {
+            restored.apply(batch.clone(), &mut Vec::new());
+        }
+        assert_eq!(state_hash(&restored), state_hash(&shard), "I9: it goes on alike, seed {seed}");
+        run(&mut shard, &mut draw, 100, &mut log);
+    }
+}
+
+#[test]
+fn i9_keys_in_a_snapshot_are_those_of_its_cut() {
+    rounds(ROUNDS, round);
+}
