@@ -193,7 +193,7 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use super::{Awaited, Pending, Ready};
+    use super::{Awaited, Gather, Pending, Ready};
     use crate::request::RequestKind;
     use crate::resp::encode::Proto;
     use crate::session::settled::Settled;
@@ -257,6 +257,27 @@ mod tests {
         assert_eq!(drain(&mut pending), [format!("{:?}", left(true)), "subscribedonetwo".to_owned()]);
         assert!(pending.settle(second, left(true)), "numbers are still those of their requests");
         assert_eq!(drain(&mut pending), [format!("{:?}", left(true)), "three".to_owned()]);
+    }
+
+    #[test]
+    fn a_reply_of_several_answers_leaves_when_all_are_there_and_in_its_turn() {
+        let mut pending = Pending::default();
+        pending.start_at(u16::MAX);
+        let first = pending.next_number();
+        pending.push_part(None, true, NOW);
+        pending.push_part(Some(left(true)), false, NOW);
+        let third = pending.next_number();
+        pending.push_part(None, false, NOW);
+        pending.push_gather(Gather::Exec(Box::default()), NOW);
+        let last = ask(&mut pending);
+        assert!(!pending.settle(third.wrapping_add(1), left(false)), "nobody answers the last place");
+        assert!(pending.settle(last, left(true)) && pending.settle(first, left(false)));
+        assert!(drain(&mut pending).is_empty() && !pending.has_writes(), "a part is missing");
+        assert!(!pending.is_empty(), "answers are kept");
+        assert!(pending.settle(third, left(true)));
+        let expected = format!("{:?}", [left(false), left(true), left(true)]);
+        assert_eq!(drain(&mut pending), [expected, format!("{:?}", left(true))]);
+        assert!(pending.is_empty());
     }
 
     #[test]

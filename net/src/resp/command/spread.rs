@@ -182,3 +182,132 @@ fn merge_keys(values: Vec<Value>) -> Value {
     }
     Value::Array(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Merge, Spread, spread};
+    use crate::resp::command::key_call::{ScanStep, Shape};
+    use crate::resp::encode::Proto;
+    use sluice_engine::id::GroupId;
+    use sluice_engine::stream::entries::Entries;
+    use sluice_engine::stream::id::StreamId;
+    use sluice_engine::stream::op::{After, KeyOp, Read, Scan};
+    use sluice_engine::stream::text::Text;
+    use sluice_engine::stream::value::Value;
+
+    const GROUPS: u16 = 3;
+
+    /// A key `1x` belongs to group 1.
+    fn of(key: &[u8]) -> GroupId {
+        GroupId(u16::from(key[0] - b'0'))
+    }
+
+    fn texts(keys: &[&str]) -> Vec<Text> {
+        keys.iter().map(|key| Text::from(key.as_bytes())).collect()
+    }
+
+    fn apart(op: KeyOp) -> Spread {
+        spread(Box::new(op), &mut Shape::Whole, GROUPS, of)
+    }
+
+    fn read(keys: &[&str]) -> Read {
+        let behind = |key| (key, After::Id(StreamId::MIN));
+        Read { streams: texts(keys).into_iter().map(behind).collect(), count: 4, waits: true }
+    }
+
+    #[test]
+    fn what_one_group_has_stays_whole() {
+        let op = KeyOp::Delete(texts(&["1a", "1b"]));
+        assert_eq!(apart(op.clone()), Spread::One(GroupId(1), Box::new(op)));
+        let op = KeyOp::Read(read(&["2a", "2b"]));
+        assert_eq!(apart(op.clone()), Spread::One(GroupId(2), Box::new(op)));
+    }
+
+    #[test]
+    fn keys_go_to_their_groups_and_numbers_are_added() {
+        let expected = vec![
+            (GroupId(1), KeyOp::Delete(texts(&["1a", "1c"]))),
+            (GroupId(0), KeyOp::Delete(texts(&["0b"]))),
+        ];
+        let op = KeyOp::Delete(texts(&["1a", "0b", "1c"]));
+        assert_eq!(apart(op), Spread::Many(expected, Merge::Sum));
+        assert_eq!(Merge::Sum.merge(vec![Value::Integer(2), Value::Integer(1)]), Value::Integer(3));
+        let Spread::Many(parts, merge) = apart(KeyOp::Clear) else { panic!("every group is cleared") };
+        assert_eq!((parts.len(), merge.merge(vec![Value::Done; 3])), (3, Value::Done));
+    }
+
+    #[test]
+    fn streams_come_back_in_the_order_asked_for() {
+        let parts = vec![
+            (GroupId(1), KeyOp::Read(read(&["1a", "1c", "1a"]))),
+            (GroupId(0), KeyOp::Read(read(&["0b"]))),
+        ];
+        let Spread::Many(found, merge) = apart(KeyOp::Read(read(&["1a", "0b", "1c", "1a"]))) else {
+            panic!("two groups are asked")
+        };
+        assert_eq!(found, parts);
+        let streams = |keys: &[&str]| {
+            Value::Streams(texts(keys).into_iter().map(|key| (key, Entries::default())).collect())
+        };
+        let merged = merge.merge(vec![streams(&["1a", "1c", "1a"]), streams(&["0b"])]);
+        assert_eq!(merged, streams(&["1a", "0b", "1c", "1a"]));
+        let merged = merge.merge(vec![streams(&["1c"]), Value::Nothing(vec![StreamId::MAX])]);
+        assert_eq!(merged, streams(&["1c"]), "what is there is told although another group would wait");
+        assert_eq!(merge.merge(vec![Value::NullArray, Value::NullArray]), Value::NullArray);
+    }
+
+    #[test]
+    fn where_all_wait_the_ids_come_back_in_order_and_where_one_fails_all_do() {
+        let Spread::Many(_, merge) = apart(KeyOp::Read(read(&["1a", "0b", "1c"]))) else {
+            panic!("two groups are asked")
+        };
+        let id = |ms| StreamId { ms, seq: 0 };
+        let merged = merge.merge(vec![Value::Nothing(vec![id(1), id(3)]), Value::Nothing(vec![id(2)])]);
+        assert_eq!(merged, Value::Nothing(vec![id(1), id(2), id(3)]));
+        let no = Value::Error("NOGROUP no".to_owned());
+        assert_eq!(merge.merge(vec![Value::Nothing(vec![]), no.clone()]), no);
+    }
+
+    /// The cursors that a client sees while it goes through groups of so many steps each.
+    fn walk(steps: &[u64]) -> Vec<String> {
+        let (mut cursor, mut seen) = (0u64, Vec::new());
+        loop {
+            let mut shape = Shape::Scan(Box::new(ScanStep::default()));
+            let op = Box::new(KeyOp::Scan(Scan { from: cursor, count: 10 }));
+            let Spread::One(group, op) = spread(op, &mut shape, GROUPS, of) else { panic!("one group") };
+            let KeyOp::Scan(Scan { from, .. }) = *op else { panic!("a scan stays one") };
+            let next = if from / 10 + 1 < steps[usize::from(group.0)] { from + 10 } else { 0 };
+            let key = Value::Text(Text::from(format!("{}:{from}", group.0).as_bytes()));
+            let mut out = Vec::new();
+            let answer = Value::Array(vec![Value::Integer(next as i64), Value::Array(vec![key.clone()])]);
+            shape.encode(&answer, Proto::Resp2, &mut out);
+            let text = String::from_utf8(out).unwrap();
+            cursor = text.split("\r\n").nth(2).unwrap().parse().unwrap();
+            let Value::Text(key) = key else { unreachable!() };
+            seen.push(String::from_utf8_lossy(&key).into_owned());
+            if cursor == 0 {
+                return seen;
+            }
+        }
+    }
+
+    #[test]
+    fn a_scan_goes_through_all_groups() {
+        assert_eq!(walk(&[2, 1, 3]), ["0:0", "0:10", "1:0", "2:0", "2:10", "2:20"]);
+        let mut shape = Shape::Scan(Box::new(ScanStep::default()));
+        let far = Box::new(KeyOp::Scan(Scan { from: u64::MAX, count: 1 }));
+        assert!(matches!(spread(far, &mut shape, GROUPS, of), Spread::One(GroupId(0), _)));
+    }
+
+    #[test]
+    fn keys_of_all_groups_are_listed_unless_there_are_too_many() {
+        let keys = |next, key: &str| {
+            Value::Array(vec![Value::Integer(next), Value::Array(vec![Value::Text(key.as_bytes().into())])])
+        };
+        let merged = Merge::Keys.merge(vec![keys(0, "a"), keys(0, "b")]);
+        let mut out = Vec::new();
+        Shape::Keys(b"[b-z]"[..].into()).encode(&merged, Proto::Resp2, &mut out);
+        assert_eq!(out, b"*1\r\n$1\r\nb\r\n");
+        assert!(matches!(Merge::Keys.merge(vec![keys(0, "a"), keys(9, "b")]), Value::Error(_)));
+    }
+}

@@ -4,6 +4,7 @@ use crate::cluster::{Addresses, Alone, Cluster};
 use crate::pubsub::Wish;
 use crate::request::{Request, RequestKind};
 use crate::resp::args::ArgsBuf;
+use crate::resp::command::key_call::KeyCall;
 use crate::resp::command::{Step, execute};
 use crate::resp::decode::{Decoded, RequestBounds, decode};
 use crate::resp::encode::Proto;
@@ -82,6 +83,18 @@ impl Fixture {
             }
         }
         String::from_utf8_lossy(&out).into_owned()
+    }
+
+    /// The operation on keys that an inline request asks for.
+    pub(super) fn calls(&self, input: &[u8]) -> KeyCall {
+        let (mut buf, mut out) = (ArgsBuf::new(), Vec::new());
+        let Ok(Decoded::Request { args, .. }) = decode(input, RequestBounds::ORDINARY, &mut buf) else {
+            panic!("{input:?} is no request");
+        };
+        match execute(args, &mut self.connect(), self, &mut out) {
+            Step::Key(call) => call,
+            other => panic!("{other:?}, {}", String::from_utf8_lossy(&out)),
+        }
     }
 
     /// Checks what an inline request asks the engine for.
