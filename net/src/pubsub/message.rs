@@ -20,6 +20,9 @@ pub(crate) struct Malformed;
 
 const HEAD_BYTES: usize = 8;
 
+/// Channel and payload of a message in a batch.
+type Parts<'a> = (&'a [u8], &'a [u8]);
+
 impl Published {
     pub(crate) fn new(channel: &[u8], payload: &[u8]) -> Published {
         Published { channel: channel.into(), payload: payload.into() }
@@ -46,7 +49,7 @@ pub(crate) fn append(batch: &mut Vec<u8>, channel: &[u8], payload: &[u8]) {
 }
 
 /// Takes the first message of a batch; `None` at its end.
-pub(crate) fn next<'a>(batch: &mut &'a [u8]) -> Result<Option<(&'a [u8], &'a [u8])>, Malformed> {
+pub(crate) fn next<'a>(batch: &mut &'a [u8]) -> Result<Option<Parts<'a>>, Malformed> {
     if batch.is_empty() {
         return Ok(None);
     }
