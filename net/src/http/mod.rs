@@ -13,6 +13,7 @@ pub(crate) mod decode;
 pub(crate) mod fault;
 mod handler;
 mod json;
+pub(crate) mod pages;
 mod percent;
 mod place;
 pub(crate) mod problem;

@@ -19,6 +19,16 @@ pub(crate) enum Route<'a> {
     Zone {
         zone: &'a str,
     },
+    /// The waiting page of a zone.
+    Room {
+        zone: &'a str,
+    },
+    /// The demonstration of event streams.
+    Demo,
+    /// A file that pages load.
+    Page {
+        name: &'a str,
+    },
     Health,
     Ready,
     OpenApi,
@@ -72,7 +82,8 @@ impl Route<'_> {
             "/readyz" => Some(Route::Ready),
             "/openapi.json" => Some(Route::OpenApi),
             "*" => Some(Route::Server),
-            _ => zone(path.strip_prefix("/v1/zones/")?),
+            "/demo" => Some(Route::Demo),
+            _ => under(path),
         }
     }
 
@@ -83,12 +94,26 @@ impl Route<'_> {
             Route::Token { .. } => "GET, HEAD, DELETE, OPTIONS",
             Route::TokenEvents { .. }
             | Route::Zone { .. }
+            | Route::Room { .. }
+            | Route::Demo
+            | Route::Page { .. }
             | Route::Health
             | Route::Ready
             | Route::OpenApi => "GET, HEAD, OPTIONS",
             Route::Server => "OPTIONS",
         }
     }
+}
+
+/// The resource below one of the folders.
+fn under(path: &str) -> Option<Route<'_>> {
+    if let Some(rest) = path.strip_prefix("/v1/zones/") {
+        return zone(rest);
+    }
+    let single = |segment: &str| !segment.is_empty() && !segment.contains('/');
+    let room = path.strip_prefix("/room/").filter(|zone| single(zone));
+    let page = path.strip_prefix("/pages/").filter(|name| single(name));
+    room.map(|zone| Route::Room { zone }).or(page.map(|name| Route::Page { name }))
 }
 
 fn zone(rest: &str) -> Option<Route<'_>> {
@@ -139,6 +164,12 @@ mod tests {
             ("/v1/zones/shop/tokens/t/event", None),
             ("/v1/zones/shop/tokens//events", None),
             ("/v1/zones/shop/tokens/t/events/", None),
+            ("/room/shop", Some(Route::Room { zone })),
+            ("/room/shop/", None),
+            ("/room/", None),
+            ("/demo", Some(Route::Demo)),
+            ("/pages/room.js", Some(Route::Page { name: "room.js" })),
+            ("/pages/../room.js", None),
             ("/v1/zones/", None),
             ("/v1/zones//tokens", None),
             ("/v1/zones", None),
