@@ -20,8 +20,8 @@ pub(crate) fn write(
     directory: &Directory,
     to: &mut Responder<'_>,
 ) -> bool {
-    if let Purpose::Room { language, .. } | Purpose::RoomJoin { language } = purpose {
-        return write_room(purpose, language, shape, answer, asked_zone, directory, to);
+    if let Purpose::Room { .. } | Purpose::RoomJoin { .. } = purpose {
+        return write_room(purpose, shape, answer, asked_zone, directory, to);
     }
     match (purpose, answer) {
         (Purpose::Wait | Purpose::Entry, Answer::Place { zone, token, standing }) => {
@@ -69,24 +69,25 @@ pub(crate) fn write(
 /// The waiting page as the answer makes it; who just joined is led on to the page of the new token.
 fn write_room(
     purpose: Purpose,
-    language: Language,
     shape: Shape,
     answer: &Answer<'_>,
     asked_zone: &[u8],
     directory: &Directory,
     to: &mut Responder<'_>,
 ) -> bool {
-    let (stage, from) = match (answer, purpose) {
-        (Answer::Place { zone, token, standing }, Purpose::RoomJoin { .. }) => {
+    let (stage, from, language) = match (answer, purpose) {
+        (Answer::Place { zone, token, standing }, Purpose::RoomJoin { language }) => {
             let from = if let Standing::Waiting(waiting) = standing { waiting.position } else { 0 };
             to.send(303, Media::Text, shape, &[Field::SeeOther(zone, token, from, language)]);
             return false;
         }
-        (Answer::Place { token, standing, .. }, Purpose::Room { from, .. }) => {
-            (Stage::Placed(std::str::from_utf8(token).unwrap_or_default(), *standing), from)
+        (Answer::Place { token, standing, .. }, Purpose::Room { language, from }) => {
+            (Stage::Placed(std::str::from_utf8(token).unwrap_or_default(), *standing), from, language)
         }
-        (Answer::Refused(refusal), _) => (Stage::Refused(*refusal), 0),
-        _ => (Stage::Joining, 0),
+        (Answer::Refused(refusal), Purpose::Room { language, .. } | Purpose::RoomJoin { language }) => {
+            (Stage::Refused(*refusal), 0, language)
+        }
+        _ => (Stage::Joining, 0, Language::English),
     };
     let settings = directory.settings(asked_zone);
     let zone = std::str::from_utf8(asked_zone).unwrap_or_default();
