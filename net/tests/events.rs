@@ -274,3 +274,24 @@ fn a_server_that_stops_tells_its_readers_when_to_come_back() {
     assert!(advised.iter().any(|ms| *ms != advised[0]), "not all at once: {advised:?}");
     stopped.join().unwrap();
 }
+
+#[test]
+fn curl_reads_a_stream_to_its_end() {
+    let patch = ZonePatch { limit: Some(1), mode: Some(Mode::Open), ..ZonePatch::default() };
+    let server = start_with(config(|_| ()), vec![("shop", patch)]);
+    let at = server.local_addrs().http;
+    let path = join(&mut Client::connect(at), "shop");
+    let mut curl = std::process::Command::new("curl");
+    let output = curl
+        .args(["--silent", "--show-error", "--no-buffer", "--max-time", "30"])
+        .arg(format!("http://{at}{path}/events"))
+        .output()
+        .expect("curl is installed by `deploy/test.sh tools`");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "a clean end: {:?} {said}", output.stderr);
+    let (advice, rest) = said.split_once("\n\n").unwrap();
+    assert!(
+        advice.starts_with("retry: ") && rest.starts_with("id: admitted\nevent: admitted\ndata: {"),
+        "{said}"
+    );
+}
