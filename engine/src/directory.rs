@@ -168,13 +168,14 @@ impl Directory {
     /// The hash under which a user id of this zone is kept.
     #[must_use]
     pub fn user_hash(&self, zone: &str, user: &[u8]) -> UserHash {
-        self.with_keys(zone, |keys| keys.user(zone, user))
+        self.with_keys(zone.as_bytes(), |keys| keys.user(zone, user))
     }
 
-    /// The hash under which a request id of this zone is remembered.
+    /// The hash under which a request id of this zone, or of this key, is remembered.
     #[must_use]
-    pub fn request_hash(&self, zone: &str, request: &[u8]) -> RequestHash {
-        self.with_keys(zone, |keys| keys.request(zone, request))
+    pub fn request_hash(&self, name: impl AsRef<[u8]>, request: &[u8]) -> RequestHash {
+        let name = name.as_ref();
+        self.with_keys(name, |keys| keys.request(name, request))
     }
 
     /// Log time of a group.
@@ -212,8 +213,8 @@ impl Directory {
         self.names.get(name).map(|entry| read(entry.value()))
     }
 
-    fn with_keys<T>(&self, zone: &str, read: impl FnOnce(&Keyring) -> T) -> T {
-        let group = self.group_of(zone.as_bytes());
+    fn with_keys<T>(&self, name: &[u8], read: impl FnOnce(&Keyring) -> T) -> T {
+        let group = self.group_of(name);
         read(self.views[usize::from(group.0)].keys(&pin()))
     }
 }

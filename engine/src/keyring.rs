@@ -51,13 +51,13 @@ impl Keyring {
     /// The hash under which a user id is kept in one zone: equal ids of two zones look unrelated.
     #[must_use]
     pub fn user(&self, zone: &str, user: &[u8]) -> UserHash {
-        UserHash(self.identity_hash(b'u', zone, user))
+        UserHash(self.identity_hash(b'u', zone.as_bytes(), user))
     }
 
     /// The hash under which a request id is remembered.
     #[must_use]
-    pub fn request(&self, zone: &str, request: &[u8]) -> RequestHash {
-        RequestHash(self.identity_hash(b'r', zone, request))
+    pub fn request(&self, name: &[u8], request: &[u8]) -> RequestHash {
+        RequestHash(self.identity_hash(b'r', name, request))
     }
 
     /// This ring and one more key, which verifies from now on. The same ring where it is known.
@@ -110,11 +110,11 @@ impl Keyring {
         Some(Keyring { keys, active, identity })
     }
 
-    fn identity_hash(&self, domain: u8, zone: &str, id: &[u8]) -> u128 {
+    fn identity_hash(&self, domain: u8, name: &[u8], id: &[u8]) -> u128 {
         let mut hasher = SipHasher24x128::new_with_key(&self.identity);
         hasher.write_u8(domain);
-        hasher.write_usize(zone.len());
-        hasher.write(zone.as_bytes());
+        hasher.write_usize(name.len());
+        hasher.write(name);
         hasher.write(id);
         hasher.finish128().as_u128()
     }

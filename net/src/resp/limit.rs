@@ -9,6 +9,11 @@ pub const INLINE_BYTES_MAX: usize = 16 * 1_024;
 /// Bytes of one request with all its framing: a connection never has to hold more of its input than this.
 pub const REQUEST_BYTES_MAX: usize = 128 * 1_024;
 
+/// Commands of one transaction.
+pub const QUEUED_COMMANDS_MAX: usize = 4_096;
+/// Bytes of them, as they came; a connection in a transaction holds them until it ends.
+pub const QUEUED_BYTES_MAX: usize = 1 << 20;
+
 /// Arguments of a request before login; as Redis has it.
 pub const UNAUTHENTICATED_ARGS_MAX: usize = 10;
 /// Bytes of an argument before login; as Redis has it.
@@ -34,6 +39,7 @@ const _: () = {
     assert!(ARGS_MAX * ARGUMENT_FRAME_BYTES_MIN < REQUEST_BYTES_MAX);
     assert!(BULK_BYTES_MAX < REQUEST_BYTES_MAX);
     assert!(INLINE_BYTES_MAX <= REQUEST_BYTES_MAX);
+    assert!(REQUEST_BYTES_MAX <= QUEUED_BYTES_MAX);
     assert!(UNAUTHENTICATED_ARGS_MAX <= ARGS_MAX);
     assert!(UNAUTHENTICATED_BULK_BYTES_MAX <= BULK_BYTES_MAX);
     // Spans hold offsets of a request in 32 bits.

@@ -13,7 +13,8 @@ use crate::worker::desk::Desk;
 use crate::worker::shards::{Outcome, Shards};
 use crate::worker::ticket::{Address, SessionKey};
 use crate::worker::turn::Turn;
-use sluice_engine::id::Ticket;
+use sluice_engine::id::{GroupId, Ticket};
+use sluice_engine::sequencer::Ask;
 
 /// What became of a request.
 pub(crate) enum Asked {
@@ -111,6 +112,21 @@ impl Line {
         }
     }
 
+    /// Asks for a part of a reply; its place is kept. The caller has seen to it that reads come behind the changes before them,
+    /// and pushes the last place.
+    pub(crate) fn ask_part(
+        &mut self,
+        group: GroupId,
+        ask: Ask,
+        write: bool,
+        desk: &mut Desk,
+        turn: Turn<'_>,
+    ) {
+        let ticket = self.ticket(desk.me);
+        let settled = desk.shards.ask_keys(group, ask, ticket, turn.now);
+        self.buffers(&mut desk.pool).pending.push_part(settled, write, turn.now);
+    }
+
     /// Has parked polls answered soon. `all`: also one that nothing is behind yet.
     pub(crate) fn hurry(&mut self, all: bool, shards: &mut Shards) {
         let Some(buffers) = &mut self.buffers else { return };
@@ -131,7 +147,8 @@ impl Line {
         desk.out.truncate(mark);
     }
 
-    fn ticket(&self, worker: usize) -> Ticket {
+    /// The ticket of the next request.
+    pub(crate) fn ticket(&self, worker: usize) -> Ticket {
         let request = self.pending().map_or(self.number, Pending::next_number);
         Address { worker, session: self.key, request }.ticket()
     }

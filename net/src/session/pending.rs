@@ -3,12 +3,21 @@
 //! ```text
 //! front ─▶ asked (waits) │ written 23 bytes │ asked (settled) │ asked (waits) ◀─ new requests
 //! ```
-//! Only what cannot be answered at once takes a place here, and whatever was answered behind it.
-//! Invariant: the request at index i has number `front + i`, modulo 2^16.
+//! Only what cannot be answered at once takes a place here, and whatever was answered behind it. A reply that is made of several
+//! answers has a place for each and a last one, right behind them, that nobody answers:
+//!
+//! ```text
+//! front ─▶ part (settled) │ part (waits) │ gather │ asked (waits) ◀─
+//! ```
+//! Invariants: the request at index i has number `front + i`, modulo 2^16. Parts are taken from the front as they come, and
+//! kept until their last place is there: so answers kept are always those of the first gather.
 
+use super::exec::Plan;
+use super::keys::AwaitedKey;
 use super::settled::Settled;
 use crate::http::recall::Recall;
 use crate::request::RequestKind;
+use crate::resp::command::spread::Merge;
 use crate::resp::encode::Proto;
 use sluice_engine::time::MonoMs;
 use std::collections::VecDeque;
@@ -17,15 +26,29 @@ use std::collections::VecDeque;
 pub(crate) enum Awaited {
     /// Of a RESP command, and what its connection spoke when it came.
     Resp(RequestKind, Proto),
+    /// Of an operation on keys.
+    Key(AwaitedKey),
+    /// Of a part of a reply; what it becomes is known in the last place.
+    Part,
     /// Of an HTTP request.
     Http(Box<Recall>),
     /// Of an event stream, which asked for itself.
     Event,
 }
 
+/// What is kept in the last place of a reply that is made of several answers.
+pub(crate) enum Gather {
+    /// One operation on keys of several groups.
+    Key(Box<AwaitedKey>, Merge),
+    /// A transaction.
+    Exec(Box<Plan>),
+}
+
 enum Place {
     /// The answer is with an owner, or came and waits for its turn.
     Asked { awaited: Awaited, write: bool, since: MonoMs, settled: Option<Settled> },
+    /// The reply that the parts in front of it make.
+    Gather { gather: Gather, since: MonoMs },
     /// Encoded already: so many bytes of `written`.
     Written(usize),
 }
@@ -34,6 +57,8 @@ enum Place {
 pub(crate) enum Ready {
     /// An answer to encode.
     Settled { awaited: Awaited, settled: Settled, since: MonoMs },
+    /// Answers to be made into one reply, in the order of the parts.
+    Gathered { gather: Gather, parts: Vec<Settled>, since: MonoMs },
     /// So many bytes at the front of the written ones; see [`Pending::take_written`].
     Written(usize),
 }
@@ -49,6 +74,8 @@ pub(crate) struct Pending {
     taken: usize,
     /// Unanswered requests that change something.
     writes: usize,
+    /// Answers to parts whose last place has not come to the front yet.
+    parts: Vec<Settled>,
 }
 
 impl Pending {
@@ -59,7 +86,7 @@ impl Pending {
 
     /// Whether everything is answered.
     pub(crate) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.places.is_empty() && self.parts.is_empty()
     }
 
     /// Whether a change is still under way, for which reads have to wait.
@@ -79,7 +106,7 @@ impl Pending {
 
     /// Continues the numbering of an earlier use of the connection.
     pub(crate) fn start_at(&mut self, number: u16) {
-        debug_assert!(self.places.is_empty(), "numbers restart only between requests");
+        debug_assert!(self.is_empty(), "numbers restart only between requests");
         self.front = number;
     }
 
@@ -89,10 +116,32 @@ impl Pending {
         self.places.push_back(Place::Asked { awaited, write, since, settled: None });
     }
 
+    /// A part of a reply, and its answer where that is there already.
+    pub(crate) fn push_part(&mut self, settled: Option<Settled>, write: bool, since: MonoMs) {
+        self.writes += usize::from(write && settled.is_none());
+        self.places.push_back(Place::Asked { awaited: Awaited::Part, write, since, settled });
+    }
+
+    /// The last place of a reply whose parts were the last to be pushed.
+    pub(crate) fn push_gather(&mut self, gather: Gather, since: MonoMs) {
+        self.places.push_back(Place::Gather { gather, since });
+    }
+
     /// A reply that is ready but not first.
     pub(crate) fn push_written(&mut self, bytes: &[u8]) {
         self.written.extend_from_slice(bytes);
         self.places.push_back(Place::Written(bytes.len()));
+    }
+
+    /// More bytes behind the replies that are ready but not first: for what answers no request.
+    pub(crate) fn extend_written(&mut self, bytes: &[u8]) {
+        match self.places.back_mut() {
+            Some(Place::Written(len)) => {
+                *len += bytes.len();
+                self.written.extend_from_slice(bytes);
+            }
+            _ => self.push_written(bytes),
+        }
     }
 
     /// An answer came. False where nobody waits for it any more.
@@ -110,16 +159,23 @@ impl Pending {
 
     /// Takes the reply at the front, if it is there.
     pub(crate) fn next_ready(&mut self) -> Option<Ready> {
-        if let Some(Place::Asked { settled: None, .. }) = self.places.front() {
-            return None;
-        }
-        let place = self.places.pop_front()?;
-        self.front = self.front.wrapping_add(1);
-        match place {
-            Place::Asked { awaited, since, settled, .. } => {
-                settled.map(|settled| Ready::Settled { awaited, settled, since })
+        loop {
+            if let Some(Place::Asked { settled: None, .. }) = self.places.front() {
+                return None;
             }
-            Place::Written(len) => Some(Ready::Written(len)),
+            let place = self.places.pop_front()?;
+            self.front = self.front.wrapping_add(1);
+            match place {
+                Place::Asked { awaited: Awaited::Part, settled, .. } => self.parts.extend(settled),
+                Place::Asked { awaited, since, settled, .. } => {
+                    return settled.map(|settled| Ready::Settled { awaited, settled, since });
+                }
+                Place::Gather { gather, since } => {
+                    let parts = std::mem::take(&mut self.parts);
+                    return Some(Ready::Gathered { gather, parts, since });
+                }
+                Place::Written(len) => return Some(Ready::Written(len)),
+            }
         }
     }
 
@@ -137,7 +193,7 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use super::{Awaited, Pending, Ready};
+    use super::{Awaited, Gather, Pending, Ready};
     use crate::request::RequestKind;
     use crate::resp::encode::Proto;
     use crate::session::settled::Settled;
@@ -161,6 +217,7 @@ mod tests {
         while let Some(ready) = pending.next_ready() {
             match ready {
                 Ready::Settled { settled, .. } => seen.push(format!("{settled:?}")),
+                Ready::Gathered { parts, .. } => seen.push(format!("{parts:?}")),
                 Ready::Written(len) => {
                     let mut out = Vec::new();
                     pending.take_written(len, &mut out);
@@ -184,6 +241,43 @@ mod tests {
         let expected = [format!("{:?}", left(false)), "pong".to_owned(), format!("{:?}", left(true))];
         assert_eq!(drain(&mut pending), expected);
         assert!(pending.is_empty() && !pending.has_writes() && pending.written_bytes() == 0);
+    }
+
+    #[test]
+    fn what_answers_no_request_takes_at_most_one_place_between_two_requests() {
+        let mut pending = Pending::default();
+        let first = ask(&mut pending);
+        for text in ["subscribed", "one", "two"] {
+            pending.extend_written(text.as_bytes());
+        }
+        let second = ask(&mut pending);
+        pending.extend_written(b"three");
+        assert_eq!(pending.len(), 4);
+        assert!(pending.settle(first, left(true)));
+        assert_eq!(drain(&mut pending), [format!("{:?}", left(true)), "subscribedonetwo".to_owned()]);
+        assert!(pending.settle(second, left(true)), "numbers are still those of their requests");
+        assert_eq!(drain(&mut pending), [format!("{:?}", left(true)), "three".to_owned()]);
+    }
+
+    #[test]
+    fn a_reply_of_several_answers_leaves_when_all_are_there_and_in_its_turn() {
+        let mut pending = Pending::default();
+        pending.start_at(u16::MAX);
+        let first = pending.next_number();
+        pending.push_part(None, true, NOW);
+        pending.push_part(Some(left(true)), false, NOW);
+        let third = pending.next_number();
+        pending.push_part(None, false, NOW);
+        pending.push_gather(Gather::Exec(Box::default()), NOW);
+        let last = ask(&mut pending);
+        assert!(!pending.settle(third.wrapping_add(1), left(false)), "nobody answers the last place");
+        assert!(pending.settle(last, left(true)) && pending.settle(first, left(false)));
+        assert!(drain(&mut pending).is_empty() && !pending.has_writes(), "a part is missing");
+        assert!(!pending.is_empty(), "answers are kept");
+        assert!(pending.settle(third, left(true)));
+        let expected = format!("{:?}", [left(false), left(true), left(true)]);
+        assert_eq!(drain(&mut pending), [expected, format!("{:?}", left(true))]);
+        assert!(pending.is_empty());
     }
 
     #[test]

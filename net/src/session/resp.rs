@@ -1,5 +1,8 @@
 //! RESP over one connection: command after command until something has to be waited for.
 
+use super::channels;
+use super::exec::{self, Exec};
+use super::keys;
 use super::line::{Asked, Line};
 use super::pending::Awaited;
 use super::reading::Subscriptions;
@@ -27,6 +30,8 @@ pub(crate) struct RespTalk {
     pub(crate) session: RespSession,
     /// The connection's entry in the register.
     pub(crate) card: Arc<Card>,
+    /// A transaction that waits for changes before it.
+    pub(crate) exec: Option<Box<Exec>>,
     /// Streams that it follows; few connections do.
     pub(crate) streams: Option<Box<Subscriptions>>,
 }
@@ -41,24 +46,30 @@ impl RespTalk {
             fd: socket.as_raw_fd(),
         };
         let card = shared.register.add(worker, ends, now);
-        RespTalk { session: RespSession::new(card.id, shared.default_role()), card, streams: None }
+        let session = RespSession::new(card.id, shared.default_role());
+        RespTalk { session, card, exec: None, streams: None }
     }
 
-    /// Notes an answer that took long. A poll may be held on purpose, so it is never slow.
-    pub(crate) fn note_slow(&self, kind: RequestKind, took_ms: u64, shared: &Shared) {
-        if kind == RequestKind::Poll || took_ms < shared.config.slow_ms {
+    /// Notes an answer that took long.
+    pub(crate) fn note_slow(&self, command: &'static str, took_ms: u64, shared: &Shared) {
+        if took_ms < shared.config.slow_ms {
             return;
         }
-        let command = match kind {
-            RequestKind::Join => "q.join",
-            RequestKind::Leave => "q.leave",
-            RequestKind::Stats => "q.stats",
-            RequestKind::Hash => "raft|hash",
-            _ => "q.zone",
-        };
         let (took_us, peer) = (took_ms.saturating_mul(1_000), self.card.peer());
         shared.stats.note_slow(Slow { id: 0, wall_s: wall_s(), took_us, command, peer });
     }
+}
+
+/// What a request is called in the slow log; `None` for a poll, which may be held on purpose.
+pub(crate) fn slow_name(kind: RequestKind) -> Option<&'static str> {
+    Some(match kind {
+        RequestKind::Poll => return None,
+        RequestKind::Join => "q.join",
+        RequestKind::Leave => "q.leave",
+        RequestKind::Stats => "q.stats",
+        RequestKind::Hash => "raft|hash",
+        _ => "q.zone",
+    })
 }
 
 /// Answers the commands at the head of `input`.
@@ -143,20 +154,47 @@ fn run(
     turn: Turn<'_>,
 ) -> Result<(), Stop> {
     let (mark, behind) = (desk.out.len(), line.is_behind());
-    let step = execute(args, &mut talk.session, &*desk.shared, &mut desk.out);
-    let closes = matches!(step, Step::Close);
-    match step {
-        Step::Ask(request, kind) => ask(&request, kind, talk.session.proto(), line, desk, turn)?,
-        Step::Follow(streams) => super::reading::follow(streams, talk, line, desk),
-        Step::Unfollow(keys) => super::reading::unfollow(&keys, talk, desk),
-        // Names change with commands that are answered here, never with polls.
-        Step::Replied | Step::Close => talk.card.update(&talk.session),
-    }
+    let closes = match talk.exec.take() {
+        Some(exec) => exec::run(exec, talk, line, desk, turn).map(|()| false)?,
+        None => begin(args, talk, line, desk, turn)?,
+    };
     desk.counts.errors += u64::from(desk.out.get(mark) == Some(&b'-'));
     if behind && desk.out.len() > mark {
         line.hold(mark, desk);
     }
-    if closes { Err(Stop::Close) } else { Ok(()) }
+    if closes {
+        channels::forget(&mut talk.session, line.key, desk);
+        return Err(Stop::Close);
+    }
+    Ok(())
+}
+
+/// Whether the connection closes after this command.
+fn begin(
+    args: Args<'_>,
+    talk: &mut RespTalk,
+    line: &mut Line,
+    desk: &mut Desk,
+    turn: Turn<'_>,
+) -> Result<bool, Stop> {
+    let step = execute(args, &mut talk.session, &*desk.shared, &mut desk.out);
+    let mut closes = matches!(step, Step::Close);
+    match step {
+        Step::Ask(request, kind) => ask(&request, kind, talk.session.proto(), line, desk, turn)?,
+        Step::Key(call) => keys::ask(call, talk.session.proto(), talk.session.command(), line, desk, turn)?,
+        Step::Exec(queue) => {
+            exec::run(Box::new(Exec::new(queue.into_bytes())), talk, line, desk, turn)?;
+        }
+        Step::Follow(streams) => super::reading::follow(streams, talk, line, desk),
+        Step::Unfollow(keys) => super::reading::unfollow(&keys, talk, desk),
+        Step::Channels(wish) => {
+            closes = !channels::fulfil(&wish, talk, line.key, desk);
+            talk.card.update(&talk.session);
+        }
+        // Names change with commands that are answered here, never with polls.
+        Step::Replied | Step::Close => talk.card.update(&talk.session),
+    }
+    Ok(closes)
 }
 
 fn ask(
@@ -180,7 +218,7 @@ fn ask(
 }
 
 /// Whether reads behind it have to wait.
-fn is_write(kind: RequestKind) -> bool {
+pub(super) fn is_write(kind: RequestKind) -> bool {
     matches!(kind, RequestKind::Join | RequestKind::Leave | RequestKind::ZoneSet | RequestKind::ZoneDel)
 }
 

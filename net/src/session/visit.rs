@@ -7,7 +7,7 @@
 //! requests; what remains waits until the others had their turn.
 
 use super::events::Talked;
-use super::pending::{Awaited, Ready};
+use super::pending::{Awaited, Gather, Ready};
 use super::settled::Settled;
 use super::stop::{Driven, Stop};
 use super::{Fate, Phase, Session, Talk, http, resp};
@@ -73,6 +73,7 @@ impl Session {
         if self.flush(desk, now).is_err() {
             return Fate::Over;
         }
+        self.count_pushed(desk);
         self.line.tidy(&mut desk.pool);
         self.fate(desk.closing, now)
     }
@@ -213,8 +214,14 @@ impl Session {
                 }
                 Ready::Settled { awaited, settled, since } => {
                     encode(&awaited, &settled, &mut output, desk);
-                    if let (Talk::Resp(talk), Awaited::Resp(kind, _)) = (&self.talk, &awaited) {
-                        talk.note_slow(*kind, now.0.saturating_sub(since.0), &desk.shared);
+                    if let (Talk::Resp(talk), Some(name)) = (&self.talk, slow_name_of(&awaited)) {
+                        talk.note_slow(name, now.0.saturating_sub(since.0), &desk.shared);
+                    }
+                }
+                Ready::Gathered { gather, parts, since } => {
+                    let name = gathered(gather, parts, &mut output, desk);
+                    if let Talk::Resp(talk) = &self.talk {
+                        talk.note_slow(name, now.0.saturating_sub(since.0), &desk.shared);
                     }
                 }
             }
@@ -300,12 +307,39 @@ impl Session {
     }
 }
 
+/// What an answer that took long is called in the slow log.
+fn slow_name_of(awaited: &Awaited) -> Option<&'static str> {
+    match awaited {
+        Awaited::Resp(kind, _) => resp::slow_name(*kind),
+        // To wait is what it asked for.
+        Awaited::Key(key) => Some(key.command).filter(|_| key.blocked.is_none()),
+        Awaited::Part | Awaited::Event | Awaited::Http(_) => None,
+    }
+}
+
+/// Writes a reply that is made of several answers. Returns the command's name.
+fn gathered(gather: Gather, parts: Vec<Settled>, output: &mut Vec<u8>, desk: &Desk) -> &'static str {
+    match gather {
+        Gather::Key(awaited, merge) => {
+            awaited.tell_merged(&merge, parts, output);
+            awaited.command
+        }
+        Gather::Exec(plan) => {
+            plan.write(parts, &desk.shared.directory, output);
+            "exec"
+        }
+    }
+}
+
 fn encode(awaited: &Awaited, settled: &Settled, output: &mut Vec<u8>, desk: &mut Desk) {
     let directory = &desk.shared.directory;
     match awaited {
         Awaited::Resp(kind, proto) => {
             settled.show(b"", directory, |answer| encode_answer(answer, *kind, *proto, output));
         }
+        Awaited::Key(key) => key.tell(settled, output),
+        // Parts are written by their last place.
+        Awaited::Part => {}
         Awaited::Event => debug_assert!(false, "a stream says its own answers"),
         Awaited::Http(recall) => {
             let mut to = crate::http::respond::Responder {

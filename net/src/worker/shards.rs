@@ -67,6 +67,10 @@ pub(crate) struct Shards {
 impl Shards {
     /// The shards as worker `me` sees them. `owners` are its own.
     pub(crate) fn new(shared: Arc<Shared>, me: usize, owners: Vec<(GroupId, Owner)>) -> Shards {
+        assert!(
+            shared.directory.groups() <= limit::GROUPS_MAX,
+            "request numbers suffice for a part for each group"
+        );
         let workers = shared.mailboxes.len();
         let mut by_group: Vec<Option<Owner>> = (0..shared.directory.groups()).map(|_| None).collect();
         for (group, owner) in owners {
@@ -191,6 +195,22 @@ impl Shards {
     fn change(&mut self, name: &[u8], command: Command, ticket: Ticket, now: MonoMs) -> Outcome {
         let group = self.shared.directory.group_of(name);
         self.ask(group, Ask::Change(Box::new(command)), ticket, now)
+    }
+
+    /// Asks about keys of a group. `None`: the answer comes under the ticket.
+    pub(crate) fn ask_keys(
+        &mut self,
+        group: GroupId,
+        work: Ask,
+        ticket: Ticket,
+        now: MonoMs,
+    ) -> Option<Settled> {
+        match self.ask(group, work, ticket, now) {
+            Outcome::Told(Told::Settled(settled)) => Some(settled),
+            // Owners say nothing else.
+            Outcome::Told(_) => Some(Settled::refused(Refusal::Gone)),
+            Outcome::Later { .. } => None,
+        }
     }
 
     fn ask(&mut self, group: GroupId, work: Ask, ticket: Ticket, now: MonoMs) -> Outcome {

@@ -179,9 +179,12 @@ fn refused(refusal: Refusal, kind: RequestKind, proto: Proto, out: &mut Vec<u8>)
         (RequestKind::Leave, Refusal::Gone) | (RequestKind::ZoneDel, Refusal::NoZone) => {
             Writer::new(out, proto).integer(0);
         }
-        // A refusal's text has no CR and no LF. Writing to a vector cannot fail.
-        _ => {
-            let _ = write!(out, "-{} {refusal}\r\n", refusal.code());
-        }
+        _ => encode_refusal(refusal, out),
     }
+}
+
+/// Appends a refusal.
+pub fn encode_refusal(refusal: Refusal, out: &mut Vec<u8>) {
+    // Its text has no CR and no LF. Writing to a vector cannot fail.
+    let _ = write!(out, "-{} {refusal}\r\n", refusal.code());
 }

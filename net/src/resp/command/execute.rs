@@ -2,14 +2,18 @@
 //! server tells; it never waits.
 
 use super::fault::Fault;
+use super::key_call::KeyCall;
 use super::spec::{Access, CommandSpec};
+use super::transaction::Queue;
 use super::{find, help};
 use crate::hub::Position;
+use crate::pubsub::Wish;
 use crate::request::{Request, RequestKind};
 use crate::resp::args::Args;
 use crate::resp::encode::Writer;
 use crate::resp::server::ServerInfo;
 use crate::resp::session::RespSession;
+use sluice_engine::stream::op::KeyOp;
 use sluice_engine::stream::text::Text;
 
 /// What is to be done after a command.
@@ -19,10 +23,16 @@ pub enum Step<'a> {
     Replied,
     /// Ask this; the answer is encoded by [`encode_answer`](super::answer::encode_answer) with this kind.
     Ask(Request<'a>, RequestKind),
+    /// Do this with streams or their keys; the answer is encoded by [`Shape::encode`](super::key_call::Shape::encode).
+    Key(KeyCall),
+    /// Carry these out, and reply with an array of their replies.
+    Exec(Box<Queue>),
     /// Follow these streams; the reply is how many the connection follows then.
     Follow(Vec<(Text, Position)>),
     /// Follow these no longer; the reply is the same.
     Unfollow(Vec<Text>),
+    /// Carry this out, and write the reply.
+    Channels(Wish<'a>),
     /// Send what is in the buffer, then close. What follows in the input is not read.
     Close,
 }
@@ -33,6 +43,12 @@ impl<'a> Step<'a> {
     pub fn ask(request: Request<'a>) -> Step<'a> {
         let kind = request.kind();
         Step::Ask(request, kind)
+    }
+
+    /// The step that does `op` and answers what comes of it.
+    #[must_use]
+    pub fn key(op: KeyOp) -> Step<'a> {
+        Step::Key(KeyCall::new(op))
     }
 }
 
@@ -58,6 +74,12 @@ impl<'a> Call<'a, '_> {
         self.args.get(index).unwrap_or_default()
     }
 
+    /// The argument at `index`, kept.
+    #[must_use]
+    pub fn text(&self, index: usize) -> Text {
+        Text::from(self.arg(index))
+    }
+
     /// A writer of the reply.
     pub fn reply(&mut self) -> Writer<'_> {
         Writer::new(self.out, self.session.proto())
@@ -75,7 +97,7 @@ impl<'a> Call<'a, '_> {
 
 /// Runs one request: finds the command, checks who asks and how many arguments there are, and lets it run.
 ///
-/// Appends to `out` unless the step is [`Step::Ask`]. The zone commands allocate nothing.
+/// Appends to `out` unless the step asks for something to be done. The zone commands allocate nothing.
 pub fn execute<'a>(
     args: Args<'a>,
     session: &mut RespSession,
@@ -102,11 +124,42 @@ fn is_http(args: Args<'_>) -> bool {
 }
 
 fn dispatch<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
+    let found = look_up(call);
+    if let Some(queue) = call.session.queue() {
+        match &found {
+            Ok(found) if found.spec.at_once => {}
+            Ok(found) => {
+                queue.push(call.args).inspect_err(|_| queue.spoil())?;
+                call.session.set_command(found.spec.name);
+                call.reply().simple("QUEUED");
+                return Ok(Step::Replied);
+            }
+            Err(_) => queue.spoil(),
+        }
+    }
+    let found = found?;
+    call.session.set_command(found.spec.name);
+    match found.run {
+        Some(run) => run(call),
+        None => help::run(call, found.spec),
+    }
+}
+
+/// What a request asks for.
+struct Found {
+    spec: &'static CommandSpec,
+    /// `None`: its help.
+    run: Option<Run>,
+}
+
+/// Finds the command, and checks how many arguments there are and who asks.
+fn look_up<'a>(call: &mut Call<'a, '_>) -> Result<Found, Fault<'a>> {
     let spec = find(call.arg(0)).ok_or(Fault::UnknownCommand(call.args))?;
     let spec = match call.args.get(1) {
         Some(word) if !spec.subcommands.is_empty() => {
             if word.eq_ignore_ascii_case(b"help") {
-                return help::run(call, spec);
+                heed_listener(call, spec)?;
+                return Ok(Found { spec, run: None });
             }
             spec.subcommand(word).ok_or(Fault::UnknownSubcommand { container: spec.name, word })?
         }
@@ -114,11 +167,23 @@ fn dispatch<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     };
     let run = match spec.run {
         Some(run) if spec.takes(call.args.len()) => run,
+        _ if spec.name == "exec" => return Err(exec_aborted(call)),
         _ => return Err(Fault::WrongArity(spec.name)),
     };
     permit(call, spec)?;
-    call.session.set_command(spec.name);
-    run(call)
+    heed_listener(call, spec)?;
+    Ok(Found { spec, run: Some(run) })
+}
+
+/// An `EXEC` that cannot be understood ends the transaction.
+fn exec_aborted<'a>(call: &mut Call<'a, '_>) -> Fault<'a> {
+    call.session.take_queue();
+    Fault::Text("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command")
+}
+
+/// A RESP2 client that listens takes whatever comes for a message, so few commands are open to it.
+fn heed_listener<'a>(call: &Call<'a, '_>, spec: &CommandSpec) -> Result<(), Fault<'a>> {
+    if call.session.is_listener() && !spec.for_listeners { Err(Fault::Listening(spec.name)) } else { Ok(()) }
 }
 
 fn permit<'a>(call: &Call<'a, '_>, spec: &CommandSpec) -> Result<(), Fault<'a>> {

@@ -68,6 +68,27 @@ pub enum Fault<'a> {
     InvalidArguments,
     /// Keys were asked of a command that has none.
     NoKeys,
+    /// This text, and nothing of the request in it.
+    Text(&'static str),
+    /// Not what a subcommand of this container takes.
+    SubcommandSyntax {
+        /// The container's name.
+        container: &'static str,
+        /// The subcommand as it was written.
+        word: &'a [u8],
+    },
+    /// Not a condition of `EXPIRE`.
+    ExpireOption(&'a [u8]),
+    /// A moment that no key can expire at.
+    ExpireTime(&'static str),
+    /// Not an option of `XCLAIM`.
+    ClaimOption(&'a [u8]),
+    /// A RESP2 connection that listens to channels may not use this.
+    Listening(&'static str),
+    /// `PUBSUB CHANNELS` has at most one pattern.
+    PubsubArity(&'a [u8]),
+    /// There are too many subscriptions of this connection, or of all.
+    Subscriptions,
     /// An option was given twice.
     Duplicate(&'static str),
     /// The argument of this name is longer than allowed, or empty.
@@ -99,6 +120,13 @@ impl Fault<'_> {
                 let help = format!("'. Try {} HELP.", container.to_uppercase());
                 quoted("ERR unknown subcommand '", word, &help)
             }
+            Fault::SubcommandSyntax { container, word } => {
+                let help = format!("'. Try {} HELP.", container.to_uppercase());
+                quoted("ERR unknown subcommand or wrong number of arguments for '", word, &help)
+            }
+            Fault::ExpireOption(option) => quoted("ERR Unsupported option ", option, ""),
+            Fault::ExpireTime(name) => format!("ERR invalid expire time in '{name}' command").into_bytes(),
+            Fault::ClaimOption(option) => quoted("ERR Unrecognized XCLAIM option '", option, "'"),
             Fault::HelloOption(option) => quoted("ERR Syntax error in HELLO option '", option, "'"),
             Fault::ClientAttribute(name) => quoted("ERR Unrecognized option '", name, "'"),
             Fault::ClientType(name) => quoted("ERR Unknown client type '", name, "'"),
@@ -119,6 +147,16 @@ impl Fault<'_> {
             Fault::NotPermitted(name) => {
                 format!("NOPERM this user has no permissions to run the '{name}' command").into_bytes()
             }
+            Fault::Listening(name) => format!(
+                "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \
+                 allowed in this context"
+            )
+            .into_bytes(),
+            Fault::PubsubArity(word) => quoted(
+                "ERR unknown subcommand or wrong number of arguments for '",
+                word,
+                "'. Try PUBSUB HELP.",
+            ),
             Fault::LibraryText(name) => {
                 format!("ERR {name} cannot contain spaces, newlines or special characters.").into_bytes()
             }
@@ -132,6 +170,7 @@ impl Fault<'_> {
     /// The text of those that repeat nothing.
     fn fixed_text(&self) -> &'static str {
         match self {
+            Fault::Text(text) => text,
             Fault::NotLoggedIn => "NOAUTH Authentication required.",
             Fault::HelloNotLoggedIn => {
                 "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO \
@@ -158,6 +197,7 @@ impl Fault<'_> {
             Fault::NoKeys => "ERR The command has no key arguments",
             Fault::NeedsResp3 => "ERR this command pushes, which needs RESP3: send HELLO 3 first",
             Fault::Cursor => "ERR a cursor is epoch.seq, seq or $",
+            Fault::Subscriptions => "ERR too many subscriptions of this connection, or of all",
             Fault::Mode => "ERR mode must be auto, paused, open or closed",
             Fault::Language => "ERR a language is 1 to 35 bytes of A-Z a-z 0-9 -",
             Fault::TargetUrl => "ERR target_url must begin with http:// or https://",

@@ -1,9 +1,20 @@
-//! Patterns as Redis has them: `*`, `?`, `[a-z]`, `[^a]`, and a backslash in front of any of these. Case does not count.
+//! Patterns as Redis has them: `*`, `?`, `[a-z]`, `[^a]`, and a backslash in front of any of these.
+//! Names of commands and parameters are compared without regard to case, channels with it.
 //!
 //! After a mismatch only the last star is tried again, so the cost is at most pattern times text, whatever the pattern.
 
-/// Whether the whole of `text` matches `pattern`.
+/// Whether the whole of `text` matches `pattern`, whatever the case.
 pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    is_match(pattern, text, |byte| byte.to_ascii_lowercase())
+}
+
+/// Whether the whole of `text` matches `pattern`; case counts.
+pub(crate) fn matches_exactly(pattern: &[u8], text: &[u8]) -> bool {
+    is_match(pattern, text, |byte| byte)
+}
+
+/// `fold` makes one of bytes that count as the same.
+fn is_match(pattern: &[u8], text: &[u8], fold: impl Fn(u8) -> u8 + Copy) -> bool {
     let (mut p, mut t) = (0, 0);
     // Where to go on when what follows the last star did not match.
     let mut retry: Option<(usize, usize)> = None;
@@ -11,7 +22,7 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
         if pattern.get(p) == Some(&b'*') {
             retry = Some((p + 1, t));
             p += 1;
-        } else if let Some(next) = one(&pattern[p..], text[t]) {
+        } else if let Some(next) = one(&pattern[p..], text[t], fold) {
             p += next;
             t += 1;
         } else if let Some((after_star, from)) = retry {
@@ -26,23 +37,23 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 /// Bytes of the pattern's head that match `byte`; `None` where it does not match.
-fn one(pattern: &[u8], byte: u8) -> Option<usize> {
+fn one(pattern: &[u8], byte: u8, fold: impl Fn(u8) -> u8 + Copy) -> Option<usize> {
     match pattern {
         [] => None,
         [b'?', ..] => Some(1),
         [b'[', class @ ..] => {
-            let (found, len) = in_class(class, byte);
+            let (found, len) = in_class(class, byte, fold);
             found.then_some(len + 1)
         }
-        [b'\\', escaped, ..] => escaped.eq_ignore_ascii_case(&byte).then_some(2),
-        [other, ..] => other.eq_ignore_ascii_case(&byte).then_some(1),
+        [b'\\', escaped, ..] => (fold(*escaped) == fold(byte)).then_some(2),
+        [other, ..] => (fold(*other) == fold(byte)).then_some(1),
     }
 }
 
 /// Whether `byte` is in the class that follows `[`, and the bytes of the class, its end included.
-fn in_class(class: &[u8], byte: u8) -> (bool, usize) {
+fn in_class(class: &[u8], byte: u8, fold: impl Fn(u8) -> u8) -> (bool, usize) {
     let negated = class.first() == Some(&b'^');
-    let byte = byte.to_ascii_lowercase();
+    let byte = fold(byte);
     let mut at = usize::from(negated);
     let mut found = false;
     loop {
@@ -50,16 +61,16 @@ fn in_class(class: &[u8], byte: u8) -> (bool, usize) {
             [] => return (found != negated, class.len()),
             [b']', ..] => return (found != negated, at + 1),
             [b'\\', escaped, ..] => {
-                found |= escaped.to_ascii_lowercase() == byte;
+                found |= fold(*escaped) == byte;
                 at += 2;
             }
             [from, b'-', to, ..] => {
-                let (from, to) = (from.to_ascii_lowercase(), to.to_ascii_lowercase());
+                let (from, to) = (fold(*from), fold(*to));
                 found |= (from.min(to)..=from.max(to)).contains(&byte);
                 at += 3;
             }
             [other, ..] => {
-                found |= other.to_ascii_lowercase() == byte;
+                found |= fold(*other) == byte;
                 at += 1;
             }
         }
@@ -68,7 +79,7 @@ fn in_class(class: &[u8], byte: u8) -> (bool, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{matches, matches_exactly};
 
     #[test]
     fn patterns_match_as_redis_has_them() {
@@ -88,6 +99,16 @@ mod tests {
         }
         for (pattern, text) in no {
             assert!(!matches(pattern.as_bytes(), text.as_bytes()), "{pattern} on {text}");
+        }
+    }
+
+    #[test]
+    fn case_counts_where_it_is_asked_to() {
+        for (pattern, yes, no) in
+            [("N*", "News", "news"), ("[a-c]", "b", "B"), ("\\N", "N", "n"), ("[^A]", "a", "A")]
+        {
+            assert!(matches_exactly(pattern.as_bytes(), yes.as_bytes()), "{pattern} on {yes}");
+            assert!(!matches_exactly(pattern.as_bytes(), no.as_bytes()), "{pattern} on {no}");
         }
     }
 

@@ -4,8 +4,9 @@ use super::docs;
 use super::execute::{Call, Step};
 use super::fault::Fault;
 use super::glob::matches;
-use super::spec::{Argument, CommandSpec, KeySpec};
+use super::spec::{Argument, CommandSpec, KeySpec, MoreKeys};
 use super::{COMMANDS, find};
+use crate::resp::args::Args;
 use crate::resp::encode::Writer;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
@@ -58,7 +59,7 @@ static DOCS: CommandSpec = CommandSpec {
 };
 
 static GETKEYS: CommandSpec = CommandSpec {
-    summary: "Extracts the zone names from an arbitrary command.",
+    summary: "Extracts the names of zones and streams from an arbitrary command.",
     since: "2.8.13",
     arguments: &[Argument::string("command"), Argument::string("arg").optional().multiple()],
     run: Some(getkeys),
@@ -115,23 +116,33 @@ fn info<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
 
 /// The ten fields that Redis has for a command.
 fn describe(reply: &mut Writer<'_>, spec: &CommandSpec) {
-    let key = spec.key.map_or(0, |key| key.index as i64);
+    let (first, last, step) = places(spec);
     reply.array(10);
     reply.bulk(spec.name.as_bytes());
     reply.integer(i64::from(spec.arity));
     statuses(reply, "", spec.flags);
-    reply.integer(key);
-    reply.integer(key);
-    reply.integer(i64::from(key > 0));
+    reply.integer(first);
+    reply.integer(last);
+    reply.integer(step);
     statuses(reply, "@", spec.categories);
     reply.set(0);
     reply.set(usize::from(spec.key.is_some()));
     if let Some(key) = spec.key {
-        key_spec(reply, key);
+        key_spec(reply, key, spec.more_keys);
     }
     reply.array(spec.subcommands.len());
     for sub in spec.subcommands {
         describe(reply, sub);
+    }
+}
+
+/// The first key, the last one and the step between two, where they stand at fixed places; -1 is the last argument.
+fn places(spec: &CommandSpec) -> (i64, i64, i64) {
+    let first = spec.key.map_or(0, |key| key.index as i64);
+    match spec.more_keys {
+        MoreKeys::None => (first, first, i64::from(first > 0)),
+        MoreKeys::Rest => (first, -1, 1),
+        MoreKeys::Streams => (0, 0, 0),
     }
 }
 
@@ -142,17 +153,40 @@ fn statuses(reply: &mut Writer<'_>, prefix: &str, words: &[&str]) {
     }
 }
 
-fn key_spec(reply: &mut Writer<'_>, key: KeySpec) {
+fn key_spec(reply: &mut Writer<'_>, key: KeySpec, more: MoreKeys) {
     reply.map(3);
     reply.bulk(b"flags");
     statuses(reply, "", if key.writes { &["RW", "access", "update"] } else { &["RO", "access"] });
     reply.bulk(b"begin_search");
-    search(reply, b"index", &[(b"index", key.index as i64)]);
+    if more == MoreKeys::Streams {
+        let found =
+            [(&b"keyword"[..], Figure::Word("STREAMS")), (b"startfrom", Figure::Number(key.index as i64))];
+        search(reply, b"keyword", &found);
+    } else {
+        search(reply, b"index", &[(b"index", Figure::Number(key.index as i64))]);
+    }
+    let (last, limit) = match more {
+        MoreKeys::None => (0, 0),
+        MoreKeys::Rest => (-1, 0),
+        // Half of what follows the word are keys.
+        MoreKeys::Streams => (-1, 2),
+    };
+    let figures = [
+        (&b"lastkey"[..], Figure::Number(last)),
+        (b"keystep", Figure::Number(1)),
+        (b"limit", Figure::Number(limit)),
+    ];
     reply.bulk(b"find_keys");
-    search(reply, b"range", &[(b"lastkey", 0), (b"keystep", 1), (b"limit", 0)]);
+    search(reply, b"range", &figures);
 }
 
-fn search(reply: &mut Writer<'_>, kind: &[u8], figures: &[(&[u8], i64)]) {
+/// A value in the description of where keys are.
+enum Figure {
+    Number(i64),
+    Word(&'static str),
+}
+
+fn search(reply: &mut Writer<'_>, kind: &[u8], figures: &[(&[u8], Figure)]) {
     reply.map(2);
     reply.bulk(b"type");
     reply.bulk(kind);
@@ -160,7 +194,10 @@ fn search(reply: &mut Writer<'_>, kind: &[u8], figures: &[(&[u8], i64)]) {
     reply.map(figures.len());
     for (name, figure) in figures {
         reply.bulk(name);
-        reply.integer(*figure);
+        match figure {
+            Figure::Number(number) => reply.integer(*number),
+            Figure::Word(word) => reply.bulk(word.as_bytes()),
+        }
     }
 }
 
@@ -209,9 +246,25 @@ fn getkeys<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
         _ => spec,
     };
     let key = spec.key.ok_or(Fault::NoKeys)?;
-    let zone = words.get(key.index).filter(|_| spec.takes(words.len())).ok_or(Fault::InvalidArguments)?;
+    let keys =
+        keys_of(spec, key, words).filter(|_| spec.takes(words.len())).ok_or(Fault::InvalidArguments)?;
     let mut reply = call.reply();
-    reply.array(1);
-    reply.bulk(zone);
+    reply.array(keys.len());
+    keys.iter().for_each(|key| reply.bulk(key));
     Ok(Step::Replied)
+}
+
+/// The keys of a request; `None` where they are not where they should be.
+fn keys_of<'a>(spec: &CommandSpec, key: KeySpec, words: Args<'a>) -> Option<Vec<&'a [u8]>> {
+    let keys: Vec<_> = match spec.more_keys {
+        MoreKeys::None => words.get(key.index).into_iter().collect(),
+        MoreKeys::Rest => words.from(key.index).iter().collect(),
+        MoreKeys::Streams => {
+            let is_streams =
+                |at: &usize| words.get(*at).is_some_and(|word| word.eq_ignore_ascii_case(b"STREAMS"));
+            let streams = words.from((key.index..words.len()).find(is_streams)? + 1);
+            streams.iter().take(streams.len() / 2).collect()
+        }
+    };
+    Some(keys).filter(|keys| !keys.is_empty())
 }

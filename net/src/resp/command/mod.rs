@@ -6,8 +6,10 @@
 //! ─────────────────────────────────────────────────────────────────────────────────────────────
 //! zones       poll join leave zone zone_set stats
 //! connection  connection hello client/
-//! server      info config command docs help slowlog latency flush time
+//! server      info config command docs help slowlog latency time
 //! cluster     cluster raft
+//! transaction transaction
+//! streams     stream/ keys/, asked as a key_call, which spread sends to several groups; value writes the answer
 //! ```
 //! To add one: write its file with a `SPEC`, and name it in [`COMMANDS`].
 
@@ -21,27 +23,34 @@ mod cluster;
 mod config;
 mod connection;
 mod docs;
-mod flush;
 mod follow;
-mod glob;
+pub(crate) mod glob;
 mod hello;
 mod help;
 mod info;
 mod introspect;
 mod join;
+pub mod key_call;
+mod keys;
 mod latency;
 mod leave;
 mod number;
 mod poll;
+mod publish;
+mod pubsub;
 mod raft;
 mod slowlog;
+pub mod spread;
 mod stats;
+mod stream;
+mod subscribe;
 mod time;
+pub mod transaction;
 mod value;
 mod zone;
 mod zone_set;
 
-pub use answer::encode_answer;
+pub use answer::{encode_answer, encode_refusal};
 pub use execute::{Step, execute};
 pub use value::encode_value;
 
@@ -52,8 +61,38 @@ pub static COMMANDS: &[&CommandSpec] = &[
     &poll::SPEC,
     &join::SPEC,
     &leave::SPEC,
+    &stream::add::XADD,
+    &stream::read::XREAD,
+    &stream::range::XRANGE,
     &stats::SPEC,
     &zone::SPEC,
+    &stream::read::XREADGROUP,
+    &stream::pending::XACK,
+    &stream::range::XREVRANGE,
+    &stream::edit::XLEN,
+    &stream::edit::XDEL,
+    &stream::trim::XTRIM,
+    &stream::edit::XSETID,
+    &stream::edit::END,
+    &stream::info::XINFO,
+    &stream::group::XGROUP,
+    &stream::pending::XPENDING,
+    &stream::claim::XCLAIM,
+    &stream::claim::XAUTOCLAIM,
+    &keys::remove::DEL,
+    &keys::remove::UNLINK,
+    &keys::remove::EXISTS,
+    &keys::remove::TOUCH,
+    &keys::remove::TYPE,
+    &keys::expire::EXPIRE,
+    &keys::expire::PEXPIRE,
+    &keys::expire::EXPIREAT,
+    &keys::expire::PEXPIREAT,
+    &keys::expire::TTL,
+    &keys::expire::PTTL,
+    &keys::expire::EXPIRETIME,
+    &keys::expire::PEXPIRETIME,
+    &keys::expire::PERSIST,
     &follow::SUB,
     &follow::UNSUB,
     &connection::PING,
@@ -66,15 +105,28 @@ pub static COMMANDS: &[&CommandSpec] = &[
     &connection::RESET,
     &connection::READONLY,
     &connection::READWRITE,
+    &transaction::MULTI,
+    &transaction::EXEC,
+    &transaction::DISCARD,
+    &transaction::WATCH,
+    &transaction::UNWATCH,
     &info::SPEC,
     &introspect::SPEC,
     &config::SPEC,
+    &publish::SPEC,
+    &subscribe::SUBSCRIBE,
+    &subscribe::UNSUBSCRIBE,
+    &subscribe::PSUBSCRIBE,
+    &subscribe::PUNSUBSCRIBE,
+    &pubsub::SPEC,
     &time::SPEC,
     &slowlog::SPEC,
     &latency::SPEC,
-    &flush::FLUSHALL,
-    &flush::FLUSHDB,
-    &flush::DBSIZE,
+    &keys::scan::SCAN,
+    &keys::scan::KEYS,
+    &keys::scan::DBSIZE,
+    &keys::flush::FLUSHALL,
+    &keys::flush::FLUSHDB,
     &cluster::SPEC,
     &raft::SPEC,
 ];

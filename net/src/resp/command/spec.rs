@@ -15,6 +15,8 @@ pub struct CommandSpec {
     pub categories: &'static [&'static str],
     /// Who may use it.
     pub access: Access,
+    /// Whether a RESP2 connection may use it while it listens to channels.
+    pub for_listeners: bool,
     /// One sentence.
     pub summary: &'static str,
     /// The version that it came with: of this server, or of Redis for Redis's own.
@@ -23,8 +25,12 @@ pub struct CommandSpec {
     pub group: &'static str,
     /// What it costs.
     pub complexity: &'static str,
-    /// Which argument names a zone, if one does.
+    /// It is carried out at once also behind `MULTI`.
+    pub at_once: bool,
+    /// Which argument names a zone or a stream, if one does.
     pub key: Option<KeySpec>,
+    /// Where more of them are.
+    pub more_keys: MoreKeys,
     /// What follows the name.
     pub arguments: &'static [Argument],
     /// What its first argument may be, where that chooses what to do.
@@ -51,6 +57,18 @@ pub struct KeySpec {
     pub writes: bool,
 }
 
+/// Where the further keys of a command are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MoreKeys {
+    /// Nowhere: it has one at most.
+    None,
+    /// Every argument from the first key on is one.
+    Rest,
+    /// They are not at [`KeySpec::index`], which says where to begin the search for `STREAMS`: the first half of what follows
+    /// that word.
+    Streams,
+}
+
 impl CommandSpec {
     /// A command with defaults: any client, no key, no arguments. To be completed by struct update.
     #[must_use]
@@ -61,11 +79,14 @@ impl CommandSpec {
             flags: &[],
             categories: &[],
             access: Access::From(Role::Client),
+            for_listeners: false,
             summary: "",
             since: "0.1.0",
             group: "connection",
             complexity: "O(1)",
+            at_once: false,
             key: None,
+            more_keys: MoreKeys::None,
             arguments: &[],
             subcommands: &[],
             run: None,
@@ -114,10 +135,14 @@ pub struct Argument {
 /// What an argument is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ArgumentKind {
-    /// Names a zone.
+    /// Names a zone or a stream.
     Key,
     /// Any text.
     String,
+    /// A pattern, as `KEYS` has them.
+    Pattern,
+    /// A wall time.
+    UnixTime,
     /// A whole number.
     Integer,
     /// A word by itself.
@@ -135,6 +160,8 @@ impl ArgumentKind {
         match self {
             ArgumentKind::Key => "key",
             ArgumentKind::String => "string",
+            ArgumentKind::Pattern => "pattern",
+            ArgumentKind::UnixTime => "unix-time",
             ArgumentKind::Integer => "integer",
             ArgumentKind::PureToken => "pure-token",
             ArgumentKind::OneOf => "oneof",
@@ -156,7 +183,7 @@ impl Argument {
         }
     }
 
-    /// A zone's name.
+    /// A name of a zone or a stream.
     #[must_use]
     pub const fn key(name: &'static str) -> Argument {
         Argument::of(name, ArgumentKind::Key)
@@ -166,6 +193,18 @@ impl Argument {
     #[must_use]
     pub const fn string(name: &'static str) -> Argument {
         Argument::of(name, ArgumentKind::String)
+    }
+
+    /// A pattern.
+    #[must_use]
+    pub const fn pattern(name: &'static str) -> Argument {
+        Argument::of(name, ArgumentKind::Pattern)
+    }
+
+    /// A wall time.
+    #[must_use]
+    pub const fn unix_time(name: &'static str) -> Argument {
+        Argument::of(name, ArgumentKind::UnixTime)
     }
 
     /// A whole number.

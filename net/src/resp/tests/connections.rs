@@ -35,8 +35,8 @@ fn small_talk() {
             ("time", "*2\r\n$10\r\n1700000000\r\n$2\r\n42\r\n"),
             ("quit|ping", "+OK\r\n<close>"),
             ("quit x", "+OK\r\n<close>"),
-            ("dbsize", ":0\r\n"),
-            ("flushall|flushdb async|flushall SYNC", "+OK\r\n+OK\r\n+OK\r\n"),
+            ("dbsize", "?Size"),
+            ("flushall|flushdb async|flushall SYNC", "?Clear?Clear?Clear"),
             ("flushall x", "-ERR syntax error\r\n"),
             ("flushall sync async", "-ERR syntax error\r\n"),
         ],
@@ -58,7 +58,6 @@ fn what_is_unknown_is_named() {
             ),
             ("client", "-ERR wrong number of arguments for 'client' command\r\n"),
             ("client setname", "-ERR wrong number of arguments for 'client|setname' command\r\n"),
-            ("multi", "-ERR unknown command 'multi', with args beginning with: \r\n"),
             ("get x", "-ERR unknown command 'get', with args beginning with: 'x' \r\n"),
             ("q.zone foo", "-ERR unknown subcommand 'foo'. Try Q.ZONE HELP.\r\n"),
         ],
@@ -169,7 +168,7 @@ fn each_role_may_do_its_part() {
     assert_eq!(as_user("op", "flushall"), denied("flushall"));
     assert_eq!(as_user("op", "client kill id 1"), denied("client|kill"));
     assert_eq!(as_user("op", "config resetstat"), denied("config|resetstat"));
-    assert_eq!(as_user("default", "flushall"), "+OK\r\n");
+    assert_eq!(as_user("default", "flushall"), "?Clear");
     assert_eq!(as_user("default", "slowlog reset"), "+OK\r\n");
 }
 

@@ -1,13 +1,16 @@
 //! A server of two connections and a few figures, and a way to talk to it.
 
 use crate::cluster::{Addresses, Alone, Cluster};
+use crate::pubsub::Wish;
 use crate::request::{Request, RequestKind};
 use crate::resp::args::ArgsBuf;
+use crate::resp::command::key_call::KeyCall;
 use crate::resp::command::{Step, execute};
 use crate::resp::decode::{Decoded, RequestBounds, decode};
 use crate::resp::encode::Proto;
 use crate::resp::server::{ClientRow, Facts, Role, ServerInfo, SlowRow};
 use crate::resp::session::RespSession;
+use sluice_engine::id::RequestHash;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 
@@ -63,10 +66,16 @@ impl Fixture {
                 other => panic!("{:?}: {other:?}", String::from_utf8_lossy(&input[at..])),
             };
             match execute(args, session, self, &mut out) {
-                Step::Replied => {}
+                Step::Replied | Step::Channels(Wish::Forget) => {}
                 Step::Ask(request, _) => out.extend_from_slice(format!("?{request:?}").as_bytes()),
+                Step::Key(call) => out.extend_from_slice(format!("?{:?}", call.op).as_bytes()),
+                Step::Exec(queue) => {
+                    let queued = String::from_utf8_lossy(&queue.into_bytes()).into_owned();
+                    out.extend_from_slice(format!("?Exec{queued:?}").as_bytes());
+                }
                 Step::Follow(streams) => out.extend_from_slice(format!("?{streams:?}").as_bytes()),
                 Step::Unfollow(keys) => out.extend_from_slice(format!("?{keys:?}").as_bytes()),
+                Step::Channels(wish) => out.extend_from_slice(format!("?{wish:?}").as_bytes()),
                 Step::Close => {
                     out.extend_from_slice(b"<close>");
                     break;
@@ -74,6 +83,18 @@ impl Fixture {
             }
         }
         String::from_utf8_lossy(&out).into_owned()
+    }
+
+    /// The operation on keys that an inline request asks for.
+    pub(super) fn calls(&self, input: &[u8]) -> KeyCall {
+        let (mut buf, mut out) = (ArgsBuf::new(), Vec::new());
+        let Ok(Decoded::Request { args, .. }) = decode(input, RequestBounds::ORDINARY, &mut buf) else {
+            panic!("{input:?} is no request");
+        };
+        match execute(args, &mut self.connect(), self, &mut out) {
+            Step::Key(call) => call,
+            other => panic!("{other:?}, {}", String::from_utf8_lossy(&out)),
+        }
     }
 
     /// Checks what an inline request asks the engine for.
@@ -111,6 +132,8 @@ fn row(id: u64, port: u16, name: &'static [u8]) -> ClientRow<'static> {
         lib_version: b"1.0",
         user: b"gate",
         proto: Proto::Resp3,
+        channels: 0,
+        patterns: 0,
     }
 }
 
@@ -131,6 +154,10 @@ impl ServerInfo for Fixture {
 
     fn wall_us(&self) -> u64 {
         1_700_000_000_000_042
+    }
+
+    fn request_hash(&self, key: &[u8], request: &[u8]) -> RequestHash {
+        RequestHash((key.len() * 100 + request.len()) as u128)
     }
 
     fn facts(&self) -> Facts {

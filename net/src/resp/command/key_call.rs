@@ -1,0 +1,111 @@
+//! An operation on keys as a command asks for it, and what its answer becomes on the wire.
+
+use super::glob::matches_exactly;
+use super::value::encode_value;
+use crate::resp::encode::{Proto, Writer};
+use sluice_engine::stream::op::KeyOp;
+use sluice_engine::stream::value::Value;
+
+/// What a command asks of keys.
+#[derive(Clone, PartialEq, Debug)]
+pub struct KeyCall {
+    /// The operation; a [`KeyOp::Scan`] still has the client's cursor.
+    pub op: Box<KeyOp>,
+    /// What its answer becomes.
+    pub shape: Shape,
+    /// How long to wait where a read finds nothing, in ms; 0: for ever. `None`: not at all.
+    pub wait_ms: Option<u64>,
+}
+
+impl KeyCall {
+    /// One that is answered as it is, at once.
+    #[must_use]
+    pub fn new(op: KeyOp) -> KeyCall {
+        KeyCall { op: Box::new(op), shape: Shape::Whole, wait_ms: None }
+    }
+
+    /// The same without any wait: within a transaction nothing waits.
+    #[must_use]
+    pub fn at_once(mut self) -> KeyCall {
+        self.wait_ms = None;
+        match &mut *self.op {
+            KeyOp::Read(read) => read.waits = false,
+            KeyOp::ReadGroup(read) => read.waits = false,
+            _ => {}
+        }
+        self
+    }
+}
+
+/// What an answer becomes.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Shape {
+    /// It is told as it is.
+    Whole,
+    /// A step of `SCAN`: the client's next cursor, and the keys that it wants.
+    Scan(Box<ScanStep>),
+    /// `KEYS`: those that match.
+    Keys(Box<[u8]>),
+}
+
+/// One step of a `SCAN` over all groups.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ScanStep {
+    /// `MATCH`.
+    pub pattern: Option<Box<[u8]>>,
+    /// `TYPE` names something else than streams, of which there is nothing.
+    pub none: bool,
+    /// The group that is looked at.
+    pub group: u16,
+    /// How many there are.
+    pub groups: u16,
+}
+
+impl Shape {
+    /// Appends the answer.
+    pub fn encode(&self, value: &Value, proto: Proto, out: &mut Vec<u8>) {
+        match (self, value) {
+            (Shape::Scan(step), Value::Array(parts)) => {
+                if let [Value::Integer(next), Value::Array(keys)] = &parts[..] {
+                    step.encode(*next as u64, keys, proto, out);
+                } else {
+                    encode_value(value, proto, out);
+                }
+            }
+            (Shape::Keys(pattern), Value::Array(keys)) => {
+                listed(keys, |key| matches_exactly(pattern, key), proto, out)
+            }
+            _ => encode_value(value, proto, out),
+        }
+    }
+}
+
+impl ScanStep {
+    fn encode(&self, next: u64, keys: &[Value], proto: Proto, out: &mut Vec<u8>) {
+        let mut reply = Writer::new(out, proto);
+        reply.array(2);
+        reply.bulk(itoa::Buffer::new().format(self.cursor(next)).as_bytes());
+        let pattern = self.pattern.as_deref();
+        let wanted = |key: &[u8]| !self.none && pattern.is_none_or(|pattern| matches_exactly(pattern, key));
+        listed(keys, wanted, proto, out);
+    }
+
+    /// The client's next cursor where `next` is the group's: the end of one group is the beginning of the next one.
+    fn cursor(&self, next: u64) -> u64 {
+        let (group, groups) = (u64::from(self.group), u64::from(self.groups));
+        match next {
+            0 if group + 1 < groups => group + 1,
+            0 => 0,
+            next => next.saturating_mul(groups).saturating_add(group),
+        }
+    }
+}
+
+fn listed(keys: &[Value], wanted: impl Fn(&[u8]) -> bool, proto: Proto, out: &mut Vec<u8>) {
+    let texts =
+        || keys.iter().filter_map(|key| if let Value::Text(text) = key { Some(&text[..]) } else { None });
+    let chosen = || texts().filter(|key| wanted(key));
+    let mut reply = Writer::new(out, proto);
+    reply.array(chosen().count());
+    chosen().for_each(|key| reply.bulk(key));
+}
