@@ -125,15 +125,13 @@ impl Stream {
                 let trimmed = self.entries.first().is_none_or(|first| first.dense > after + 1);
                 told.reset = Some(if trimmed { Reset::Trimmed } else { Reset::Deleted });
             }
-            let mut number = behind;
             let told_none = told.reset == Some(Reset::Trimmed);
             for entry in self.entries.iter().filter(|entry| entry.dense > after && !told_none) {
                 let full = told.entries.len() as u64 == follow.limit
                     || (!told.entries.is_empty() && told.entries.bytes() as u64 >= follow.bytes_max);
-                if entry.dense != number || full {
+                if entry.dense != behind + told.entries.len() as u64 || full {
                     break;
                 }
-                number += 1;
                 told.entries.push(entry.id, entry.dense, Some(entry.fields.as_ref()));
             }
         }
@@ -311,7 +309,8 @@ impl Reference {
         let when = expire.when;
         let allowed = match stream.expires {
             None => !when.some && !when.later,
-            Some(before) => !when.none && !(when.later && at <= before) && !(when.earlier && at >= before),
+            Some(_) if when.none => false,
+            Some(before) => (!when.later || at > before) && (!when.earlier || at < before),
         };
         if allowed && at > wall {
             stream.expires = Some(at);
