@@ -12,7 +12,6 @@
 //!
 //! Memory is counted from lengths and rooms, which are state themselves, so every replica counts the same.
 
-use super::block::BLOCK_OVERHEAD_BYTES;
 use super::index::{INDEX_BYTES, Index, hash_key};
 use super::namespace::Spaces;
 use super::op::KeyOp;
@@ -27,10 +26,7 @@ use crate::time::{LogTime, WallMs};
 use std::collections::BTreeSet;
 
 /// What a key is counted as beside its name and what it holds: its struct, its slot, its index entry, its deadline.
-const KEY_BYTES: usize = size_of::<Key>() + 2 * size_of::<usize>() + INDEX_BYTES + 24;
-
-/// What a new key is counted as beside its name, with a stream of no entries.
-pub(super) const NEW_KEY_BYTES: usize = KEY_BYTES + BLOCK_OVERHEAD_BYTES;
+pub(super) const KEY_BYTES: usize = size_of::<Key>() + 2 * size_of::<usize>() + INDEX_BYTES + 24;
 
 /// When something is applied.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@
 
 use super::fields::FieldsRef;
 use super::id::StreamId;
-use super::keyspace::{Key, Keyspace, NEW_KEY_BYTES};
+use super::keyspace::{KEY_BYTES, Key, Keyspace};
 use super::policy::{OnFull, Policy, TOO_MANY_NAMESPACES};
 use super::text::Text;
 use super::value::Value;
@@ -174,7 +174,7 @@ impl Keyspace {
         let stream = slot.and_then(|slot| self.key(slot)).map(|key| &key.stream);
         let growth = match stream {
             Some(stream) => stream.run.growth(id, stream.newest + 1, fields),
-            None => (NEW_KEY_BYTES + name_len) as isize + super::run::Run::default().growth(id, 1, fields),
+            None => (KEY_BYTES + name_len) as isize + super::run::Run::default().growth(id, 1, fields),
         };
         let taken = match space.policy.on_full {
             OnFull::Refuse => space.bytes,

@@ -1,10 +1,11 @@
 //! The entries of a stream: an ordered run of blocks.
 //!
 //! ```text
-//! sealed: full blocks, as long as their entries │ tail: the block that grows
+//! sealed: full blocks, as long as their entries │ tail: the block that grows, in the stream itself
 //! ```
-//! Invariants: ids and numbers rise through the run; no sealed block is empty; the tail may be. Blocks are shared with
-//! whoever cloned the run (a snapshot) and copied on their first change, so a clone costs a count a block.
+//! Invariants: ids and numbers rise through the run; no sealed block is empty; the tail may be. Sealed blocks are shared
+//! with whoever cloned the run (a snapshot) and copied on their first change, so a clone costs a count for each, and a
+//! copy of the tail. Most streams are one block: it lies in the stream, one read of memory closer.
 //!
 //! Costs: append and removal at the front touch one block; a search is binary over blocks and linear within one.
 
@@ -20,7 +21,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Run {
     sealed: VecDeque<Arc<Block>>,
-    tail: Arc<Block>,
+    tail: Block,
     /// Entries.
     count: u64,
     /// Room of all blocks.
@@ -32,8 +33,9 @@ impl Run {
     pub(crate) fn from_blocks(blocks: Vec<Block>) -> Option<Run> {
         let count = blocks.iter().map(|block| block.count as u64).sum();
         let room = blocks.iter().map(Block::room).sum();
-        let mut sealed: VecDeque<Arc<Block>> = blocks.into_iter().map(Arc::new).collect();
-        let tail = sealed.pop_back()?;
+        let mut blocks = blocks;
+        let tail = blocks.pop()?;
+        let sealed = blocks.into_iter().map(Arc::new).collect();
         let run = Run { sealed, tail, count, room };
         let is_sealed = run.sealed.iter().all(|block| block.count > 0);
         let ids = run.iter().map(|entry| (entry.id, entry.dense));
@@ -48,18 +50,18 @@ impl Run {
 
     /// What it is counted as in memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.room + (self.sealed.len() + 1) * BLOCK_OVERHEAD_BYTES
+        self.room + self.sealed.len() * BLOCK_OVERHEAD_BYTES
     }
 
     /// The same, counted anew.
     #[cfg(test)]
     pub(crate) fn recount(&self) -> usize {
-        self.blocks().map(|block| block.room() + BLOCK_OVERHEAD_BYTES).sum()
+        self.blocks().map(Block::room).sum::<usize>() + self.sealed.len() * BLOCK_OVERHEAD_BYTES
     }
 
     /// All blocks, the tail last.
-    pub(crate) fn blocks(&self) -> impl Iterator<Item = &Arc<Block>> + Clone {
-        self.sealed.iter().chain([&self.tail])
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = &Block> + Clone {
+        self.sealed.iter().map(|block| &**block).chain([&self.tail])
     }
 
     /// By how much [`Run::bytes`] changes with this entry.
@@ -81,10 +83,9 @@ impl Run {
             self.seal();
             bytes = self.tail.entry_bytes(id, dense, fields);
         }
-        let tail = Arc::make_mut(&mut self.tail);
-        self.room -= tail.room();
-        tail.push(id, dense, fields, bytes);
-        self.room += tail.room();
+        self.room -= self.tail.room();
+        self.tail.push(id, dense, fields, bytes);
+        self.room += self.tail.room();
         self.count += 1;
     }
 
@@ -96,28 +97,28 @@ impl Run {
         let mut tail = std::mem::take(&mut self.tail);
         if tail.room() > tail.live().len() {
             self.room -= tail.room();
-            Arc::make_mut(&mut tail).shrink();
+            tail.shrink();
             self.room += tail.room();
         }
-        self.sealed.push_back(tail);
+        self.sealed.push_back(Arc::new(tail));
     }
 
     /// Removes so many of the oldest entries; there are that many.
     pub(crate) fn drop_front(&mut self, mut most: u64) {
         self.count -= most;
         while most > 0 {
-            let block = self.sealed.front_mut().unwrap_or(&mut self.tail);
+            let block = self.block(0);
             let held = block.count as u64;
             if most >= held {
                 most -= held;
                 self.room -= block.room();
                 if self.sealed.pop_front().is_none() {
                     assert_eq!(most, 0, "more entries were to go than there are");
-                    self.tail = Arc::default();
+                    self.tail = Block::default();
                 }
                 continue;
             }
-            let block = Arc::make_mut(block);
+            let block = self.sealed.front_mut().map_or(&mut self.tail, Arc::make_mut);
             self.room -= block.room();
             for _ in 0..most {
                 if let Some((at, end)) = block.first().map(|place| (place.at, place.end)) {
@@ -145,7 +146,7 @@ impl Run {
 
     /// Gives back what the oldest block no longer needs.
     pub(crate) fn shrink_front(&mut self) {
-        let block = Arc::make_mut(self.sealed.front_mut().unwrap_or(&mut self.tail));
+        let block = self.sealed.front_mut().map_or(&mut self.tail, Arc::make_mut);
         self.room -= block.room();
         block.shrink();
         self.room += block.room();
@@ -163,16 +164,12 @@ impl Run {
         self.room -= self.block(index).room();
         self.count -= 1;
         if is_last && self.sealed.remove(index).is_none() {
-            self.tail = Arc::default();
+            self.tail = Block::default();
         }
         if is_last {
             return Some(());
         }
-        let block = match self.sealed.get_mut(index) {
-            Some(block) => block,
-            None => &mut self.tail,
-        };
-        let block = Arc::make_mut(block);
+        let block = self.sealed.get_mut(index).map_or(&mut self.tail, Arc::make_mut);
         block.remove(at, end);
         if block.is_sparse() {
             block.shrink();
@@ -239,7 +236,7 @@ impl Run {
     }
 
     fn block(&self, index: usize) -> &Block {
-        self.sealed.get(index).unwrap_or(&self.tail)
+        self.sealed.get(index).map_or(&self.tail, |block| block)
     }
 }
 
