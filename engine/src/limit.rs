@@ -136,13 +136,15 @@ pub const READ_BYTES_MAX: usize = 1 << 20;
 pub const RANGE_BYTES_MAX: usize = 64 << 20;
 /// Pending entries of one chunk.
 pub const PENDING_CHUNK: usize = 128;
+/// Pending entries in one answer; a longer one is refused rather than cut short.
+pub const PENDING_TOLD_MAX: usize = 1 << 20;
 /// Entries that one step of an automatic claim looks at, for each that it may claim.
 pub const CLAIM_ATTEMPTS: u64 = 10;
 /// Places that one step of a scan looks at.
 pub const SCAN_PLACES_MAX: u64 = 10_000;
 /// Append requests that a shard remembers.
 pub const ADD_REQUESTS_MAX: usize = 1_000_000;
-/// Namespaces of a shard, and bytes of a prefix.
+/// Namespaces of a shard.
 pub const NAMESPACES_MAX: usize = 1_024;
 /// Bytes of a namespace's prefix.
 pub const PREFIX_BYTES_MAX: usize = 256;

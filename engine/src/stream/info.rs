@@ -13,7 +13,7 @@ use super::read::TOO_LONG;
 use super::state::{Stream, collect};
 use super::text::Text;
 use super::value::Value;
-use crate::limit::RANGE_BYTES_MAX;
+use crate::limit::{PENDING_TOLD_MAX, RANGE_BYTES_MAX};
 use crate::time::WallMs;
 
 fn word(text: &str) -> Value {
@@ -117,7 +117,11 @@ fn pending_range(group: &Group, range: &PendingRange, wall: WallMs) -> Value {
     let within = group.pending.since(range.start).take_while(|pended| pended.id <= range.end);
     let own = within.filter(|pended| only.is_none_or(|only| only == pended.consumer));
     let old = own.filter(|pended| idle(pended) >= range.idle_ms);
-    let told = old.take(usize::try_from(range.count).unwrap_or(usize::MAX)).map(|pended| {
+    let most = usize::try_from(range.count).unwrap_or(usize::MAX);
+    if most > PENDING_TOLD_MAX && old.clone().take(most).count() > PENDING_TOLD_MAX {
+        return error(TOO_LONG);
+    }
+    let told = old.take(most).map(|pended| {
         let owner = Value::Text(group.consumer(pended.consumer).name.clone());
         Value::Array(vec![Value::Id(pended.id), owner, number(idle(pended)), number(pended.count)])
     });
@@ -159,7 +163,8 @@ fn info_short(stream: &Stream) -> Value {
 
 fn info_full(stream: &Stream, count: u64) -> Value {
     let entries: Entries = collect(stream.run.range(StreamId::MIN, StreamId::MAX), count, RANGE_BYTES_MAX);
-    if entries.bytes() >= RANGE_BYTES_MAX {
+    let pending: u64 = stream.groups.iter().map(|group| group.pending.len().min(count)).sum();
+    if entries.bytes() >= RANGE_BYTES_MAX || pending > PENDING_TOLD_MAX as u64 {
         return error(TOO_LONG);
     }
     let marks = Marks::of(stream);

@@ -36,7 +36,10 @@ impl Keyspace {
             return error(&format!("ERR invalid expire time in '{}' command", command(expire)));
         };
         let Some(slot) = self.slot_at(&expire.key, wall) else { return Value::Integer(0) };
-        let before = self.key(slot).and_then(|key| key.expires).map(|expires| expires.0 as i64);
+        let before = self
+            .key(slot)
+            .and_then(|key| key.expires)
+            .map(|expires| i64::try_from(expires.0).unwrap_or(i64::MAX));
         let when = expire.when;
         let refused = (when.none && before.is_some())
             || (when.some && before.is_none())
