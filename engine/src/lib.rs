@@ -13,7 +13,8 @@
 //!
 //! Reading order: [`command`] and [`reply`] (what goes in and out), [`zone`] (the rules), `shard` (the state
 //! machine), [`owner`] (what is proposed and when), [`directory`] (the poll), [`structure`] (how ranks
-//! are kept), [`snapshot`]. [`node::open`] puts them together; [`limit`] has every bound.
+//! are kept), [`stream`] (keys and their streams), [`snapshot`]. [`node::open`] puts them together; [`limit`] has
+//! every bound.
 //!
 //! The engine may not know sockets, bytes on the wire, async, the wall clock, randomness, files or raft: time
 //! is passed in, secrets are passed in, and the same log gives the same state everywhere.

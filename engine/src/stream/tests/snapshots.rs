@@ -1,5 +1,6 @@
 //! I9 for keys: a snapshot that is written while they change is the state at its cut, and counts the same memory.
 
+use super::add;
 use super::model::draw::Draw;
 use super::model::{check, rounds};
 use crate::command::Command;
@@ -11,6 +12,8 @@ use crate::shard::Shard;
 use crate::snapshot::cut::ShardCut;
 use crate::snapshot::hash::state_hash;
 use crate::snapshot::restore::restore;
+use crate::stream::id::StreamId;
+use crate::stream::op::{After, GroupOp, Keep, KeyOp, ReadGroup, Trim};
 use crate::stream::policy::{OnFull, Policy};
 use crate::stream::text::Text;
 use crate::time::{LogTime, WallMs};
@@ -88,4 +91,54 @@ fn round(seed: u64) {
 #[test]
 fn i9_keys_in_a_snapshot_are_those_of_its_cut() {
     rounds(ROUNDS, round);
+}
+
+/// Applies one operation.
+fn apply(shard: &mut Shard, op: KeyOp) {
+    let (index, now) = (shard.index + 1, 5_000 + shard.index / 8);
+    let commands = vec![Command::Key(Box::new(op))];
+    let batch = Committed { index, stamp: LogTime(now), wall: WallMs(now), proposal: None, commands };
+    shard.apply(batch, &mut Vec::new());
+}
+
+#[test]
+fn i9_a_long_stream_is_written_in_slices_while_it_is_trimmed_and_acknowledged() {
+    let mut shard = shard();
+    let key = Text::from(b"orders");
+    (0..20_000).for_each(|_| apply(&mut shard, KeyOp::Add(add(&key))));
+    let create = GroupOp::Create { from: After::Id(StreamId::MIN), make: false, read: None };
+    apply(&mut shard, KeyOp::Group(key.clone(), Text::from(b"g"), create));
+    for (consumer, count) in [(b"ann", 4_000), (b"bob", 3_000)] {
+        let read = ReadGroup {
+            group: Text::from(b"g"),
+            consumer: Text::from(consumer),
+            streams: vec![(key.clone(), None)],
+            count,
+            no_ack: false,
+            waits: false,
+        };
+        apply(&mut shard, KeyOp::ReadGroup(read));
+    }
+    let hash = state_hash(&shard);
+    shard.cut = Some(ShardCut::begin(&mut shard));
+    let (mut written, mut slices) = (Vec::new(), 0);
+    while let Some(mut cut) = shard.cut.take() {
+        let Some(slice) = cut.slice(&mut shard) else { break };
+        assert!(slice.len() <= SLICE_BYTES_MAX, "a slice of {} bytes", slice.len());
+        written.extend(slice);
+        slices += 1;
+        shard.cut = Some(cut);
+        apply(
+            &mut shard,
+            KeyOp::Trim(key.clone(), Trim { keep: Keep::Newest(20_000 - slices * 900), limit: 0 }),
+        );
+        let ids = (0..8).map(|seq| StreamId { ms: 5_000 + slices, seq }).collect();
+        apply(&mut shard, KeyOp::Ack(key.clone(), Text::from(b"g"), ids));
+        apply(&mut shard, KeyOp::Add(add(&key)));
+    }
+    assert!(slices > 5, "{slices} slices");
+    let restored = restore(&written, GroupId(0), Arc::new(Names::default())).expect("it restores");
+    assert_eq!(state_hash(&restored), hash, "I9");
+    check(&restored.keyspace);
+    check(&shard.keyspace);
 }
