@@ -30,6 +30,15 @@ pub const LUA_JOINS_MAX: usize = 2_000_000;
 /// How often a request that never varies is repeated in the deck, so that a whole pipeline is one slice.
 pub const DECK_REPEATS: usize = 4_096;
 
+/// Zones, or streams, that requests without tokens are spread over.
+pub const ZONES_MAX: u64 = 20_000;
+
+/// Readers of one stream that a fan-out has: a process may hold 20,000 files here.
+pub const READERS_MAX: u64 = 19_000;
+
+/// Messages of one fan-out.
+pub const MESSAGES_MAX: u64 = 1_000_000;
+
 /// Most tokens held in memory, read from a file or collected from joins.
 pub const TOKENS_MAX: usize = 10_000_000;
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sluice_bench::error::Result;
 use sluice_bench::sink::Sink;
-use sluice_bench::{chaos, compare, fill, load, micro, simulate};
+use sluice_bench::{chaos, compare, fanout, fill, load, micro, simulate};
 
 // The server's own allocator, so that `micro` measures what the server does.
 #[global_allocator]
@@ -26,6 +26,8 @@ enum Task {
     Load(load::Arguments),
     /// Makes zones, fills them with waiters, and writes their tokens to a file.
     Fill(fill::Arguments),
+    /// Appends to one stream that many readers follow; exit code 1 where one of them missed something.
+    Fanout(fanout::Arguments),
     /// Compares sluice with Redis and nginx.
     Compare(compare::Arguments),
     /// Runs a cluster while its nodes fail, and judges what its clients were told; exit code 1 where a promise was broken.
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
     let done = match CommandLine::parse().task {
         Task::Load(arguments) => run_load(&arguments),
         Task::Fill(arguments) => run_fill(&arguments),
+        Task::Fanout(arguments) => run_fanout(&arguments),
         Task::Compare(arguments) => compare::run(&arguments).map(|met| ExitCode::from(u8::from(!met))),
         Task::Chaos(arguments) => chaos::run(&arguments).map(|kept| ExitCode::from(u8::from(!kept))),
         Task::Micro(arguments) => micro::run(&arguments).map(|kept| ExitCode::from(u8::from(!kept))),
@@ -67,6 +70,16 @@ fn run_load(arguments: &load::Arguments) -> Result<ExitCode> {
         println!("{report}");
     }
     Ok(if report.fault().is_some() { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+fn run_fanout(arguments: &fanout::Arguments) -> Result<ExitCode> {
+    let report = fanout::run(arguments)?;
+    if arguments.json {
+        println!("{}", report.to_json());
+    } else {
+        println!("{report}");
+    }
+    Ok(ExitCode::from(u8::from(report.missing > 0)))
 }
 
 fn run_fill(arguments: &fill::Arguments) -> Result<ExitCode> {

@@ -20,6 +20,7 @@ pub(crate) mod row;
 mod sample;
 pub(crate) mod server;
 mod stage;
+mod streams;
 mod trio;
 mod written;
 mod wrk;
@@ -113,6 +114,10 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     if rows.contains(&Row::BigZone) {
         done(stage.zones(Row::BigZone, 1, scale.big_waiters)?);
     }
+    let streams: Vec<Row> = rows.iter().copied().filter(|row| row.is_of_streams()).collect();
+    if !streams.is_empty() {
+        stage.streams(&streams, &mut done)?;
+    }
     let replicated: Vec<Row> = rows.iter().copied().filter(|row| row.is_replicated()).collect();
     if !replicated.is_empty() {
         stage.replicated(&replicated, &mut done)?;
@@ -162,6 +167,8 @@ impl Arguments {
             rate_per_s: self.rate,
             joins_per_s: self.join_rate,
             joins_logged: 200_000,
+            streams: 10_000,
+            readers: 15_000,
         }
     }
 }
@@ -177,6 +184,8 @@ const SMOKE: Scale = Scale {
     rate_per_s: 2_000,
     joins_per_s: 200,
     joins_logged: 2_000,
+    streams: 100,
+    readers: 500,
 };
 
 fn versions(programs: &Programs) -> Vec<(String, String)> {
@@ -221,7 +230,7 @@ mod tests {
     fn rows_come_in_their_own_order_and_once() {
         let arguments = parse(&["join-p16", "--only", "resp-poll-p16,join-p16"]);
         assert_eq!(arguments.chosen(), [Row::RespPollP16, Row::JoinP16]);
-        assert_eq!(parse(&[]).chosen().len(), 12);
+        assert_eq!(parse(&[]).chosen().len(), 16);
     }
 
     #[test]

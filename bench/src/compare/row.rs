@@ -28,6 +28,14 @@ pub enum Row {
     ManyZones,
     /// P99 of polls in one zone of millions against a small zone, at the same rate.
     BigZone,
+    /// XADD with MAXLEN 50 over many streams against Redis, pipeline 16.
+    StreamAdd,
+    /// Resident memory a stream of 50 entries, without readers, beside Redis.
+    StreamMemory,
+    /// One stream and many readers: deliveries a second, and the P99 of a delivery, against Nchan.
+    FanOut,
+    /// Resident memory a connection that waits for an event, beside Nchan.
+    IdleReader,
     /// Bytes that a join on three nodes adds to a node's log, pipeline 16, beside the file of a Redis that appends every
     /// write. The joins carry no text of their users.
     LoggedBytes,
@@ -74,6 +82,9 @@ impl Row {
         match self {
             Self::Generator | Self::Memory | Self::JoinLatency => Target::None,
             Self::RespPollP16 => Target::AtLeast(10.0),
+            Self::StreamAdd | Self::FanOut => Target::AtLeast(2.0),
+            Self::StreamMemory => Target::OursAtMost(super::streams::stream_bytes_max()),
+            Self::IdleReader => Target::OursAtMost(1_024.0),
             Self::RespGetP16 => Target::AtLeast(0.9),
             Self::RespPollP1 => Target::AtLeast(1.6),
             Self::HttpPoll => Target::AtLeast(0.95),
@@ -95,13 +106,21 @@ impl Row {
             Self::Generator | Self::ManyZones | Self::BigZone => &[Program::Setpriv, Program::Taskset],
             Self::Memory | Self::RespPollP16 | Self::RespGetP16 | Self::RespPollP1 | Self::JoinP16 => REDIS,
             Self::LoggedBytes | Self::JoinLatency | Self::ReplicatedJoins => REDIS,
+            Self::StreamAdd | Self::StreamMemory => REDIS,
+            Self::FanOut | Self::IdleReader => &[Program::Setpriv, Program::Taskset, Program::Nginx],
             Self::HttpPoll => &[Program::Setpriv, Program::Taskset, Program::Nginx, Program::Wrk],
         }
     }
 
     /// Whether it polls or joins the one zone that is filled on both sides.
     pub(crate) fn uses_peers(self) -> bool {
-        !matches!(self, Self::Generator | Self::ManyZones | Self::BigZone) && !self.is_replicated()
+        let alone = matches!(self, Self::Generator | Self::ManyZones | Self::BigZone);
+        !alone && !self.is_replicated() && !self.is_of_streams()
+    }
+
+    /// Whether it is about streams.
+    pub(crate) fn is_of_streams(self) -> bool {
+        matches!(self, Self::StreamAdd | Self::StreamMemory | Self::FanOut | Self::IdleReader)
     }
 
     /// Whether it runs on three nodes.

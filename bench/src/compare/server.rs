@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::compare::host::{Programs, cpu_seconds, resident_bytes};
+use crate::compare::streams::nchan_configuration;
 use crate::error::{BenchError, Result};
 use crate::limit::{READY_MS_MAX, READY_RETRY_MS};
 
@@ -68,6 +69,19 @@ impl Server {
         let [port, ..] = free_ports()?;
         let file = folder.path().join("nginx.conf");
         let text = nginx_configuration(port, body)?;
+        fs::write(&file, text).map_err(BenchError::io(format!("writing {}", file.display())))?;
+        let (prefix, file) = (folder.path().display().to_string(), file.display().to_string());
+        let arguments = strings(&["-p", &prefix, "-c", &file, "-e", "stderr"]);
+        let nginx = programs.nginx.display().to_string();
+        Self::start(programs, &nginx, &arguments, (loopback(port), loopback(port)), folder)
+    }
+
+    /// nginx with Nchan in one process.
+    pub(crate) fn nchan(programs: &Programs) -> Result<Self> {
+        let folder = folder()?;
+        let [port, ..] = free_ports()?;
+        let file = folder.path().join("nginx.conf");
+        let text = nchan_configuration(port)?;
         fs::write(&file, text).map_err(BenchError::io(format!("writing {}", file.display())))?;
         let (prefix, file) = (folder.path().display().to_string(), file.display().to_string());
         let arguments = strings(&["-p", &prefix, "-c", &file, "-e", "stderr"]);

@@ -5,6 +5,7 @@
 //! | generator | the sink | nothing |
 //! | peers | sluice, Redis, nginx | one zone, the same tokens on both sides |
 //! | replicated | three nodes, one node, Redis alone, Redis with a replica | the same zones in all groups |
+//! | streams | sluice and Redis, or sluice and Nchan | nothing, or full streams |
 //! | zones | sluice alone | many zones and one of the same size; or one big zone and a small one |
 //!
 //! Each stage has servers of its own, so that no row inherits the memory of another; within the peers' stage
@@ -36,6 +37,8 @@ pub(crate) struct Scale {
     pub(crate) rounds: u32,
     pub(crate) seconds: u64,
     pub(crate) zones: u64,
+    pub(crate) streams: u64,
+    pub(crate) readers: u64,
     pub(crate) waiters_a_zone: u64,
     pub(crate) big_waiters: u64,
     pub(crate) rate_per_s: u64,

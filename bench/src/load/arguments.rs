@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::error::{BenchError, Result};
-use crate::limit::{
-    CONNECTIONS_MAX, DECK_REPEATS, PIPELINE_MAX, RATE_MAX_PER_S, SECONDS_MAX, VALUE_BYTES_MAX,
-};
+use crate::limit::{CONNECTIONS_MAX, PIPELINE_MAX, RATE_MAX_PER_S, SECONDS_MAX, VALUE_BYTES_MAX, ZONES_MAX};
 use crate::load::operation::Operation;
 use crate::load::pacing::{Arrivals, Pacing};
 use crate::load::tokens::Tokens;
@@ -46,7 +44,7 @@ pub struct Arguments {
     /// Zone of joins; key of GET.
     #[arg(long, default_value = "bench")]
     pub zone: String,
-    /// Spreads joins over so many zones, named as `fill` names them.
+    /// Spreads joins over so many zones, named as `fill` names them; appends over so many streams.
     #[arg(long, default_value_t = 1)]
     pub zones: u64,
     /// Size of the value that GET reads, in bytes.
@@ -138,7 +136,7 @@ impl Arguments {
         let servers = self.addresses.len() as u64;
         within("--address, counted,", servers, 1, u64::from(CONNECTIONS_MAX))?;
         within("--connections", u64::from(self.connections), servers, u64::from(CONNECTIONS_MAX))?;
-        within("--zones", self.zones, 1, DECK_REPEATS as u64)?;
+        within("--zones", self.zones, 1, ZONES_MAX)?;
         within("--pipeline", u64::from(self.pipeline), 1, u64::from(PIPELINE_MAX))?;
         within("--seconds", self.seconds, 1, SECONDS_MAX)?;
         within("--warmup-seconds", self.warmup_seconds, 0, SECONDS_MAX)?;

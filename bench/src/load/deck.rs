@@ -20,6 +20,12 @@ const LUA_JOINS_PER_MS: usize = 64;
 /// The limit passed to the Lua scripts; with it nobody is ever admitted while somebody waits.
 const LUA_LIMIT: &[u8] = b"1";
 
+/// What a worker tells of its progress, about.
+const STREAM_EVENT: &[u8] = br#"{"step":"resize","done":17,"of":40,"file":"a3f9c1.jpg"}"#;
+
+/// Bytes of its field and its value.
+pub(crate) const STREAM_EVENT_BYTES: usize = b"event".len() + STREAM_EVENT.len();
+
 /// What the requests need besides tokens.
 #[derive(Debug, Clone)]
 pub(crate) struct Ingredients<'a> {
@@ -56,9 +62,13 @@ impl Deck {
         let operation = ingredients.operation;
         let mut deck = Self { bytes: Vec::new(), ends: Vec::new(), next: 0 };
         match operation {
-            Operation::Ping | Operation::Get | Operation::Join | Operation::HttpJoin => {
+            Operation::Ping
+            | Operation::Get
+            | Operation::Join
+            | Operation::HttpJoin
+            | Operation::StreamAdd => {
                 // Whole rounds, so that no zone is asked more often than another.
-                let requests = DECK_REPEATS as u64 / ingredients.zones * ingredients.zones;
+                let requests = (DECK_REPEATS as u64 / ingredients.zones).max(1) * ingredients.zones;
                 (0..requests).for_each(|at| deck.push(ingredients, (&ingredients.zone_at(at), ""), 0));
             }
             Operation::UserJoin | Operation::LuaJoin | Operation::LuaJoinWait if tokens.is_empty() => {
@@ -119,6 +129,9 @@ impl Deck {
                 if ingredients.operation == Operation::LuaJoinWait {
                     command(out, &[b"WAIT", b"1", b"0"]);
                 }
+            }
+            Operation::StreamAdd => {
+                command(out, &[b"XADD", zone.as_bytes(), b"MAXLEN", b"50", b"*", b"event", STREAM_EVENT]);
             }
             Operation::HttpPoll => out.extend_from_slice(
                 format!("GET /v1/zones/{zone}/tokens/{token} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes(),

@@ -25,6 +25,7 @@ mod setup;
 mod tokens;
 
 pub use arguments::Arguments;
+pub(crate) use deck::STREAM_EVENT_BYTES;
 pub use framing::FramingError;
 pub use operation::Operation;
 pub use recorder::{Latency, LoadReport};

@@ -22,6 +22,8 @@ pub enum Operation {
     LuaJoinWait,
     /// RESP `Q.JOIN` of users that come back again and again: each is logged, and nobody joins twice.
     UserJoin,
+    /// RESP `XADD key MAXLEN 50 * event …`, of so many keys in turn (`--zones`).
+    StreamAdd,
     /// HTTP `GET /v1/zones/{zone}/tokens/{token}` of random tokens.
     HttpPoll,
     /// HTTP `POST /v1/zones/{zone}/tokens`.
