@@ -36,6 +36,8 @@ struct Said {
     lib_version: Box<[u8]>,
     user: Box<[u8]>,
     proto: Proto,
+    channels: usize,
+    patterns: usize,
 }
 
 /// All cards, by id.
@@ -113,6 +115,7 @@ impl Card {
         let mut said = lock(&self.said);
         said.command = session.command();
         said.proto = session.proto();
+        (said.channels, said.patterns) = session.listens_to();
         replace(&mut said.name, session.name());
         replace(&mut said.lib_name, session.lib_name());
         replace(&mut said.lib_version, session.lib_version());
@@ -138,6 +141,8 @@ impl Card {
             lib_version: &said.lib_version,
             user: &said.user,
             proto: said.proto,
+            channels: said.channels,
+            patterns: said.patterns,
         });
     }
 }

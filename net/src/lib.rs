@@ -15,6 +15,9 @@
 //! Reading order: [`request`], [`server`], `worker/mod`, `session/visit`, `session/line`, then the language of
 //! interest: [`resp`] or `http`. Every bound is in [`limit`], every setting in [`config`].
 //!
+//! What answers no request (a published message) takes another way: `pubsub` finds the listeners, and `session/push` puts it
+//! among their replies.
+//!
 //! Each worker owns the connections it was given and the shards of its groups. A poll is answered where it
 //! arrived, without a lock, a message or an allocation. Workers share counters, the register of connections
 //! and bounded mailboxes, nothing else.
@@ -47,6 +50,8 @@ pub mod limit;
 pub mod observer;
 #[cfg(feature = "server")]
 mod protocol;
+#[cfg(feature = "server")]
+pub mod pubsub;
 #[cfg(feature = "server")]
 pub mod request;
 #[cfg(feature = "codec")]

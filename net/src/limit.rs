@@ -69,7 +69,7 @@ pub const WISHES_MAX: usize = 4_096;
 /// See [`WISHES_MAX`].
 pub const TIDINGS_MAX: usize = 16_384;
 /// Streams that one RESP connection follows.
-pub const SUBSCRIPTIONS_MAX: usize = 1 << 17;
+pub const FOLLOWED_MAX: usize = 1 << 17;
 /// Streams over one connection of server-sent events: each frame carries every stream's cursor.
 pub const STREAMS_PER_READER_MAX: usize = 64;
 /// Readers that one turn tells something.
@@ -121,6 +121,38 @@ pub const CHUNK_DIGITS_MAX: usize = 8;
 /// Origins that may be allowed by name.
 pub const ORIGINS_MAX: usize = 64;
 
+/// Bytes of the name of a channel to subscribe or publish to, and of a pattern: to compare the two takes at most their product.
+pub const CHANNEL_BYTES_MAX: usize = 1_024;
+/// Channels and patterns that one connection may listen to.
+pub const SUBSCRIPTIONS_PER_SESSION_MAX: usize = 16_384;
+/// Channels and patterns that all connections together may listen to.
+pub const SUBSCRIPTIONS_MAX: usize = 1 << 20;
+/// What a subscription takes beside its name, about.
+pub const SUBSCRIPTION_BYTES: usize = 192;
+/// What all subscriptions together may take, names included.
+pub const SUBSCRIPTIONS_BYTES_MAX: usize = 256 << 20;
+/// Different patterns of all connections; a message's channel is compared with each of them.
+pub const PATTERNS_MAX: usize = 1 << 14;
+/// Unsent bytes of a connection beyond which it is pushed nothing more, but closed: it does not read.
+pub const PUSHED_BYTES_MAX: usize = 8 << 20;
+/// Unsent pushed bytes of all connections of one worker, beyond which those that would hold more than [`PUSHED_BYTES_FAIR`]
+/// are closed when something more comes for them.
+pub const PUSHED_BYTES_PER_WORKER_MAX: usize = 256 << 20;
+/// See [`PUSHED_BYTES_PER_WORKER_MAX`].
+pub const PUSHED_BYTES_FAIR: usize = 64 * 1024;
+/// Unsent pushed bytes of a worker's connections from which on they are written before the turn ends.
+pub const PUSHED_BYTES_PER_WRITE: usize = 16 << 20;
+/// Published messages on their way to one worker; those beyond are lost for its connections.
+pub const PUBLISHED_IN_TRANSIT_MAX: usize = 4_096;
+/// Bytes of them.
+pub const PUBLISHED_BYTES_IN_TRANSIT_MAX: usize = 16 << 20;
+/// Bytes of messages that are handed to other nodes at once; more go in several.
+pub const BATCH_BYTES_MAX: usize = 192 * 1024;
+/// A message counts as one more request of its turn for so many receivers.
+pub const RECEIVERS_PER_REQUEST: usize = 16;
+/// Of a turn's requests, those that messages of other workers and nodes may stand for.
+pub const PUBLISHED_PER_TURN_MAX: usize = REQUESTS_PER_TURN_MAX / 2;
+
 /// Retry advice when another worker's mailbox is full.
 pub const BUSY_RETRY_MS: u32 = 100;
 /// Entries of the slow log.
@@ -144,6 +176,13 @@ const _: () = {
     assert!(HTTP_HEAD_BYTES_MAX + HTTP_BODY_BYTES_MAX < HTTP_REQUEST_BYTES_MAX);
     assert!(OUTPUT_BYTES_SOFT >= READ_BYTES);
     assert!(REQUESTS_PER_VISIT_MAX <= REQUESTS_PER_TURN_MAX);
+    // Any message fits a batch, and a subscriber that reads can be pushed the largest.
+    assert!(CHANNEL_BYTES_MAX + crate::resp::limit::BULK_BYTES_MAX + 8 <= BATCH_BYTES_MAX);
+    assert!(2 * (CHANNEL_BYTES_MAX + crate::resp::limit::BULK_BYTES_MAX) < PUSHED_BYTES_MAX);
+    assert!(PUSHED_BYTES_FAIR < PUSHED_BYTES_MAX && PUSHED_BYTES_MAX < PUSHED_BYTES_PER_WORKER_MAX);
+    assert!(SUBSCRIPTIONS_PER_SESSION_MAX <= SUBSCRIPTIONS_MAX);
+    // Workers to wake are bits of a word.
+    assert!(WORKERS_MAX <= 64);
     assert!(SWEEP_MS.is_multiple_of(SWEEP_PARTS));
     assert!(WHEEL_BUCKETS > 1 && WHEEL_TICK_MS > 0);
     // By default a waiter is present for 7 s after its last poll: who comes back by then has lost nothing.

@@ -3,6 +3,7 @@
 use crate::cluster::{Addresses, Alone, Cluster};
 use crate::config::NetConfig;
 use crate::observer::Observer;
+use crate::pubsub::post;
 use crate::shared::{Ending, Shared, with_local};
 use crate::stats::Stats;
 use crate::worker::accept::Acceptor;
@@ -181,6 +182,13 @@ impl Server {
                 mailbox.notify();
             }
         }
+    }
+
+    /// Takes what was published at other nodes, as [`Cluster::publish`] was handed it there, to those who listen here. Never
+    /// waits; from any thread, but messages keep their order only from one.
+    pub fn intake(&self) -> impl Fn(&[u8]) + Send + Sync + use<> {
+        let shared = Arc::clone(&self.shared);
+        move |messages| post::take_in(messages, &shared)
     }
 
     /// A view of this server for the rest of the process.

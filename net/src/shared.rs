@@ -3,6 +3,7 @@
 use crate::clients::Register;
 use crate::cluster::Cluster;
 use crate::config::NetConfig;
+use crate::pubsub::channels::Channels;
 use crate::resp::server::{ClientRow, Facts, Role, ServerInfo, SlowRow};
 use crate::stats::Stats;
 use crate::worker::mailbox::Mailbox;
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) cluster: Arc<dyn Cluster>,
     pub(crate) stats: Stats,
     pub(crate) register: Register,
+    pub(crate) channels: Channels,
     /// By worker.
     pub(crate) mailboxes: Vec<Mailbox>,
     /// By worker: set by whoever killed one of its connections.
@@ -56,6 +58,7 @@ impl Shared {
         Shared {
             stats: Stats::new(mailboxes.len()),
             register: Register::default(),
+            channels: Channels::new(),
             kills: mailboxes.iter().map(|_| AtomicBool::new(false)).collect(),
             connections: AtomicUsize::new(0),
             ready: AtomicBool::new(true),
@@ -117,6 +120,7 @@ impl ServerInfo for Shared {
     fn facts(&self) -> Facts {
         let totals = self.stats.totals();
         let process = Process::read();
+        let (messages_dropped, subscribers_closed) = self.channels.losses();
         Facts {
             version: env!("CARGO_PKG_VERSION"),
             process_id: std::process::id(),
@@ -135,6 +139,13 @@ impl ServerInfo for Shared {
             input_bytes_total: totals.bytes_in,
             output_bytes_total: totals.bytes_out,
             errors_total: totals.errors,
+            channels: self.channels.channel_count() as u64,
+            patterns: self.channels.pattern_count() as u64,
+            subscriptions: self.channels.subscriptions() as u64,
+            published_total: totals.published,
+            delivered_total: totals.delivered,
+            messages_dropped,
+            subscribers_closed,
             memory_used_bytes: self.directory.memory_used(),
             memory_max_bytes: self.config.memory_max_bytes,
             memory_resident_bytes: process.resident_bytes,
@@ -174,6 +185,18 @@ impl ServerInfo for Shared {
 
     fn visit_clients(&self, visit: &mut dyn FnMut(&ClientRow<'_>)) {
         self.register.visit(self.config.clock.now(), visit);
+    }
+
+    fn visit_channels(&self, visit: &mut dyn FnMut(&[u8])) {
+        self.channels.visit(visit);
+    }
+
+    fn subscribers(&self, channel: &[u8]) -> u64 {
+        self.channels.subscribers(channel)
+    }
+
+    fn patterns(&self) -> u64 {
+        self.channels.pattern_count() as u64
     }
 
     fn kill_client(&self, id: u64) -> bool {

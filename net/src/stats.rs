@@ -30,9 +30,13 @@ pub struct Counts {
     pub bytes_out: u64,
     /// Turns of a worker that took more CPU time than [`limit::TURN_US_MAX`].
     pub long_turns: u64,
+    /// Messages published.
+    pub published: u64,
+    /// Published messages handed to subscribers, once for each.
+    pub delivered: u64,
 }
 
-const FIELDS: usize = 10;
+const FIELDS: usize = 12;
 
 impl Counts {
     fn to_array(self) -> [u64; FIELDS] {
@@ -47,6 +51,8 @@ impl Counts {
             self.bytes_in,
             self.bytes_out,
             self.long_turns,
+            self.published,
+            self.delivered,
         ]
     }
 
@@ -62,6 +68,8 @@ impl Counts {
             bytes_in,
             bytes_out,
             long_turns,
+            published,
+            delivered,
         ] = of;
         Counts {
             accepted,
@@ -74,6 +82,8 @@ impl Counts {
             bytes_in,
             bytes_out,
             long_turns,
+            published,
+            delivered,
         }
     }
 }

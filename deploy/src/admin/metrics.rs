@@ -98,6 +98,7 @@ fn serving(server: &Observer, page: &mut Page) {
     page.gauge("uptime_seconds", "Seconds since the start.").is(float(facts.uptime_ms) / 1e3);
     page.gauge("connections", "Connections now.").is(float(facts.connections));
     page.gauge("connections_max", "Connections allowed at once.").is(float(facts.connections_max));
+    page.gauge("subscriptions", "Channels and patterns listened to.").is(float(facts.subscriptions));
     page.gauge("memory_used_bytes", "Bytes counted under the bound.").is(float(facts.memory_used_bytes));
     page.gauge("memory_max_bytes", "The bound.").is(float(facts.memory_max_bytes));
     page.gauge("memory_resident_bytes", "Resident bytes.").is(float(facts.memory_resident_bytes));
@@ -107,6 +108,10 @@ fn serving(server: &Observer, page: &mut Page) {
         ("polls_total", "Polls.", totals.polls),
         ("joins_total", "Joins asked for.", totals.joins),
         ("error_replies_total", "Error replies.", totals.errors),
+        ("published_total", "Messages published here.", totals.published),
+        ("delivered_total", "Messages handed to subscribers, once for each.", totals.delivered),
+        ("messages_dropped_total", "Messages lost: too many on their way.", facts.messages_dropped),
+        ("subscribers_closed_total", "Subscribers closed: they did not read.", facts.subscribers_closed),
         ("received_bytes_total", "Bytes received.", totals.bytes_in),
         ("sent_bytes_total", "Bytes sent.", totals.bytes_out),
         ("worker_long_turns_total", "Turns of a worker with over 5 ms of CPU time.", totals.long_turns),

@@ -12,6 +12,11 @@ use sluice_raft::cluster::{
 };
 use sluice_raft::node::Node;
 
+const _: () = assert!(
+    sluice_net::limit::BATCH_BYTES_MAX <= sluice_raft::peer::limit::CAST_BYTES_MAX,
+    "what the sockets hand on at once fits one message between nodes"
+);
+
 /// A node, from before it runs: while it waits to be added it is alone.
 pub(super) struct Bridge {
     addresses: Addresses,
@@ -68,6 +73,14 @@ impl Cluster for Bridge {
 
     fn is_ready(&self) -> bool {
         self.node.get().is_some_and(Node::is_ready)
+    }
+
+    fn has_others(&self) -> bool {
+        self.node.get().is_some_and(Node::has_others)
+    }
+
+    fn publish(&self, messages: Vec<u8>) -> bool {
+        self.node.get().is_some_and(|node| node.publish(messages))
     }
 }
 

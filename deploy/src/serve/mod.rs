@@ -75,6 +75,7 @@ pub(crate) fn run(config: &Config) -> Result<(), StartError> {
     for group in (0..node.node().identity().groups).map(GroupId) {
         node.node().set_waker(group, Box::new(server.waker(group)));
     }
+    node.node().set_intake(Box::new(server.intake()));
     plane.show(server.observer());
     announce(config, server.local_addrs(), &addresses, workers);
     stop.wait();

@@ -7,4 +7,5 @@ mod forming;
 mod losing;
 mod membership;
 mod nodes;
+mod publishing;
 mod trust;

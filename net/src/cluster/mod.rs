@@ -30,4 +30,17 @@ pub trait Cluster: Send + Sync {
 
     /// Whether polls can be answered: what was committed before the start is applied again.
     fn is_ready(&self) -> bool;
+
+    /// Whether there are other nodes. Where there are none, nothing that is published here is handed on.
+    fn has_others(&self) -> bool {
+        false
+    }
+
+    /// Hands messages that were published here to every other node, whose server takes them with
+    /// [`Server::intake`](crate::server::Server::intake): at most once, in order, at most
+    /// [`BATCH_BYTES_MAX`](crate::limit::BATCH_BYTES_MAX). False where they were dropped, because too many are on their way.
+    fn publish(&self, messages: Vec<u8>) -> bool {
+        drop(messages);
+        true
+    }
 }

@@ -11,7 +11,7 @@ pub const REDIS_VERSION: &str = "7.2.4";
 /// What a connection may do; each role includes the ones before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Role {
-    /// Join, name the user who joins, poll, leave, and read about zones.
+    /// Join, name the user who joins, poll, leave, read about zones, publish and subscribe.
     Client,
     /// Also change zones, and see connections and configuration.
     Operator,
@@ -79,6 +79,10 @@ pub struct ClientRow<'a> {
     pub user: &'a [u8],
     /// What it speaks.
     pub proto: Proto,
+    /// Channels that it listens to.
+    pub channels: usize,
+    /// Patterns that it listens to.
+    pub patterns: usize,
 }
 
 /// A request that took long, as `SLOWLOG GET` shows it.
@@ -137,6 +141,20 @@ pub struct Facts {
     pub output_bytes_total: u64,
     /// Error replies sent.
     pub errors_total: u64,
+    /// Channels that somebody listens to by name.
+    pub channels: u64,
+    /// Different patterns that somebody listens to.
+    pub patterns: u64,
+    /// Channels and patterns of all connections.
+    pub subscriptions: u64,
+    /// Messages published here.
+    pub published_total: u64,
+    /// Messages handed to subscribers, once for each.
+    pub delivered_total: u64,
+    /// Messages that were lost because too many were on their way to a worker, or to other nodes.
+    pub messages_dropped: u64,
+    /// Subscribers that were closed because they did not read.
+    pub subscribers_closed: u64,
     /// Bytes that everything counted under the memory bound takes.
     pub memory_used_bytes: u64,
     /// The memory bound.
@@ -188,6 +206,22 @@ pub trait ServerInfo {
                 visit(row);
             }
         });
+    }
+
+    /// Calls `visit` with every channel that somebody listens to by its name, at this node.
+    fn visit_channels(&self, visit: &mut dyn FnMut(&[u8])) {
+        let _ = visit;
+    }
+
+    /// Connections of this node that listen to the channel by its name.
+    fn subscribers(&self, channel: &[u8]) -> u64 {
+        let _ = channel;
+        0
+    }
+
+    /// Different patterns that connections of this node listen to.
+    fn patterns(&self) -> u64 {
+        0
     }
 
     /// Has another connection closed soon; false where there is none of that id.

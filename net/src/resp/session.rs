@@ -1,8 +1,10 @@
-//! What a connection has told about itself. Most say nothing, so a session is four words until one does.
+//! What a connection has told about itself. Most say nothing, so a session is a few words until one does.
 
 use super::command::transaction::Queue;
 use super::encode::Proto;
 use super::server::{ClientRow, Role};
+use crate::pubsub::Kind;
+use crate::pubsub::subscriptions::Subscriptions;
 
 /// The state of one RESP connection that outlives a request.
 #[derive(Debug)]
@@ -14,6 +16,8 @@ pub struct RespSession {
     /// What was queued since `MULTI`.
     queue: Option<Box<Queue>>,
     details: Option<Box<Details>>,
+    /// What it listens to; `None`: nothing.
+    subscriptions: Option<Box<Subscriptions>>,
 }
 
 /// Names; boxed, because few connections have any.
@@ -32,7 +36,15 @@ impl RespSession {
     /// A new connection. `role` is [`ServerInfo::default_role`](super::server::ServerInfo::default_role).
     #[must_use]
     pub fn new(id: u64, role: Option<Role>) -> RespSession {
-        RespSession { id, role, proto: Proto::Resp2, command: "NULL", queue: None, details: None }
+        RespSession {
+            id,
+            role,
+            proto: Proto::Resp2,
+            command: "NULL",
+            queue: None,
+            details: None,
+            subscriptions: None,
+        }
     }
 
     /// The connection's id.
@@ -96,6 +108,8 @@ impl RespSession {
             lib_version: self.lib_version(),
             user: self.user(),
             proto: self.proto,
+            channels: self.listens_to().0,
+            patterns: self.listens_to().1,
             ..*row
         }
     }
@@ -112,6 +126,45 @@ impl RespSession {
     /// Ends the transaction.
     pub(super) fn take_queue(&mut self) -> Option<Box<Queue>> {
         self.queue.take()
+    }
+
+    /// How many channels and patterns it listens to.
+    #[must_use]
+    pub fn listens_to(&self) -> (usize, usize) {
+        let count = |kind| self.subscriptions.as_ref().map_or(0, |kept| kept.count(kind));
+        (count(Kind::Channel), count(Kind::Pattern))
+    }
+
+    /// Whether it listens to anything.
+    #[must_use]
+    pub fn is_subscribed(&self) -> bool {
+        self.subscriptions.is_some()
+    }
+
+    /// Whether only a few commands are open to it: a RESP2 client takes whatever comes for a message.
+    #[must_use]
+    pub fn is_listener(&self) -> bool {
+        self.is_subscribed() && self.proto == Proto::Resp2
+    }
+
+    /// What it listens to, where that is anything.
+    pub(crate) fn subscriptions(&self) -> Option<&Subscriptions> {
+        self.subscriptions.as_deref()
+    }
+
+    /// What it listens to, to be changed; call [`RespSession::tidy_subscriptions`] afterwards.
+    pub(crate) fn subscriptions_mut(&mut self) -> &mut Subscriptions {
+        self.subscriptions.get_or_insert_default()
+    }
+
+    /// It listens to nothing any more.
+    pub(crate) fn clear_subscriptions(&mut self) {
+        self.subscriptions = None;
+    }
+
+    /// Keeps nothing where it listens to nothing.
+    pub(crate) fn tidy_subscriptions(&mut self) {
+        self.subscriptions.take_if(|kept| kept.len() == 0);
     }
 
     pub(super) fn set_proto(&mut self, proto: Proto) {

@@ -19,6 +19,8 @@ pub(crate) struct Buffers {
     /// Bytes that the socket did not take, from `sent` on.
     pub(crate) output: Vec<u8>,
     pub(crate) sent: usize,
+    /// Of the bytes that wait, those that may answer no request; counted for all connections of the worker.
+    pub(crate) pushed: usize,
     /// When the socket last took something of `output`, or when that began to wait.
     pub(crate) progressed: MonoMs,
     /// Requests without their reply on the wire.
@@ -73,6 +75,7 @@ impl Pool {
     /// Takes idle ones back.
     pub(crate) fn give(&mut self, mut buffers: Box<Buffers>) {
         debug_assert!(buffers.is_idle(), "buffers are given back when nothing is in them");
+        debug_assert_eq!(buffers.pushed, 0, "what was pushed was counted as sent");
         if self.free.len() < limit::BUFFER_POOL_MAX {
             buffers.reset();
             self.free.push(buffers);

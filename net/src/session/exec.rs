@@ -142,6 +142,11 @@ fn run_all(
                 reading::unfollow(&keys, talk, desk);
                 exec.plan.say(mark, &mut desk.out);
             }
+            Step::Channels(wish) => {
+                // Who listens to itself in too many ways is closed where its output is sent.
+                let _ = super::channels::fulfil(&wish, talk, line.key, desk);
+                exec.plan.say(mark, &mut desk.out);
+            }
             // What ends a connection or a transaction is never queued.
             Step::Replied | Step::Exec(_) | Step::Close => exec.plan.say(mark, &mut desk.out),
         }

@@ -4,6 +4,7 @@
 //! slab      slots with generations                 line      who waits for whom
 //! buffers   what exists only while bytes move      pending   replies in the order of requests
 //! visit     read, answer, write: one turn          told, settled   answers, now and later
+//! push      output that answers no request         channels        publish and subscribe
 //! resp, http   the two languages                   stop      why reading pauses
 //! keys      one operation, several groups          blocking  reads that wait for entries
 //! exec      a transaction
@@ -13,12 +14,14 @@
 
 pub(crate) mod blocking;
 pub(crate) mod buffers;
+pub(crate) mod channels;
 pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod http;
 pub(crate) mod keys;
 pub(crate) mod line;
 pub(crate) mod pending;
+pub(crate) mod push;
 pub(crate) mod reading;
 pub(crate) mod resp;
 pub(crate) mod settled;

@@ -133,6 +133,17 @@ impl Pending {
         self.places.push_back(Place::Written(bytes.len()));
     }
 
+    /// More bytes behind the replies that are ready but not first: for what answers no request.
+    pub(crate) fn extend_written(&mut self, bytes: &[u8]) {
+        match self.places.back_mut() {
+            Some(Place::Written(len)) => {
+                *len += bytes.len();
+                self.written.extend_from_slice(bytes);
+            }
+            _ => self.push_written(bytes),
+        }
+    }
+
     /// An answer came. False where nobody waits for it any more.
     pub(crate) fn settle(&mut self, number: u16, answer: Settled) -> bool {
         let index = usize::from(number.wrapping_sub(self.front));
@@ -230,6 +241,22 @@ mod tests {
         let expected = [format!("{:?}", left(false)), "pong".to_owned(), format!("{:?}", left(true))];
         assert_eq!(drain(&mut pending), expected);
         assert!(pending.is_empty() && !pending.has_writes() && pending.written_bytes() == 0);
+    }
+
+    #[test]
+    fn what_answers_no_request_takes_at_most_one_place_between_two_requests() {
+        let mut pending = Pending::default();
+        let first = ask(&mut pending);
+        for text in ["subscribed", "one", "two"] {
+            pending.extend_written(text.as_bytes());
+        }
+        let second = ask(&mut pending);
+        pending.extend_written(b"three");
+        assert_eq!(pending.len(), 4);
+        assert!(pending.settle(first, left(true)));
+        assert_eq!(drain(&mut pending), [format!("{:?}", left(true)), "subscribedonetwo".to_owned()]);
+        assert!(pending.settle(second, left(true)), "numbers are still those of their requests");
+        assert_eq!(drain(&mut pending), [format!("{:?}", left(true)), "three".to_owned()]);
     }
 
     #[test]

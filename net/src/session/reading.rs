@@ -5,6 +5,7 @@
 //! SSE     id: epoch.seq / data: {fields}                  event: reset                            event: end
 //! ```
 
+use super::buffers::Buffers;
 use super::events::Source;
 use super::line::Line;
 use super::resp::RespTalk;
@@ -29,7 +30,7 @@ pub(crate) struct Subscriptions {
 impl Subscriptions {
     /// A subscription of this key, in place of an earlier one. `None` where there are too many.
     pub(crate) fn add(&mut self, key: Text) -> Option<u32> {
-        if self.by_key.len() >= limit::SUBSCRIPTIONS_MAX && !self.by_key.contains_key(&key) {
+        if self.by_key.len() >= limit::FOLLOWED_MAX && !self.by_key.contains_key(&key) {
             return None;
         }
         self.given = self.given.wrapping_add(1);
@@ -108,11 +109,18 @@ impl Session {
             }
             Talk::Http(_) => return Took::Gone,
         }
-        if self.line.is_behind() && !desk.out.is_empty() {
-            self.line.hold(0, desk);
+        self.keep_news(desk, now);
+        Took::All
+    }
+
+    /// Keeps news until it is written: behind replies that are written already, ahead of those that are not there yet.
+    fn keep_news(&mut self, desk: &mut Desk, now: MonoMs) {
+        let written = |buffers: &&mut Box<Buffers>| buffers.pending.written_bytes() > 0;
+        if let Some(buffers) = self.line.buffers.as_mut().filter(written) {
+            buffers.pending.extend_written(&desk.out);
+            desk.out.clear();
         }
         self.keep_said(desk, now);
-        Took::All
     }
 
     /// Whether it still wants to hear of this stream.

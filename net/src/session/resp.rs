@@ -1,5 +1,6 @@
 //! RESP over one connection: command after command until something has to be waited for.
 
+use super::channels;
 use super::exec::{self, Exec};
 use super::keys;
 use super::line::{Asked, Line};
@@ -161,7 +162,11 @@ fn run(
     if behind && desk.out.len() > mark {
         line.hold(mark, desk);
     }
-    if closes { Err(Stop::Close) } else { Ok(()) }
+    if closes {
+        channels::forget(&mut talk.session, line.key, desk);
+        return Err(Stop::Close);
+    }
+    Ok(())
 }
 
 /// Whether the connection closes after this command.
@@ -173,7 +178,7 @@ fn begin(
     turn: Turn<'_>,
 ) -> Result<bool, Stop> {
     let step = execute(args, &mut talk.session, &*desk.shared, &mut desk.out);
-    let closes = matches!(step, Step::Close);
+    let mut closes = matches!(step, Step::Close);
     match step {
         Step::Ask(request, kind) => ask(&request, kind, talk.session.proto(), line, desk, turn)?,
         Step::Key(call) => keys::ask(call, talk.session.proto(), talk.session.command(), line, desk, turn)?,
@@ -182,6 +187,10 @@ fn begin(
         }
         Step::Follow(streams) => super::reading::follow(streams, talk, line, desk),
         Step::Unfollow(keys) => super::reading::unfollow(&keys, talk, desk),
+        Step::Channels(wish) => {
+            closes = !channels::fulfil(&wish, talk, line.key, desk);
+            talk.card.update(&talk.session);
+        }
         // Names change with commands that are answered here, never with polls.
         Step::Replied | Step::Close => talk.card.update(&talk.session),
     }

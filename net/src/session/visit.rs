@@ -73,6 +73,7 @@ impl Session {
         if self.flush(desk, now).is_err() {
             return Fate::Over;
         }
+        self.count_pushed(desk);
         self.line.tidy(&mut desk.pool);
         self.fate(desk.closing, now)
     }

@@ -6,6 +6,7 @@ use super::wheel::Wheel;
 use crate::clock::HttpDate;
 use crate::http::respond::Responder;
 use crate::hub::Hubs;
+use crate::pubsub::post::Post;
 use crate::resp::args::ArgsBuf;
 use crate::session::buffers::Pool;
 use crate::shared::Shared;
@@ -25,6 +26,7 @@ pub(crate) struct Desk {
     pub(crate) jitter: Jitter,
     pub(crate) counts: Counts,
     pub(crate) pool: Pool,
+    pub(crate) post: Post,
     pub(crate) date: HttpDate,
     /// Requests that may still be answered in this visit.
     pub(crate) budget: usize,
@@ -42,6 +44,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new(me: usize, shared: Arc<Shared>, shards: Shards) -> Desk {
+        let post = Post::new(me, shared.mailboxes.len());
         Desk {
             me,
             shared,
@@ -51,6 +54,7 @@ impl Desk {
             jitter: Jitter::new(),
             counts: Counts::default(),
             pool: Pool::default(),
+            post,
             date: HttpDate::new(),
             budget: 0,
             closing: false,

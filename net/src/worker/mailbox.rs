@@ -6,19 +6,24 @@
 //! its own. Without a credit the client is told to try again. Operations on the cluster are counted the same way,
 //! in a queue of their own: their outcomes come from threads that are no workers. What is told of streams is not counted: where
 //! there is no room for it the reader learns that it missed something, and asks again.
+//!
+//! Published messages have a lane of their own, bounded in number and bytes. Nothing stands for their room, so where it is full
+//! the message is lost for that worker's connections, and counted: they are delivered at most once.
 
 use crate::cluster::Decision;
 use crate::hub::{News, Sent};
 use crate::limit;
 use crate::observer::Survey;
 use crate::protocol::Protocol;
+use crate::pubsub::message::Published;
 use crate::session::settled::Settled;
 use crossbeam_queue::ArrayQueue;
 use mio::net::TcpStream;
 use sluice_engine::id::{GroupId, Ticket, ZoneId};
 use sluice_engine::mailbox::Bell;
 use sluice_engine::sequencer::Ask;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// One message between workers.
 pub(crate) enum Mail {
@@ -42,6 +47,9 @@ pub(crate) struct Mailbox {
     news: ArrayQueue<News>,
     /// There was no room for one of them.
     lost: AtomicBool,
+    published: ArrayQueue<Arc<Published>>,
+    /// Of `published`.
+    published_bytes: AtomicUsize,
     bell: Bell,
     waker: mio::Waker,
 }
@@ -64,6 +72,8 @@ impl Mailbox {
             wishes: ArrayQueue::new(limit::WISHES_MAX),
             news: ArrayQueue::new(limit::TIDINGS_MAX),
             lost: AtomicBool::new(false),
+            published: ArrayQueue::new(limit::PUBLISHED_IN_TRANSIT_MAX),
+            published_bytes: AtomicUsize::new(0),
             bell: Bell::default(),
             waker,
         }
@@ -96,6 +106,18 @@ impl Mailbox {
         if self.news.push(news).is_err() {
             self.lost.store(true, Ordering::Release);
         }
+    }
+
+    /// Puts a published message in; false where too much waits already.
+    pub(crate) fn post(&self, message: Arc<Published>) -> bool {
+        let bytes = message.bytes();
+        let waiting = self.published_bytes.fetch_add(bytes, Ordering::AcqRel);
+        let fits = waiting + bytes <= limit::PUBLISHED_BYTES_IN_TRANSIT_MAX;
+        if fits && self.published.push(message).is_ok() {
+            return true;
+        }
+        self.published_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        false
     }
 
     /// Hands a new connection over; gives it back where too many are on their way.
@@ -150,8 +172,37 @@ impl Mailbox {
         self.lost.load(Ordering::Relaxed) && self.lost.swap(false, Ordering::AcqRel)
     }
 
+    /// The next published message.
+    pub(crate) fn next_published(&self) -> Option<Arc<Published>> {
+        let message = self.published.pop()?;
+        self.published_bytes.fetch_sub(message.bytes(), Ordering::AcqRel);
+        Some(message)
+    }
+
     /// The next new connection.
     pub(crate) fn next_socket(&self) -> Option<(TcpStream, Protocol)> {
         self.sockets.pop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mailbox, Published};
+    use crate::limit;
+    use std::sync::Arc;
+
+    #[test]
+    fn published_messages_on_their_way_are_bounded_in_number_and_bytes() {
+        let poll = mio::Poll::new().unwrap();
+        let mailbox = Mailbox::new(2, mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        for (payload, most) in
+            [(1, limit::PUBLISHED_IN_TRANSIT_MAX), (65_535, limit::PUBLISHED_BYTES_IN_TRANSIT_MAX >> 16)]
+        {
+            let message = Arc::new(Published::new(b"c", &vec![0; payload]));
+            let taken = (0..).take_while(|_| mailbox.post(Arc::clone(&message))).count();
+            assert_eq!(taken, most, "{payload} bytes each");
+            assert!(mailbox.next_published().is_some() && mailbox.post(message), "room comes back");
+            while mailbox.next_published().is_some() {}
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! and the loop only dispatches. Nothing here waits but the poll.
 
 pub(crate) mod accept;
+mod deliver;
 pub(crate) mod desk;
 pub(crate) mod jitter;
 pub(crate) mod listen;
@@ -23,6 +24,7 @@ pub(crate) mod wheel;
 
 use crate::limit;
 use crate::protocol::Protocol;
+use crate::session::channels;
 use crate::session::line::Line;
 use crate::session::resp::RespTalk;
 use crate::session::settled::Settled;
@@ -181,6 +183,7 @@ impl Worker {
         self.sweep(turn);
         self.follow_ending(turn);
         self.desk.shards.notify();
+        self.desk.post.close_turn(&self.desk.shared);
         self.desk.shared.stats.publish(self.desk.me, &self.desk.counts);
     }
 
@@ -222,6 +225,7 @@ impl Worker {
         while let Some((from, sent)) = mailbox.next_wish() {
             self.desk.shards.grant(from, sent);
         }
+        self.take_published(turn);
         while let Some(survey) = mailbox.next_survey() {
             self.desk.shards.answer_survey(survey, turn.now);
         }
@@ -234,6 +238,7 @@ impl Worker {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let fate = session.visit(&mut self.scratch, &mut self.desk, turn);
         self.taken += limit::REQUESTS_PER_VISIT_MAX.saturating_sub(self.desk.budget);
+        self.deliver_parcels(turn);
         self.apply(key, fate);
     }
 
@@ -357,10 +362,12 @@ impl Worker {
         let Some(mut session) = self.sessions.remove(key) else { return };
         session.line.hurry(true, &mut self.desk.shards);
         let _ = self.poll.registry().deregister(&mut session.socket);
-        let shared = &self.desk.shared;
-        if let Talk::Resp(talk) = &session.talk {
-            shared.register.remove(talk.card.id);
+        session.drop_pushed(&mut self.desk);
+        if let Talk::Resp(talk) = &mut session.talk {
+            self.desk.shared.register.remove(talk.card.id);
+            channels::forget(&mut talk.session, key, &mut self.desk);
         }
+        let shared = &self.desk.shared;
         let left = shared.connections.fetch_sub(1, Ordering::AcqRel) - 1;
         if left == 0 && self.ending != Ending::No {
             shared.mailboxes.iter().for_each(mailbox::Mailbox::notify);

@@ -113,7 +113,8 @@ fn overdue(session: &Session, config: &NetConfig, now: MonoMs) -> Overdue {
     let idle_ms = match &session.talk {
         Talk::Resp(talk) => {
             talk.card.touch(session.active);
-            config.resp_idle_ms
+            // Who listens has nothing to say: silence is no sign of absence.
+            if talk.session.is_subscribed() { 0 } else { config.resp_idle_ms }
         }
         Talk::Http(_) => config.http_idle_ms,
         // Its heartbeats find out whether anybody is there.

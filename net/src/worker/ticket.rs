@@ -10,7 +10,7 @@ use crate::limit;
 use sluice_engine::id::Ticket;
 
 /// A connection of one worker, for as long as it lives.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct SessionKey {
     pub(crate) slot: u32,
     pub(crate) generation: u32,

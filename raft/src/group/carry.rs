@@ -259,6 +259,8 @@ pub(crate) fn take_cast(shared: &Shared, from: NodeId, cast: &Cast) {
             let Ok((session, pulse)) = codec::decode::<(u64, Pulse)>(bytes) else { return };
             (shared.roles.told() == Lead::There(from, session)).then_some(Event::Pulse(pulse))
         }
+        // No state of a group.
+        Cast::Publish { .. } => None,
     };
     if let Some(event) = event {
         shared.lane.push(Delivery::Soft(event));

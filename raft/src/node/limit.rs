@@ -48,6 +48,9 @@ pub const WAITING_MS: u64 = 5_000;
 /// Waiting nodes that are remembered.
 pub const WAITING_MAX: usize = 64;
 
+/// Bytes of published messages that may wait for the node's thread, which hands them to the connections of the others.
+pub const PUBLISHED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Rings after which owners are woken even where the node's thread has more to do.
 pub const RINGS_MAX: usize = 64;
 
@@ -55,6 +58,7 @@ const _: () = {
     assert!(CATCH_UP_MS < ADMIN_CALL_MS && STEP_MS < ADMIN_CALL_MS);
     assert!(ADMIN_WAIT_MS / RETRY_MS > ASK_AROUND_TRIES && LOOK_CALL_MS < ADMIN_WAIT_MS);
     assert!(ADMIN_CALL_MS <= crate::peer::limit::CALL_MS_MAX);
+    assert!(crate::peer::limit::CAST_BYTES_MAX <= PUBLISHED_BYTES_MAX);
     assert!(ANNOUNCE_MS * 2 < WAITING_MS && RETRY_MS < TRANSFER_MS);
 };
 

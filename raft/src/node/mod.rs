@@ -5,7 +5,7 @@
 //! start     from a folder to running groups  threads   the same, on threads of its own
 //! front     answers before the node is one   admin     operations on the cluster
 //! status    what is known                    balance   leaders spread over the nodes
-//! doorbell  owners are woken once a turn
+//! doorbell  owners are woken once a turn        published messages of clients, for clients of other nodes
 //! ```
 //! [`Node::start`] gives a [`Port`](crate::group::Port) for each group. The owners of the shards start empty and are driven from
 //! the first moment: snapshots and the log reach them as events, also at a start.
@@ -19,6 +19,7 @@ mod handover;
 mod housekeeping;
 mod identity;
 pub mod limit;
+mod published;
 mod service;
 mod start;
 mod status;
@@ -29,6 +30,7 @@ pub use admin::Tell;
 pub use config::{Drawn, Drive, NodeConfig, StartError, Timing};
 pub use front::Front;
 pub use identity::{Identity, IdentityError};
+pub use published::Intake;
 pub use threads::{Server, ServerConfig, Started};
 
 use crate::cluster::{AdminRequest, ClusterStatus};
@@ -38,6 +40,7 @@ use crate::peer::{Transfers, Transport};
 use crate::queue::Queue;
 use admin::Waiting;
 use openraft::async_runtime::AsyncRuntime;
+use published::Published;
 use sluice_engine::id::GroupId;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -67,6 +70,7 @@ struct Inner<R: AsyncRuntime> {
     /// Tells changes apart that were begun here, also from those begun by other nodes: it starts at random.
     operations: AtomicU64,
     requests: Arc<AdminQueue>,
+    published: Arc<Published>,
     groups: Vec<Group<R>>,
     failure: Mutex<Option<String>>,
     door: Door,
@@ -150,6 +154,7 @@ impl<R: AsyncRuntime> Node<R> {
             let _ = raft.shutdown().await;
         }
         self.inner.requests.close();
+        self.inner.published.close();
         self.inner.log.close();
     }
 }

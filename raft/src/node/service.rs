@@ -22,9 +22,13 @@ impl<R: AsyncRuntime> Service<R> for Inner<R> {
     }
 
     fn cast(&self, from: NodeId, cast: Cast) {
-        let (Cast::Presence { group, .. } | Cast::Pulse { group, .. }) = cast;
-        if let Ok(group) = self.group(group) {
-            take_cast(&group.shared, from, &cast);
+        match &cast {
+            Cast::Presence { group, .. } | Cast::Pulse { group, .. } => {
+                if let Ok(group) = self.group(*group) {
+                    take_cast(&group.shared, from, &cast);
+                }
+            }
+            Cast::Publish { bytes } => self.published.take_in(bytes),
         }
     }
 }

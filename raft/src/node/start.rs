@@ -14,6 +14,7 @@ use super::balance::balance;
 use super::config::{NodeConfig, StartError, Timing};
 use super::housekeeping::keep_house;
 use super::identity::Identity;
+use super::published::{Published, tell_others};
 use super::{Front, Group, Inner, Node};
 use crate::group::{Clock, Files, Gate, Machine, Port, Raft, Shared, carry, open_gate, submit, watch};
 use crate::log::{Log, LogOptions};
@@ -78,6 +79,7 @@ impl<R: AsyncRuntime> Node<R> {
             waiting: Waiting::default(),
             operations: AtomicU64::new(config.drawn.salt),
             requests: Arc::new(Queue::new()),
+            published: Published::new(),
             groups,
             failure: Mutex::new(None),
             door: config.door,
@@ -98,6 +100,7 @@ impl<R: AsyncRuntime> Node<R> {
         drop(R::spawn(heed_log(Arc::clone(&inner))));
         front.open(Arc::clone(&inner));
         drop(R::spawn(administer(Arc::downgrade(&inner), Arc::clone(&inner.requests))));
+        drop(R::spawn(tell_others(Arc::downgrade(&inner), Arc::clone(&inner.published))));
         drop(R::spawn(balance(Arc::downgrade(&inner))));
         drop(R::spawn(keep_house(Arc::downgrade(&inner), config.snapshot_bytes)));
         Ok((Node { inner }, ports))

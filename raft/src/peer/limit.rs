@@ -25,6 +25,8 @@ pub const APPEND_LANE_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub const BULK_LANE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of the vote lane that casts may fill; the rest is for votes and heartbeats.
 pub const CASTS_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of the bulk lane that casts of published messages may fill; the rest is for forwarded commands and snapshots.
+pub const PUBLISH_CASTS_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Appends of one group to one peer that may be unanswered.
 pub const APPEND_WINDOW_CALLS: usize = 32;
@@ -77,6 +79,7 @@ const _: () = {
     assert!(HELLO_BYTES_MAX > 4 * TEXT_CHARS_MAX);
     assert!(BODY_BYTES_MAX <= u32::MAX as usize);
     assert!(CAST_BYTES_MAX < CASTS_BYTES_MAX && CASTS_BYTES_MAX < VOTE_LANE_BYTES_MAX);
+    assert!(CAST_BYTES_MAX < PUBLISH_CASTS_BYTES_MAX && PUBLISH_CASTS_BYTES_MAX < BULK_LANE_BYTES_MAX);
     // An append that was cut to size fits a frame, whatever its last entry's overhead.
     assert!(APPEND_BYTES_MAX * 2 <= BODY_BYTES_MAX);
     assert!(APPEND_BYTES_MAX <= APPEND_WINDOW_BYTES && APPEND_WINDOW_BYTES <= APPEND_LANE_BYTES_MAX);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sluice_engine::id::GroupId;
 use std::fmt;
 
+use super::transport::Lane;
 use crate::types::{Member, NodeId, Types};
 
 /// Asks for a [`Response`].
@@ -187,7 +188,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Soft state of a group: may be lost, may come late, is never answered.
+/// Soft state: may be lost, may come late, is never answered.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Cast {
     /// To the leader: the tokens seen.
@@ -204,13 +205,26 @@ pub enum Cast {
         /// Opaque here, at most [`super::limit::CAST_BYTES_MAX`].
         bytes: Bytes,
     },
+    /// Messages that clients of the sender published, for the clients of the receiver.
+    Publish {
+        /// Opaque here, at most [`super::limit::CAST_BYTES_MAX`].
+        bytes: Bytes,
+    },
 }
 
 impl Cast {
+    /// The connection that it takes: what clients publish must not hold up votes.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Cast::Presence { .. } | Cast::Pulse { .. } => Lane::Vote,
+            Cast::Publish { .. } => Lane::Bulk,
+        }
+    }
+
     /// Bytes of its content.
     pub fn bytes(&self) -> usize {
         match self {
-            Cast::Presence { bytes, .. } | Cast::Pulse { bytes, .. } => bytes.len(),
+            Cast::Presence { bytes, .. } | Cast::Pulse { bytes, .. } | Cast::Publish { bytes } => bytes.len(),
         }
     }
 }

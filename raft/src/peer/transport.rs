@@ -14,11 +14,11 @@ use crate::types::{Member, NodeId};
 /// A connection of its own for each, so that a long message never holds up a short one that matters more.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Lane {
-    /// Votes, heartbeats, casts.
+    /// Votes, heartbeats, soft state.
     Vote,
     /// Entries.
     Append,
-    /// Snapshots, forwarded commands, administration.
+    /// Snapshots, forwarded commands, administration, published messages.
     Bulk,
 }
 

@@ -148,6 +148,19 @@ async fn casts_leave_room_for_votes() {
 }
 
 #[tokio::test]
+async fn what_clients_publish_holds_up_neither_votes_nor_forwarded_commands() {
+    let address = start_deaf(2).await;
+    let transport = transport(1);
+    for _ in 0..100 {
+        transport.cast(2, &member(address), Cast::Publish { bytes: vec![0; CAST_BYTES_MAX].into() });
+    }
+    for lane in [Lane::Vote, Lane::Bulk] {
+        let mut call = transport.call(2, &member(address), lane, forward(ECHO, "vote"), LONG);
+        assert!(futures_util::poll!(&mut call).is_pending(), "queued, not refused");
+    }
+}
+
+#[tokio::test]
 async fn a_node_serves_a_bounded_number_of_requests_at_once() {
     let node = start(2);
     let mut raw = Raw::greeted(&node, 2).await;

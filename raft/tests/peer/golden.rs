@@ -80,4 +80,8 @@ fn casts() {
         hex(Kind::Cast, &Cast::Pulse { group: ECHO, bytes: "due".into() }),
         "534c50520105000006000000c48b324b010003647565"
     );
+    assert_eq!(
+        hex(Kind::Cast, &Cast::Publish { bytes: "news".into() }),
+        "534c5052010500000600000090cd4a3602046e657773"
+    );
 }

@@ -6,6 +6,7 @@
 //! curl       /traffic, /v1/zones, health, problems, keep-alive
 //! libraries  redis-py, redis-py on asyncio, ioredis, node-redis      redis_py.py redis_asyncio.py ioredis.js node_redis.js
 //! redis_rs   the same in Rust
+//! pubsub     all of them publish and subscribe, and Redis beside us      pubsub.py pubsub.js
 //! turns      several at once are let in by the rules      visitors.py in_order.py under_caps.py
 //! roles      who may do what, where somebody is asked for a password      roles.py roles.js
 //! ```
@@ -13,6 +14,7 @@
 mod curl;
 mod foreign;
 mod libraries;
+mod pubsub;
 mod redis_cli;
 mod redis_rs;
 mod roles;

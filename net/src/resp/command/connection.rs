@@ -4,6 +4,7 @@ use super::execute::{Call, Step};
 use super::fault::Fault;
 use super::number::integer;
 use super::spec::{Access, Argument, CommandSpec};
+use crate::pubsub::Wish;
 
 pub(super) static PING: CommandSpec = CommandSpec {
     flags: &["fast"],
@@ -11,6 +12,7 @@ pub(super) static PING: CommandSpec = CommandSpec {
     summary: "Returns the server's liveliness response.",
     since: "1.0.0",
     arguments: &[Argument::string("message").optional()],
+    for_listeners: true,
     run: Some(ping),
     ..CommandSpec::new("ping", -1)
 };
@@ -42,6 +44,7 @@ pub(super) static QUIT: CommandSpec = CommandSpec {
     summary: "Closes the connection.",
     since: "1.0.0",
     at_once: true,
+    for_listeners: true,
     run: Some(quit),
     ..CommandSpec::new("quit", -1)
 };
@@ -53,6 +56,7 @@ pub(super) static RESET: CommandSpec = CommandSpec {
     summary: "Resets the connection.",
     since: "6.2.0",
     at_once: true,
+    for_listeners: true,
     run: Some(reset),
     ..CommandSpec::new("reset", 1)
 };
@@ -79,7 +83,15 @@ pub(super) static READWRITE: CommandSpec = CommandSpec {
 };
 
 fn ping<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
+    let listens = call.session.is_listener();
     match call.args.len() {
+        1 | 2 if listens => {
+            let message = call.arg(1);
+            let mut reply = call.reply();
+            reply.array(2);
+            reply.bulk(b"pong");
+            reply.bulk(message);
+        }
         1 => call.reply().simple("PONG"),
         2 => {
             let message = call.arg(1);
@@ -113,7 +125,7 @@ fn reset<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     let role = call.server.default_role();
     call.session.reset(role);
     call.reply().simple("RESET");
-    Ok(Step::Replied)
+    Ok(Step::Channels(Wish::Forget))
 }
 
 fn acknowledge<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {

@@ -7,6 +7,7 @@ use super::spec::{Access, CommandSpec};
 use super::transaction::Queue;
 use super::{find, help};
 use crate::hub::Position;
+use crate::pubsub::Wish;
 use crate::request::{Request, RequestKind};
 use crate::resp::args::Args;
 use crate::resp::encode::Writer;
@@ -30,6 +31,8 @@ pub enum Step<'a> {
     Follow(Vec<(Text, Position)>),
     /// Follow these no longer; the reply is the same.
     Unfollow(Vec<Text>),
+    /// Carry this out, and write the reply.
+    Channels(Wish<'a>),
     /// Send what is in the buffer, then close. What follows in the input is not read.
     Close,
 }
@@ -94,7 +97,7 @@ impl<'a> Call<'a, '_> {
 
 /// Runs one request: finds the command, checks who asks and how many arguments there are, and lets it run.
 ///
-/// Appends to `out` unless the step is [`Step::Ask`] or [`Step::Key`]. The zone commands allocate nothing.
+/// Appends to `out` unless the step asks for something to be done. The zone commands allocate nothing.
 pub fn execute<'a>(
     args: Args<'a>,
     session: &mut RespSession,
@@ -155,6 +158,7 @@ fn look_up<'a>(call: &mut Call<'a, '_>) -> Result<Found, Fault<'a>> {
     let spec = match call.args.get(1) {
         Some(word) if !spec.subcommands.is_empty() => {
             if word.eq_ignore_ascii_case(b"help") {
+                heed_listener(call, spec)?;
                 return Ok(Found { spec, run: None });
             }
             spec.subcommand(word).ok_or(Fault::UnknownSubcommand { container: spec.name, word })?
@@ -167,6 +171,7 @@ fn look_up<'a>(call: &mut Call<'a, '_>) -> Result<Found, Fault<'a>> {
         _ => return Err(Fault::WrongArity(spec.name)),
     };
     permit(call, spec)?;
+    heed_listener(call, spec)?;
     Ok(Found { spec, run: Some(run) })
 }
 
@@ -174,6 +179,11 @@ fn look_up<'a>(call: &mut Call<'a, '_>) -> Result<Found, Fault<'a>> {
 fn exec_aborted<'a>(call: &mut Call<'a, '_>) -> Fault<'a> {
     call.session.take_queue();
     Fault::Text("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command")
+}
+
+/// A RESP2 client that listens takes whatever comes for a message, so few commands are open to it.
+fn heed_listener<'a>(call: &Call<'a, '_>, spec: &CommandSpec) -> Result<(), Fault<'a>> {
+    if call.session.is_listener() && !spec.for_listeners { Err(Fault::Listening(spec.name)) } else { Ok(()) }
 }
 
 fn permit<'a>(call: &Call<'a, '_>, spec: &CommandSpec) -> Result<(), Fault<'a>> {

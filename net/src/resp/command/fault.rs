@@ -83,6 +83,12 @@ pub enum Fault<'a> {
     ExpireTime(&'static str),
     /// Not an option of `XCLAIM`.
     ClaimOption(&'a [u8]),
+    /// A RESP2 connection that listens to channels may not use this.
+    Listening(&'static str),
+    /// `PUBSUB CHANNELS` has at most one pattern.
+    PubsubArity(&'a [u8]),
+    /// There are too many subscriptions of this connection, or of all.
+    Subscriptions,
     /// An option was given twice.
     Duplicate(&'static str),
     /// The argument of this name is longer than allowed, or empty.
@@ -141,6 +147,16 @@ impl Fault<'_> {
             Fault::NotPermitted(name) => {
                 format!("NOPERM this user has no permissions to run the '{name}' command").into_bytes()
             }
+            Fault::Listening(name) => format!(
+                "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \
+                 allowed in this context"
+            )
+            .into_bytes(),
+            Fault::PubsubArity(word) => quoted(
+                "ERR unknown subcommand or wrong number of arguments for '",
+                word,
+                "'. Try PUBSUB HELP.",
+            ),
             Fault::LibraryText(name) => {
                 format!("ERR {name} cannot contain spaces, newlines or special characters.").into_bytes()
             }
@@ -181,6 +197,7 @@ impl Fault<'_> {
             Fault::NoKeys => "ERR The command has no key arguments",
             Fault::NeedsResp3 => "ERR this command pushes, which needs RESP3: send HELLO 3 first",
             Fault::Cursor => "ERR a cursor is epoch.seq, seq or $",
+            Fault::Subscriptions => "ERR too many subscriptions of this connection, or of all",
             Fault::Mode => "ERR mode must be auto, paused, open or closed",
             Fault::Language => "ERR a language is 1 to 35 bytes of A-Z a-z 0-9 -",
             Fault::TargetUrl => "ERR target_url must begin with http:// or https://",

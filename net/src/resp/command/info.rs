@@ -103,7 +103,9 @@ fn stats(facts: &Facts, _: &dyn ServerInfo, text: &mut String) {
         text,
         "total_connections_received:{}\r\ntotal_commands_processed:{}\r\ninstantaneous_ops_per_sec:{}\r\n\
          total_net_input_bytes:{}\r\ntotal_net_output_bytes:{}\r\nrejected_connections:{}\r\n\
-         total_error_replies:{}\r\ntotal_polls:{}\r\n",
+         total_error_replies:{}\r\ntotal_polls:{}\r\npubsub_channels:{}\r\npubsub_patterns:{}\r\n\
+         pubsub_subscriptions:{}\r\ntotal_published:{}\r\ntotal_messages_delivered:{}\r\n\
+         total_messages_dropped:{}\r\ntotal_subscribers_closed:{}\r\n",
         facts.connections_total,
         facts.requests_total,
         facts.requests_per_second,
@@ -112,6 +114,13 @@ fn stats(facts: &Facts, _: &dyn ServerInfo, text: &mut String) {
         facts.connections_refused,
         facts.errors_total,
         facts.polls_total,
+        facts.channels,
+        facts.patterns,
+        facts.subscriptions,
+        facts.published_total,
+        facts.delivered_total,
+        facts.messages_dropped,
+        facts.subscribers_closed,
     );
 }
 

@@ -24,7 +24,7 @@ mod config;
 mod connection;
 mod docs;
 mod follow;
-mod glob;
+pub(crate) mod glob;
 mod hello;
 mod help;
 mod info;
@@ -36,11 +36,14 @@ mod latency;
 mod leave;
 mod number;
 mod poll;
+mod publish;
+mod pubsub;
 mod raft;
 mod slowlog;
 pub mod spread;
 mod stats;
 mod stream;
+mod subscribe;
 mod time;
 pub mod transaction;
 mod value;
@@ -110,6 +113,12 @@ pub static COMMANDS: &[&CommandSpec] = &[
     &info::SPEC,
     &introspect::SPEC,
     &config::SPEC,
+    &publish::SPEC,
+    &subscribe::SUBSCRIBE,
+    &subscribe::UNSUBSCRIBE,
+    &subscribe::PSUBSCRIBE,
+    &subscribe::PUNSUBSCRIBE,
+    &pubsub::SPEC,
     &time::SPEC,
     &slowlog::SPEC,
     &latency::SPEC,

@@ -15,6 +15,8 @@ pub struct CommandSpec {
     pub categories: &'static [&'static str],
     /// Who may use it.
     pub access: Access,
+    /// Whether a RESP2 connection may use it while it listens to channels.
+    pub for_listeners: bool,
     /// One sentence.
     pub summary: &'static str,
     /// The version that it came with: of this server, or of Redis for Redis's own.
@@ -77,6 +79,7 @@ impl CommandSpec {
             flags: &[],
             categories: &[],
             access: Access::From(Role::Client),
+            for_listeners: false,
             summary: "",
             since: "0.1.0",
             group: "connection",

@@ -1,6 +1,7 @@
 //! A server of two connections and a few figures, and a way to talk to it.
 
 use crate::cluster::{Addresses, Alone, Cluster};
+use crate::pubsub::Wish;
 use crate::request::{Request, RequestKind};
 use crate::resp::args::ArgsBuf;
 use crate::resp::command::key_call::KeyCall;
@@ -65,7 +66,7 @@ impl Fixture {
                 other => panic!("{:?}: {other:?}", String::from_utf8_lossy(&input[at..])),
             };
             match execute(args, session, self, &mut out) {
-                Step::Replied => {}
+                Step::Replied | Step::Channels(Wish::Forget) => {}
                 Step::Ask(request, _) => out.extend_from_slice(format!("?{request:?}").as_bytes()),
                 Step::Key(call) => out.extend_from_slice(format!("?{:?}", call.op).as_bytes()),
                 Step::Exec(queue) => {
@@ -74,6 +75,7 @@ impl Fixture {
                 }
                 Step::Follow(streams) => out.extend_from_slice(format!("?{streams:?}").as_bytes()),
                 Step::Unfollow(keys) => out.extend_from_slice(format!("?{keys:?}").as_bytes()),
+                Step::Channels(wish) => out.extend_from_slice(format!("?{wish:?}").as_bytes()),
                 Step::Close => {
                     out.extend_from_slice(b"<close>");
                     break;
@@ -130,6 +132,8 @@ fn row(id: u64, port: u16, name: &'static [u8]) -> ClientRow<'static> {
         lib_version: b"1.0",
         user: b"gate",
         proto: Proto::Resp3,
+        channels: 0,
+        patterns: 0,
     }
 }
 

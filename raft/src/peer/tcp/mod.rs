@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use super::frame::{self, FrameError, Kind};
 use super::handshake::Local;
-use super::limit::{CALL_MS_MAX, CAST_BYTES_MAX, CASTS_BYTES_MAX};
+use super::limit::{CALL_MS_MAX, CAST_BYTES_MAX, CASTS_BYTES_MAX, PUBLISH_CASTS_BYTES_MAX};
 use super::message::{Cast, Request};
 use super::transport::{CallError, Called, Lane, Transport};
 use crate::types::{Member, NodeId};
@@ -56,6 +56,11 @@ impl<R: AsyncRuntime> Tcp<R> {
     }
 }
 
+/// What casts may fill of a lane.
+fn casts_bytes_max(lane: Lane) -> usize {
+    if lane == Lane::Bulk { PUBLISH_CASTS_BYTES_MAX } else { CASTS_BYTES_MAX }
+}
+
 impl<R: AsyncRuntime> Transport<R> for Tcp<R> {
     fn call(
         &self,
@@ -74,9 +79,9 @@ impl<R: AsyncRuntime> Transport<R> for Tcp<R> {
         let sent = if bytes > CAST_BYTES_MAX {
             Err(CallError::Frame(FrameError::Oversize { bytes, bytes_max: CAST_BYTES_MAX }))
         } else {
-            frame::encode(Kind::Cast, &cast)
-                .map_err(CallError::Frame)
-                .and_then(|frame| self.link(to, member, Lane::Vote).cast(frame, CASTS_BYTES_MAX))
+            frame::encode(Kind::Cast, &cast).map_err(CallError::Frame).and_then(|frame| {
+                self.link(to, member, cast.lane()).cast(frame, casts_bytes_max(cast.lane()))
+            })
         };
         if let Err(error) = sent {
             tracing::debug!(node = to, %error, "a cast was not sent");

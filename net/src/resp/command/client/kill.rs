@@ -3,7 +3,7 @@
 //! A connection that is on another thread is told to close and does so at its next turn.
 
 use super::client;
-use super::list::{TYPES, is_normal};
+use super::list::{ClientType, TYPES};
 use crate::resp::command::execute::{Call, Step};
 use crate::resp::command::fault::Fault;
 use crate::resp::command::number::whole;
@@ -43,8 +43,7 @@ struct Filter<'a> {
     peer: Option<&'a [u8]>,
     local: Option<&'a [u8]>,
     user: Option<&'a [u8]>,
-    /// Whether the type asked for is the one that connections here have.
-    normal: bool,
+    kind: Option<ClientType>,
     skip_me: bool,
 }
 
@@ -68,7 +67,7 @@ fn run<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
 
 impl Filter<'_> {
     fn all() -> Self {
-        Filter { id: None, peer: None, local: None, user: None, normal: true, skip_me: true }
+        Filter { id: None, peer: None, local: None, user: None, kind: None, skip_me: true }
     }
 }
 
@@ -80,7 +79,7 @@ fn filter<'a>(call: &Call<'a, '_>) -> Result<Filter<'a>, Fault<'a>> {
         if word.eq_ignore_ascii_case(b"ID") {
             filter.id = Some(whole(value).filter(|id| *id > 0).ok_or(Fault::ClientIdPositive)?);
         } else if word.eq_ignore_ascii_case(b"TYPE") {
-            filter.normal = is_normal(value)?;
+            filter.kind = Some(ClientType::parse(value)?);
         } else if word.eq_ignore_ascii_case(b"ADDR") {
             filter.peer = Some(value);
         } else if word.eq_ignore_ascii_case(b"LADDR") {
@@ -109,7 +108,7 @@ fn chosen(call: &Call<'_, '_>, filter: &Filter<'_>) -> Vec<u64> {
     let mut ids = Vec::new();
     call.server.visit_clients(&mut |row| {
         let row = if row.id == me { call.session.overlaid(row) } else { *row };
-        if filter.normal && !(filter.skip_me && row.id == me) && meets(filter, &row) {
+        if !(filter.skip_me && row.id == me) && meets(filter, &row) {
             ids.push(row.id);
         }
     });
@@ -118,6 +117,7 @@ fn chosen(call: &Call<'_, '_>, filter: &Filter<'_>) -> Vec<u64> {
 
 fn meets(filter: &Filter<'_>, row: &ClientRow<'_>) -> bool {
     filter.id.is_none_or(|id| id == row.id)
+        && filter.kind.is_none_or(|kind| kind == ClientType::of(row))
         && filter.user.is_none_or(|user| user == row.user)
         && filter.peer.is_none_or(|text| is_address(text, row.peer))
         && filter.local.is_none_or(|text| is_address(text, row.local))

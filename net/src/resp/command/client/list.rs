@@ -43,23 +43,44 @@ pub(super) const TYPES: &[Argument] = &[
 /// Bytes of a list; connections beyond it are left out, so that a reply stays bounded.
 const LIST_BYTES_MAX: usize = 16 << 20;
 
-/// Whether the connections of this type are those here: all of them are normal ones.
-pub(super) fn is_normal(kind: &[u8]) -> Result<bool, Fault<'_>> {
-    let known: [&[u8]; 5] = [b"normal", b"master", b"replica", b"slave", b"pubsub"];
-    match known.iter().position(|known| known.eq_ignore_ascii_case(kind)) {
-        Some(index) => Ok(index == 0),
-        None => Err(Fault::ClientType(kind)),
+/// A type of connections.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClientType {
+    /// Listens to no channel.
+    Normal,
+    /// Listens to channels.
+    Listener,
+    /// Redis has such; here there are none.
+    Other,
+}
+
+impl ClientType {
+    /// Reads its name.
+    pub(super) fn parse(kind: &[u8]) -> Result<ClientType, Fault<'_>> {
+        let known: [(&[u8], ClientType); 5] = [
+            (b"normal", ClientType::Normal),
+            (b"pubsub", ClientType::Listener),
+            (b"master", ClientType::Other),
+            (b"replica", ClientType::Other),
+            (b"slave", ClientType::Other),
+        ];
+        let found = known.iter().find(|(name, _)| name.eq_ignore_ascii_case(kind));
+        found.map(|(_, found)| *found).ok_or(Fault::ClientType(kind))
+    }
+
+    /// The type of a connection.
+    pub(super) fn of(row: &ClientRow<'_>) -> ClientType {
+        if row.channels + row.patterns > 0 { ClientType::Listener } else { ClientType::Normal }
     }
 }
 
 fn list<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     let mut lines = Vec::new();
     match (call.args.len(), call.args.get(2)) {
-        (2, _) => write_all(call, &mut lines),
+        (2, _) => write_all(call, None, &mut lines),
         (4, Some(word)) if word.eq_ignore_ascii_case(b"TYPE") => {
-            if is_normal(call.arg(3))? {
-                write_all(call, &mut lines);
-            }
+            let kind = ClientType::parse(call.arg(3))?;
+            write_all(call, Some(kind), &mut lines);
         }
         (4.., Some(word)) if word.eq_ignore_ascii_case(b"ID") => write_chosen(call, &mut lines)?,
         _ => return Err(Fault::Syntax),
@@ -68,9 +89,9 @@ fn list<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     Ok(Step::Replied)
 }
 
-fn write_all(call: &Call<'_, '_>, lines: &mut Vec<u8>) {
+fn write_all(call: &Call<'_, '_>, kind: Option<ClientType>, lines: &mut Vec<u8>) {
     call.server.visit_clients(&mut |row| {
-        if lines.len() < LIST_BYTES_MAX {
+        if lines.len() < LIST_BYTES_MAX && kind.is_none_or(|kind| kind == ClientType::of(row)) {
             write_row(call, row, lines);
         }
     });
@@ -105,10 +126,13 @@ fn write_line(row: &ClientRow<'_>, lines: &mut Vec<u8>) {
     lines.extend_from_slice(row.name);
     let _ = write!(
         lines,
-        " age={} idle={} flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 \
+        " age={} idle={} flags={} db=0 sub={} psub={} ssub=0 multi=-1 qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 \
          rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={} events=r cmd={} user=",
         row.age_s,
         row.idle_s,
+        if ClientType::of(row) == ClientType::Listener { "P" } else { "N" },
+        row.channels,
+        row.patterns,
         row.input_bytes,
         row.output_bytes,
         row.output_bytes,
