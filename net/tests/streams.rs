@@ -52,6 +52,11 @@ fn several_groups_answer_as_one() {
     }
     assert_eq!(client.ask("EXISTS a b c a nosuch"), ":4\r\n");
     assert_eq!(client.ask("DBSIZE"), ":3\r\n");
+    assert_eq!(client.ask("PEXPIRE b 1000000"), ":1\r\n");
+    client.send("PING\r\n");
+    client.reply();
+    let keyspace = client.ask("INFO keyspace");
+    assert!(keyspace.ends_with("# Keyspace\r\ndb0:keys=3,expires=1,avg_ttl=0\r\n\r\n"), "{keyspace}");
     let stream =
         |key: &str| format!("*2\r\n$1\r\n{key}\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\n{key}\r\n");
     let expected = format!("*2\r\n{}{}", stream("c"), stream("a"));
