@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, then checks everything. Usage: deploy/test.sh [STEP…]      (no step: all, in this order)
 #
-#   tools    redis, nginx, wrk, curl, strace, and the Python and Node clients that the tests drive
+#   tools    redis, nginx, wrk, curl, strace, chromium, and the Python and Node clients that the tests drive
 #   lint     formatting, clippy with warnings as errors
 #   test     unit, integration and documentation tests of every crate
 #   loom     every interleaving of the engine's lock-free cells
@@ -41,6 +41,9 @@ step_tools() {
     need python3 python3
     need node nodejs
     need npm npm
+    need chromium chromium
+    # Without its fonts Korean pages are boxes.
+    [ -d /usr/share/fonts/opentype/noto ] || missing+=(fonts-noto-cjk)
     if [ ${#missing[@]} -gt 0 ]; then
         as_root apt-get update -q
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
@@ -50,8 +53,8 @@ step_tools() {
         python3 -m venv "$tools_dir/venv"
         "$python" -m pip install --quiet --disable-pip-version-check 'redis>=5,<9'
     fi
-    if [ ! -d "$node_modules/ioredis" ] || [ ! -d "$node_modules/redis" ]; then
-        npm install --silent --no-audit --no-fund --no-save --prefix "$tools_dir/node" ioredis@5 'redis@>=5 <7'
+    if [ ! -d "$node_modules/ioredis" ] || [ ! -d "$node_modules/redis" ] || [ ! -d "$node_modules/playwright-core" ]; then
+        npm install --silent --no-audit --no-fund --no-save --prefix "$tools_dir/node" ioredis@5 'redis@>=5 <7' playwright-core@1
     fi
 }
 

@@ -38,6 +38,8 @@ pub mod clock;
 pub mod cluster;
 #[cfg(feature = "server")]
 pub mod config;
+#[cfg(feature = "server")]
+pub mod cursor;
 #[cfg(all(fuzzing, feature = "server"))]
 pub mod fuzzing;
 #[cfg(feature = "server")]

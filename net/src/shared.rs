@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) kills: Vec<AtomicBool>,
     /// Connections of all workers.
     pub(crate) connections: AtomicUsize,
+    /// Reads that wait for news of streams.
+    pub(crate) blocked: AtomicUsize,
     /// Whether `/readyz` says yes.
     pub(crate) ready: AtomicBool,
     ending: AtomicU8,
@@ -61,6 +63,7 @@ impl Shared {
             channels: Channels::new(),
             kills: mailboxes.iter().map(|_| AtomicBool::new(false)).collect(),
             connections: AtomicUsize::new(0),
+            blocked: AtomicUsize::new(0),
             ready: AtomicBool::new(true),
             ending: AtomicU8::new(Ending::No as u8),
             run_id: random() << 64 | random(),
@@ -131,6 +134,7 @@ impl ServerInfo for Shared {
             http_port: self.config.http.port(),
             workers: self.mailboxes.len(),
             connections: self.connections.load(Ordering::Relaxed) as u64,
+            connections_parked: self.blocked.load(Ordering::Relaxed) as u64,
             connections_max: self.config.connections_max as u64,
             connections_total: totals.accepted,
             connections_refused: totals.refused,

@@ -206,14 +206,13 @@ fn head_answers_the_head_and_does_nothing() {
 
 #[test]
 fn a_stream_waits_for_what_was_asked_before_it() {
-    let server = start(config(|_| ()), &[("shop", 1)]);
+    let server = start_with(config(|_| ()), vec![("shop", quick())]);
     let mut client = Client::connect(server.local_addrs().http);
     let (_, path) = (join(&mut client, "shop"), join(&mut client, "shop"));
-    let zone = "GET /v1/zones/shop HTTP/1.1\r\nHost: h\r\n\r\n";
-    client.send(format!("{zone}{zone}GET {path}/events HTTP/1.1\r\nHost: h\r\n\r\n{zone}"));
-    for _ in 0..2 {
-        assert_eq!(client.response().json()["zone"], "shop");
-    }
+    // So near its turn that the owner holds the poll.
+    let poll = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
+    client.send(format!("{poll}GET {path}/events HTTP/1.1\r\nHost: h\r\n\r\n{poll}"));
+    assert_eq!(client.response().json()["position"], 1);
     assert!(
         client.take_until(b"\r\n\r\n").starts_with(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream")
     );
@@ -274,4 +273,25 @@ fn a_server_that_stops_tells_its_readers_when_to_come_back() {
     assert!(advised.iter().all(|ms| limit::DRAIN_RETRY_MS.contains(ms)), "{advised:?}");
     assert!(advised.iter().any(|ms| *ms != advised[0]), "not all at once: {advised:?}");
     stopped.join().unwrap();
+}
+
+#[test]
+fn curl_reads_a_stream_to_its_end() {
+    let patch = ZonePatch { limit: Some(1), mode: Some(Mode::Open), ..ZonePatch::default() };
+    let server = start_with(config(|_| ()), vec![("shop", patch)]);
+    let at = server.local_addrs().http;
+    let path = join(&mut Client::connect(at), "shop");
+    let mut curl = std::process::Command::new("curl");
+    let output = curl
+        .args(["--silent", "--show-error", "--no-buffer", "--max-time", "30"])
+        .arg(format!("http://{at}{path}/events"))
+        .output()
+        .expect("curl is installed by `deploy/test.sh tools`");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "a clean end: {:?} {said}", output.stderr);
+    let (advice, rest) = said.split_once("\n\n").unwrap();
+    assert!(
+        advice.starts_with("retry: ") && rest.starts_with("id: admitted\nevent: admitted\ndata: {"),
+        "{said}"
+    );
 }

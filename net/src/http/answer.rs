@@ -1,12 +1,15 @@
 //! An engine's answer as a response, by what was asked.
 
 use super::json::Object;
+use super::pages::language::Language;
+use super::pages::room::{Stage, Visitor};
 use super::place::{whole, write_resource, write_traffic};
 use super::problem::Problem;
 use super::recall::Purpose;
 use super::respond::{Field, Media, Responder, Shape};
 use crate::request::Answer;
 use sluice_engine::directory::Directory;
+use sluice_engine::reply::Standing;
 
 /// Writes the response. True where it is an error.
 pub(crate) fn write(
@@ -17,6 +20,9 @@ pub(crate) fn write(
     directory: &Directory,
     to: &mut Responder<'_>,
 ) -> bool {
+    if let Purpose::Room { .. } | Purpose::RoomJoin { .. } = purpose {
+        return write_room(purpose, shape, answer, asked_zone, directory, to);
+    }
     match (purpose, answer) {
         (Purpose::Wait | Purpose::Entry, Answer::Place { zone, token, standing }) => {
             write_traffic(to.body, zone, token, *standing);
@@ -58,6 +64,37 @@ pub(crate) fn write(
         }
     }
     false
+}
+
+/// The waiting page as the answer makes it; who just joined is led on to the page of the new token.
+fn write_room(
+    purpose: Purpose,
+    shape: Shape,
+    answer: &Answer<'_>,
+    asked_zone: &[u8],
+    directory: &Directory,
+    to: &mut Responder<'_>,
+) -> bool {
+    let (stage, from, language) = match (answer, purpose) {
+        (Answer::Place { zone, token, standing }, Purpose::RoomJoin { language }) => {
+            let from = if let Standing::Waiting(waiting) = standing { waiting.position } else { 0 };
+            to.send(303, Media::Text, shape, &[Field::SeeOther(zone, token, from, language)]);
+            return false;
+        }
+        (Answer::Place { token, standing, .. }, Purpose::Room { language, from }) => {
+            (Stage::Placed(std::str::from_utf8(token).unwrap_or_default(), *standing), from, language)
+        }
+        (Answer::Refused(refusal), Purpose::Room { language, .. } | Purpose::RoomJoin { language }) => {
+            (Stage::Refused(*refusal), 0, language)
+        }
+        _ => (Stage::Joining, 0, Language::English),
+    };
+    let settings = directory.settings(asked_zone);
+    let zone = std::str::from_utf8(asked_zone).unwrap_or_default();
+    let visitor = Visitor { zone, settings: settings.as_deref(), language, from, stage };
+    let status = visitor.write(to.body);
+    to.send(status, Media::Html, shape, &[Field::Page(language)]);
+    matches!(stage, Stage::Refused(_))
 }
 
 /// Milliseconds as whole seconds, rounded up; unknown stays -1.

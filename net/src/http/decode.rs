@@ -30,6 +30,7 @@ pub(crate) struct Fields<'a> {
     pub(crate) authorization: Option<&'a [u8]>,
     pub(crate) content_type: Option<&'a [u8]>,
     pub(crate) origin: Option<&'a [u8]>,
+    pub(crate) accept_language: Option<&'a [u8]>,
     /// Where a reader of an event stream was cut off.
     pub(crate) accept: Option<&'a [u8]>,
     pub(crate) last_event_id: Option<&'a [u8]>,
@@ -169,6 +170,7 @@ fn take_field<'a>(
             }
             framing.length = Some(content_length(value)?);
         }
+        15 if name.eq_ignore_ascii_case("accept-language") => fields.accept_language = Some(value),
         17 if name.eq_ignore_ascii_case("transfer-encoding") => {
             if framing.chunked {
                 return Err(Fault::Malformed("Transfer-Encoding is repeated"));

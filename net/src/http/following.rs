@@ -6,7 +6,8 @@
 use super::json::Object;
 use super::respond::Shape;
 use super::sse;
-use crate::hub::{Cursor, Entry, Position, Tell};
+use crate::cursor::{Cursor, Position};
+use crate::hub::{Entry, Tell};
 use crate::limit;
 use crate::worker::desk::Desk;
 use bytes::Bytes;

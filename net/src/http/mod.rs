@@ -14,6 +14,7 @@ pub(crate) mod fault;
 pub(crate) mod following;
 mod handler;
 mod json;
+pub(crate) mod pages;
 mod percent;
 mod place;
 pub(crate) mod problem;

@@ -1,5 +1,6 @@
 //! What is kept of an HTTP request whose answer comes later: enough to write the response.
 
+use super::pages::language::Language;
 use super::respond::Shape;
 use sluice_engine::limit::ZONE_NAME_BYTES_MAX;
 
@@ -18,6 +19,10 @@ pub(crate) enum Purpose {
     TokenDelete,
     /// `GET /v1/zones/{zone}`.
     Zone,
+    /// `GET /room/{zone}?token=`, with the largest position that the visitor was told.
+    Room { language: Language, from: u64 },
+    /// `GET /room/{zone}?join=1`.
+    RoomJoin { language: Language },
 }
 
 impl Purpose {
@@ -28,7 +33,7 @@ impl Purpose {
 
     /// Whether the request changes something, so that reads behind it wait.
     pub(crate) fn is_write(self) -> bool {
-        matches!(self, Purpose::Wait | Purpose::TokenCreate | Purpose::TokenDelete)
+        matches!(self, Purpose::Wait | Purpose::TokenCreate | Purpose::TokenDelete | Purpose::RoomJoin { .. })
     }
 }
 

@@ -2,7 +2,12 @@
 //!
 //! The body is made first, in a buffer of its own, because the head states its length.
 
+use super::pages::POLICY;
+use super::pages::language::Language;
 use crate::clock::HttpDate;
+
+/// Bodies are what they are said to be.
+const SNIFF: &str = "\r\nX-Content-Type-Options: nosniff";
 
 /// What of a request decides the form of its response.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +31,12 @@ pub(crate) enum Field<'a> {
     Allow(&'static str),
     /// Seconds until a retry may help.
     RetryAfter(u32),
+    /// What browsers need to know of a page in this language.
+    Page(Language),
+    /// Of a file that pages load: whether its address names this very content.
+    Kept(bool),
+    /// The page of a token, which a browser goes to next: zone, token, its position, the language.
+    SeeOther(&'a [u8], &'a [u8], u64, Language),
     /// Which methods a page of another origin may use, and for how many seconds it may remember that.
     Preflight(&'static str, u32),
 }
@@ -39,6 +50,12 @@ pub(crate) enum Media {
     Problem,
     /// A word for a person or a probe.
     Text,
+    /// A page.
+    Html,
+    /// How pages look.
+    Style,
+    /// What pages do.
+    Script,
 }
 
 /// Everything needed to write a response.
@@ -89,7 +106,11 @@ impl Responder<'_> {
             self.out.extend_from_slice(b"\r\nContent-Type: ");
             self.out.extend_from_slice(media.name().as_bytes());
         }
-        self.out.extend_from_slice(b"\r\nCache-Control: no-store\r\nDate: ");
+        // A file that pages load says itself how long it may be kept.
+        if !matches!(media, Media::Style | Media::Script) {
+            self.out.extend_from_slice(b"\r\nCache-Control: no-store");
+        }
+        self.out.extend_from_slice(b"\r\nDate: ");
     }
 
     pub(super) fn connection(&mut self, shape: Shape) {
@@ -123,6 +144,33 @@ impl Responder<'_> {
                 self.out.extend_from_slice(b"\r\nRetry-After: ");
                 push_number(self.out, u64::from(seconds));
             }
+            Field::Page(language) => {
+                for part in [
+                    "\r\nContent-Security-Policy: ",
+                    POLICY,
+                    SNIFF,
+                    "\r\nReferrer-Policy: no-referrer\r\nX-Robots-Tag: noindex\r\nVary: Accept-Language\
+                     \r\nContent-Language: ",
+                    language.tag(),
+                ] {
+                    self.out.extend_from_slice(part.as_bytes());
+                }
+            }
+            Field::Kept(kept) => {
+                let kept = if kept { "public, max-age=31536000, immutable" } else { "no-cache" };
+                for part in [SNIFF, "\r\nCache-Control: ", kept] {
+                    self.out.extend_from_slice(part.as_bytes());
+                }
+            }
+            Field::SeeOther(zone, token, from, language) => {
+                for part in [&b"\r\nLocation: /room/"[..], zone, b"?lang=", language.tag().as_bytes()] {
+                    self.out.extend_from_slice(part);
+                }
+                self.out.extend_from_slice(b"&token=");
+                self.out.extend_from_slice(token);
+                self.out.extend_from_slice(b"&from=");
+                push_number(self.out, from);
+            }
             Field::Preflight(methods, max_age_s) => {
                 self.out.extend_from_slice(b"\r\nAccess-Control-Allow-Methods: ");
                 self.out.extend_from_slice(methods.as_bytes());
@@ -142,6 +190,9 @@ impl Media {
             Media::Json => "application/json",
             Media::Problem => "application/problem+json",
             Media::Text => "text/plain; charset=utf-8",
+            Media::Html => "text/html; charset=utf-8",
+            Media::Style => "text/css; charset=utf-8",
+            Media::Script => "text/javascript; charset=utf-8",
         }
     }
 }
@@ -157,6 +208,7 @@ pub(crate) fn reason(status: u16) -> &'static str {
         200 => "OK",
         201 => "Created",
         204 => "No Content",
+        303 => "See Other",
         400 => "Bad Request",
         404 => "Not Found",
         405 => "Method Not Allowed",

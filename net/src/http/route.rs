@@ -24,6 +24,16 @@ pub(crate) enum Route<'a> {
     StreamEvents {
         key: &'a str,
     },
+    /// The waiting page of a zone.
+    Room {
+        zone: &'a str,
+    },
+    /// The demonstration of event streams.
+    Demo,
+    /// A file that pages load.
+    Page {
+        name: &'a str,
+    },
     Health,
     Ready,
     OpenApi,
@@ -78,10 +88,8 @@ impl Route<'_> {
             "/openapi.json" => Some(Route::OpenApi),
             "*" => Some(Route::Server),
             "/v1/streams" => Some(Route::Streams),
-            _ => match path.strip_prefix("/v1/streams/") {
-                Some(rest) => stream(rest),
-                None => zone(path.strip_prefix("/v1/zones/")?),
-            },
+            "/demo" => Some(Route::Demo),
+            _ => under(path),
         }
     }
 
@@ -94,6 +102,9 @@ impl Route<'_> {
             Route::TokenEvents { .. }
             | Route::Streams
             | Route::Zone { .. }
+            | Route::Room { .. }
+            | Route::Demo
+            | Route::Page { .. }
             | Route::Health
             | Route::Ready
             | Route::OpenApi => "GET, HEAD, OPTIONS",
@@ -106,6 +117,20 @@ impl Route<'_> {
 fn stream(rest: &str) -> Option<Route<'_>> {
     let key = rest.strip_suffix("/events")?;
     (!key.is_empty() && !key.contains('/')).then_some(Route::StreamEvents { key })
+}
+
+/// The resource below one of the folders.
+fn under(path: &str) -> Option<Route<'_>> {
+    if let Some(rest) = path.strip_prefix("/v1/zones/") {
+        return zone(rest);
+    }
+    if let Some(rest) = path.strip_prefix("/v1/streams/") {
+        return stream(rest);
+    }
+    let single = |segment: &str| !segment.is_empty() && !segment.contains('/');
+    let room = path.strip_prefix("/room/").filter(|zone| single(zone));
+    let page = path.strip_prefix("/pages/").filter(|name| single(name));
+    room.map(|zone| Route::Room { zone }).or(page.map(|name| Route::Page { name }))
 }
 
 fn zone(rest: &str) -> Option<Route<'_>> {
@@ -156,6 +181,12 @@ mod tests {
             ("/v1/zones/shop/tokens/t/event", None),
             ("/v1/zones/shop/tokens//events", None),
             ("/v1/zones/shop/tokens/t/events/", None),
+            ("/room/shop", Some(Route::Room { zone })),
+            ("/room/shop/", None),
+            ("/room/", None),
+            ("/demo", Some(Route::Demo)),
+            ("/pages/room.js", Some(Route::Page { name: "room.js" })),
+            ("/pages/../room.js", None),
             ("/v1/zones/", None),
             ("/v1/zones//tokens", None),
             ("/v1/zones", None),

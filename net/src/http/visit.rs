@@ -69,6 +69,9 @@ pub(crate) fn handle(call: &Call<'_>, line: &mut Line, desk: &mut Desk, turn: Tu
         }
         (Some(Method::Get | Method::Head), Route::Streams) => handler::stream::many(&mut visit),
         (Some(Method::Get | Method::Head), Route::Zone { zone }) => handler::zone::run(&mut visit, zone),
+        (Some(Method::Get | Method::Head), Route::Room { zone }) => handler::room::run(&mut visit, zone),
+        (Some(Method::Get | Method::Head), Route::Demo) => handler::pages::demo(&mut visit),
+        (Some(Method::Get | Method::Head), Route::Page { name }) => handler::pages::asset(&mut visit, name),
         (Some(Method::Get | Method::Head), Route::Health) => handler::health::alive(&mut visit),
         (Some(Method::Get | Method::Head), Route::Ready) => handler::health::ready(&mut visit),
         (Some(Method::Get | Method::Head), Route::OpenApi) => handler::openapi::run(&mut visit),

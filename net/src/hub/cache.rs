@@ -97,10 +97,6 @@ impl Cache {
     pub(crate) fn newest(&self) -> Option<(u64, u64)> {
         (self.until > 0).then(|| (self.epoch, self.until - 1))
     }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
 }
 
 #[cfg(test)]

@@ -15,18 +15,17 @@
 //! news, upon which their question is asked again.
 
 mod cache;
-mod cursor;
 mod reader;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use cache::Entry;
-pub use cursor::Cursor;
-pub use reader::Position;
-pub(crate) use reader::{Blocked, Outlets, Seat, Tell, Took, Waiter, Woken};
+pub(crate) use reader::{Outlets, Seat, Tell, Took, Waiter, Woken};
 
+use crate::cursor::Position;
 use crate::limit::{FOLLOWS_MAX, HUBS_MAX};
+use crate::session::blocking::Who;
 use crate::worker::ticket::SessionKey;
 use sluice_engine::id::GroupId;
 use sluice_engine::stream::Tidings;
@@ -236,7 +235,7 @@ impl Hubs {
     }
 
     /// Forgets readers that are gone, and streams that nobody follows any more. Not each turn: it looks at everybody.
-    pub(crate) fn sweep(&mut self, outlets: &mut impl Outlets, is_blocked: impl Fn(Blocked) -> bool) {
+    pub(crate) fn sweep(&mut self, outlets: &mut impl Outlets, is_blocked: impl Fn(Who) -> bool) {
         self.full.retain(|session, _| outlets.is_open(*session));
         let mut idle = Vec::new();
         for (key, hub) in &mut self.by_key {
@@ -251,13 +250,6 @@ impl Hubs {
             self.by_key.remove(&key);
             self.wish(group, Wish::Unlisten(key), None);
         }
-    }
-
-    /// Streams, readers, and bytes of cached entries.
-    pub(crate) fn figures(&self) -> (usize, usize, usize) {
-        let readers = self.by_key.values().map(Hub::readers).sum();
-        let bytes = self.by_key.values().map(Hub::cache_bytes).sum();
-        (self.by_key.len(), readers, bytes)
     }
 
     fn list(&mut self, key: &Text) {

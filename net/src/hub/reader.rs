@@ -1,7 +1,8 @@
 //! Who follows a stream, and how far it has come.
 
 use super::cache::Entry;
-use super::cursor::Cursor;
+use crate::cursor::{Cursor, Position};
+use crate::session::blocking::Who;
 use crate::worker::ticket::SessionKey;
 use sluice_engine::stream::id::StreamId;
 use sluice_engine::stream::text::Text;
@@ -14,24 +15,6 @@ use sluice_engine::time::MonoMs;
 pub(crate) struct Seat {
     pub(crate) session: SessionKey,
     pub(crate) number: u32,
-}
-
-/// How far a reader has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Position {
-    /// Before everything that is there.
-    Start,
-    /// Behind everything that is there, once that is known.
-    Newest,
-    /// Behind this number of the present epoch.
-    Number(u64),
-    /// Behind this number of this epoch.
-    After(Cursor),
-    /// Behind the end of the stream of this epoch.
-    Ended {
-        /// Of the stream.
-        epoch: u64,
-    },
 }
 
 /// What a reader waits for.
@@ -103,17 +86,10 @@ pub(crate) trait Outlets {
     fn is_open(&mut self, session: SessionKey) -> bool;
 }
 
-/// A blocked read: of this connection, the request of this number.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Blocked {
-    pub(crate) session: SessionKey,
-    pub(crate) request: u16,
-}
-
 /// What wakes a blocked read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Waiter {
-    pub(crate) who: Blocked,
+    pub(crate) who: Who,
     /// An entry of a later id than this.
     pub(crate) after: StreamId,
     /// Also the end of the stream, by removal: a group goes with it.
@@ -132,7 +108,7 @@ impl Waiter {
 /// A blocked read whose time has come: look again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Woken {
-    pub(crate) who: Blocked,
+    pub(crate) who: Who,
     pub(crate) key: Text,
     /// The last id of the stream at that moment: only a later one wakes it again.
     pub(crate) last_id: StreamId,

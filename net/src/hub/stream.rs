@@ -1,8 +1,8 @@
 //! One followed stream: what is known of it, its readers, and what each is told next.
 
 use super::cache::{Cache, Entry};
-use super::cursor::Cursor;
-use super::reader::{Outlets, Position, Reader, Seat, Tell, Took, Waiter, Waits, Woken};
+use super::reader::{Outlets, Reader, Seat, Tell, Took, Waiter, Waits, Woken};
+use crate::cursor::{Cursor, Position};
 use crate::limit::{FOLLOW_BYTES_MAX, FOLLOW_ENTRIES_MAX, NODE_BEHIND_MS_MAX};
 use sluice_engine::id::GroupId;
 use sluice_engine::stream::Tidings;
@@ -91,14 +91,6 @@ impl Hub {
 
     pub(super) fn is_idle(&self) -> bool {
         self.readers.is_empty() && self.waiters.is_empty()
-    }
-
-    pub(super) fn readers(&self) -> usize {
-        self.readers.len()
-    }
-
-    pub(super) fn cache_bytes(&self) -> usize {
-        self.cache.bytes()
     }
 
     /// Where to listen from: what the first reader lacks, or what follows the cache.

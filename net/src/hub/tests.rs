@@ -5,7 +5,8 @@
 //! Seen to fail when broken: a cache that claims to know what it dropped (`shrink` without moving `from`), a loss after which nothing
 //! is asked again, news during a round that begins no other.
 
-use super::{Cursor, Hubs, News, Outlets, Position, Seat, Tell, Told, Took, Wish};
+use super::{Hubs, News, Outlets, Seat, Tell, Told, Took, Wish};
+use crate::cursor::{Cursor, Position};
 use crate::limit;
 use crate::worker::ticket::SessionKey;
 use sluice_engine::command::Command;

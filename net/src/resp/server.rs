@@ -127,7 +127,7 @@ pub struct Facts {
     pub connections_total: u64,
     /// Connections refused because there were too many.
     pub connections_refused: u64,
-    /// Connections whose answer waits for a turn that is about to come.
+    /// Connections whose read waits for news of streams.
     pub connections_parked: u64,
     /// Requests answered.
     pub requests_total: u64,

@@ -27,6 +27,8 @@ pub(crate) struct Buffers {
     pub(crate) pending: Pending,
     /// Polls that their owners may hold until their turn comes.
     pub(crate) parked: Vec<(ZoneId, Ticket)>,
+    /// A read that may wait is not answered yet: nothing behind it is read.
+    pub(crate) blocked: bool,
 }
 
 impl Buffers {
@@ -56,6 +58,7 @@ impl Buffers {
         self.sent = 0;
         self.began = None;
         self.parked.clear();
+        self.blocked = false;
     }
 }
 

@@ -3,7 +3,7 @@
 //! What concerns one group is one request. What concerns several is as many, each with a place of its own among the
 //! replies, and a last place that writes the reply from all of them.
 
-use super::blocking::{Blocked, found_nothing};
+use super::blocking::{Blocked, Wait, Who};
 use super::line::Line;
 use super::pending::{Awaited, Gather};
 use super::settled::Settled;
@@ -18,6 +18,7 @@ use sluice_engine::error::Refusal;
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::Ask;
 use sluice_engine::stream::value::Value;
+use sluice_engine::time::MonoMs;
 
 /// What is kept of an operation until it is answered.
 pub(crate) struct AwaitedKey {
@@ -34,7 +35,9 @@ pub(crate) struct AwaitedKey {
 impl AwaitedKey {
     /// What is to be kept of a call.
     pub(crate) fn of(call: &mut KeyCall, proto: Proto, command: &'static str) -> AwaitedKey {
-        let blocked = call.wait_ms.map(|wait_ms| Box::new(Blocked { op: (*call.op).clone(), wait_ms }));
+        let blocked = call
+            .wait_ms
+            .map(|wait_ms| Box::new(Blocked { op: (*call.op).clone(), wait_ms, has_begun: false }));
         let shape = std::mem::replace(&mut call.shape, Shape::Whole);
         AwaitedKey { proto, command, shape, blocked }
     }
@@ -47,25 +50,40 @@ impl AwaitedKey {
         }
     }
 
-    /// Appends the reply that the answers to all parts make.
-    pub(crate) fn tell_merged(&self, merge: &Merge, parts: Vec<Settled>, out: &mut Vec<u8>) {
-        let mut values = Vec::with_capacity(parts.len());
-        for part in parts {
-            match part {
-                Settled::Reply(Reply::Key(value)) => values.push(value),
-                other => return encode_refusal(refusal_of(&other), out),
-            }
-        }
-        self.tell_value(&merge.merge(values), out);
+    /// Appends the reply that this value makes.
+    pub(crate) fn tell_value(&self, value: &Value, out: &mut Vec<u8>) {
+        self.shape.encode(value, self.proto, out);
     }
 
-    /// Appends the reply that this value is.
-    pub(crate) fn tell_value(&self, value: &Value, out: &mut Vec<u8>) {
-        match (value, &self.blocked) {
-            (Value::Nothing(ids), Some(blocked)) => found_nothing(blocked, ids, self.proto, out),
-            _ => self.shape.encode(value, self.proto, out),
+    /// What it waits for after this answer, which came to the request `who` made at `since`; `None`: it does not wait.
+    pub(crate) fn waits_on(&mut self, settled: &Settled, who: Who, since: MonoMs) -> Option<Wait> {
+        let (Some(blocked), Settled::Reply(Reply::Key(Value::Nothing(ids)))) = (&mut self.blocked, settled)
+        else {
+            return None;
+        };
+        let until = (blocked.wait_ms > 0).then(|| MonoMs(since.0.saturating_add(blocked.wait_ms)));
+        let keys = blocked.keys();
+        // An answer about one stream, after news, says nothing of the others: they are watched as they were.
+        let streams = if std::mem::replace(&mut blocked.has_begun, true) {
+            Vec::new()
+        } else {
+            blocked.settle(ids);
+            keys.into_iter().zip(ids.iter().copied()).collect()
+        };
+        Some(Wait { who, streams, of_group: blocked.is_of_group(), until })
+    }
+}
+
+/// The answer that the answers to all parts make.
+pub(crate) fn merged(merge: &Merge, parts: Vec<Settled>) -> Settled {
+    let mut values = Vec::with_capacity(parts.len());
+    for part in parts {
+        match part {
+            Settled::Reply(Reply::Key(value)) => values.push(value),
+            other => return other,
         }
     }
+    Settled::Reply(Reply::Key(merge.merge(values)))
 }
 
 /// Why there is no value. Owners answer operations on keys with values or refusals.
@@ -88,16 +106,21 @@ pub(crate) fn ask(
         return Err(Stop::Waiting);
     }
     let mut awaited = AwaitedKey::of(&mut call, proto, command);
+    if awaited.blocked.is_some() {
+        line.buffers(&mut desk.pool).blocked = true;
+    }
     let directory = &desk.shared.directory;
     let groups = directory.groups() as u16;
     match spread(call.op, &mut awaited.shape, groups, |key| directory.group_of(key)) {
         Spread::One(group, op) => {
             let ticket = line.ticket(desk.me);
             match desk.shards.ask_keys(group, Ask::Key(op), ticket, turn.now) {
-                Some(settled) => awaited.tell(&settled, &mut desk.out),
-                None => {
+                Some(settled) if awaited.blocked.is_none() => awaited.tell(&settled, &mut desk.out),
+                settled => {
                     let pending = &mut line.buffers(&mut desk.pool).pending;
+                    let number = pending.next_number();
                     pending.push_asked(Awaited::Key(awaited), write, turn.now);
+                    settled.map(|settled| pending.settle(number, settled));
                 }
             }
         }

@@ -66,6 +66,11 @@ impl Line {
         self.pending().is_some_and(|pending| !pending.is_empty())
     }
 
+    /// Whether a read that may wait is not answered yet.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.buffers.as_ref().is_some_and(|buffers| buffers.blocked)
+    }
+
     /// Whether a change is under way, for which reads wait.
     pub(crate) fn has_writes(&self) -> bool {
         self.pending().is_some_and(Pending::has_writes)

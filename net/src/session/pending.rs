@@ -127,6 +127,26 @@ impl Pending {
         self.places.push_back(Place::Gather { gather, since });
     }
 
+    /// Puts the reply that was just taken back: it waits on, under the number that it had.
+    pub(crate) fn reopen(&mut self, awaited: Awaited, since: MonoMs) -> u16 {
+        self.front = self.front.wrapping_sub(1);
+        self.places.push_front(Place::Asked { awaited, write: false, since, settled: None });
+        self.front
+    }
+
+    /// The number of the reply that was taken last.
+    pub(crate) fn number_taken(&self) -> u16 {
+        self.front.wrapping_sub(1)
+    }
+
+    /// What is kept of the request of this number, while it waits.
+    pub(crate) fn awaited(&self, number: u16) -> Option<&Awaited> {
+        match self.places.get(usize::from(number.wrapping_sub(self.front))) {
+            Some(Place::Asked { awaited, settled: None, .. }) => Some(awaited),
+            _ => None,
+        }
+    }
+
     /// A reply that is ready but not first.
     pub(crate) fn push_written(&mut self, bytes: &[u8]) {
         self.written.extend_from_slice(bytes);

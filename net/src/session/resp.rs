@@ -93,6 +93,9 @@ pub(crate) fn drive(
         if line.is_full(desk.out.len()) {
             break Stop::Full;
         }
+        if line.is_blocked() {
+            break Stop::Blocked;
+        }
         desk.budget -= 1;
         match command(rest, &mut args, talk, line, desk, turn) {
             Ok(len) => consumed += len,

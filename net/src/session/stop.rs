@@ -9,6 +9,8 @@ pub(crate) enum Stop {
     Waiting,
     /// Every earlier request has to be answered.
     Behind,
+    /// A read that may wait has to be answered.
+    Blocked,
     /// Others are served first.
     Budget,
     /// The client has to read what was sent.

@@ -6,7 +6,9 @@
 //! A visit reads at most [`limit::READ_BYTES`] and answers at most [`limit::REQUESTS_PER_VISIT_MAX`]
 //! requests; what remains waits until the others had their turn.
 
+use super::blocking::Who;
 use super::events::Talked;
+use super::keys;
 use super::pending::{Awaited, Gather, Ready};
 use super::settled::Settled;
 use super::stop::{Driven, Stop};
@@ -212,6 +214,32 @@ impl Session {
                         talk.arm(self.line.key, &mut desk.wheel);
                     }
                 }
+                Ready::Settled { awaited: Awaited::Key(mut key), settled, since }
+                    if key.blocked.is_some() =>
+                {
+                    let request = buffers.pending.number_taken();
+                    let who = Who { session: self.line.key, request };
+                    match key.waits_on(&settled, who, since) {
+                        Some(wait) => {
+                            buffers.pending.reopen(Awaited::Key(key), since);
+                            desk.waits.begin(wait);
+                            break;
+                        }
+                        None => {
+                            desk.waits.end(who);
+                            buffers.blocked = false;
+                            key.tell(&settled, &mut output);
+                        }
+                    }
+                }
+                Ready::Gathered { gather: Gather::Key(key, merge), parts, since }
+                    if key.blocked.is_some() =>
+                {
+                    // From here on it is one question.
+                    let settled = keys::merged(&merge, parts);
+                    let number = buffers.pending.reopen(Awaited::Key(*key), since);
+                    buffers.pending.settle(number, settled);
+                }
                 Ready::Settled { awaited, settled, since } => {
                     encode(&awaited, &settled, &mut output, desk);
                     if let (Talk::Resp(talk), Some(name)) = (&self.talk, slow_name_of(&awaited)) {
@@ -279,6 +307,7 @@ impl Session {
             Stop::Starved { .. } => self.unread,
             Stop::Budget => true,
             Stop::Waiting => !self.line.has_writes(),
+            Stop::Blocked => !self.line.is_blocked(),
             Stop::Behind => !self.line.is_behind(),
             Stop::Full => sent && !self.line.is_full(0),
             Stop::Close => false,
@@ -321,7 +350,7 @@ fn slow_name_of(awaited: &Awaited) -> Option<&'static str> {
 fn gathered(gather: Gather, parts: Vec<Settled>, output: &mut Vec<u8>, desk: &Desk) -> &'static str {
     match gather {
         Gather::Key(awaited, merge) => {
-            awaited.tell_merged(&merge, parts, output);
+            awaited.tell(&keys::merged(&merge, parts), output);
             awaited.command
         }
         Gather::Exec(plan) => {

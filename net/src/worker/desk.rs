@@ -2,6 +2,7 @@
 
 use super::jitter::Jitter;
 use super::shards::Shards;
+use super::waits::Waits;
 use super::wheel::Wheel;
 use crate::clock::HttpDate;
 use crate::http::respond::Responder;
@@ -21,6 +22,8 @@ pub(crate) struct Desk {
     pub(crate) shards: Shards,
     /// Streams that its connections follow.
     pub(crate) hubs: Hubs,
+    /// Reads that wait for news of streams.
+    pub(crate) waits: Waits,
     /// When event streams want attention.
     pub(crate) wheel: Wheel,
     pub(crate) jitter: Jitter,
@@ -50,6 +53,7 @@ impl Desk {
             shared,
             shards,
             hubs: Hubs::default(),
+            waits: Waits::default(),
             wheel: Wheel::new(),
             jitter: Jitter::new(),
             counts: Counts::default(),

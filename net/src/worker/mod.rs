@@ -20,6 +20,7 @@ mod stopwatch;
 mod sweep;
 pub(crate) mod ticket;
 pub(crate) mod turn;
+mod waits;
 pub(crate) mod wheel;
 
 use crate::limit;
@@ -180,6 +181,7 @@ impl Worker {
         self.run_owners(turn);
         self.serve_readers(turn);
         self.write_dirty(turn);
+        self.serve_waits(turn);
         self.sweep(turn);
         self.follow_ending(turn);
         self.desk.shards.notify();
@@ -397,6 +399,7 @@ impl Worker {
         self.desk.closing = true;
         // Dropped, so that the kernel refuses whoever comes now.
         self.acceptor = None;
+        self.desk.waits.give_up();
         for slot in 0..self.sessions.slots() {
             let Some(key) = self.sessions.key_at(slot) else { continue };
             if ending == Ending::Now {
@@ -423,7 +426,8 @@ impl Worker {
         let now = self.desk.shared.config.clock.now();
         let retry = self.acceptor.as_ref().and_then(Acceptor::retry_at);
         let swept = (self.sessions.len() > 0).then(|| self.sweep.next());
-        let wakes = [self.desk.shards.next_wake(), self.desk.wheel.next(), retry, swept];
+        let wakes =
+            [self.desk.shards.next_wake(), self.desk.wheel.next(), self.desk.waits.next(), retry, swept];
         let longest = MonoMs(now.0 + limit::SLEEP_MS_MAX);
         let next = wakes.into_iter().flatten().fold(longest, MonoMs::min);
         Duration::from_millis(next.0.saturating_sub(now.0))

@@ -71,7 +71,16 @@ impl Worker {
     /// Forgets readers whose connections are gone.
     pub(super) fn sweep_hubs(&mut self) {
         let mut hubs = std::mem::take(&mut self.desk.hubs);
-        hubs.sweep(&mut self.connections(MonoMs(0)), |_| true);
+        let waits = std::mem::take(&mut self.desk.waits);
+        hubs.sweep(&mut self.connections(MonoMs(0)), |who| waits.has(who));
+        self.desk.waits = waits;
+        self.send_wishes(&mut hubs);
+        self.desk.hubs = hubs;
+    }
+
+    /// Sends what hubs want of owners.
+    pub(super) fn send_hub_wishes(&mut self) {
+        let mut hubs = std::mem::take(&mut self.desk.hubs);
         self.send_wishes(&mut hubs);
         self.desk.hubs = hubs;
     }

@@ -62,6 +62,9 @@ impl Wheel {
 
     /// When the next bucket that is not empty is due.
     pub(crate) fn next(&self) -> Option<MonoMs> {
+        if self.len == 0 {
+            return None;
+        }
         let buckets = self.buckets.len() as u64;
         let index = |tick: u64| (tick % buckets) as usize;
         (self.tick..self.tick + buckets)

@@ -4,6 +4,8 @@ pub(crate) mod entry;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod openapi;
+pub(crate) mod pages;
+pub(crate) mod room;
 pub(crate) mod stream;
 pub(crate) mod token;
 pub(crate) mod tokens;

@@ -1,11 +1,12 @@
 //! `GET /v1/streams/{key}/events` and `GET /v1/streams?key=…` as server-sent events; HEAD answers the head alone.
 
+use crate::cursor::Cursor;
 use crate::http::following::Following;
 use crate::http::percent;
 use crate::http::problem::Problem;
 use crate::http::route::Method;
 use crate::http::visit::{Handled, Visit};
-use crate::hub::{Cursor, Seat};
+use crate::hub::Seat;
 use crate::limit;
 use crate::session::events::{EventTalk, Source};
 use sluice_engine::stream::text::Text;

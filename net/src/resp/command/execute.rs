@@ -6,7 +6,7 @@ use super::key_call::KeyCall;
 use super::spec::{Access, CommandSpec};
 use super::transaction::Queue;
 use super::{find, help};
-use crate::hub::Position;
+use crate::cursor::Position;
 use crate::pubsub::Wish;
 use crate::request::{Request, RequestKind};
 use crate::resp::args::Args;

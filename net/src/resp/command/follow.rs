@@ -3,7 +3,7 @@
 use super::execute::{Call, Step};
 use super::fault::Fault;
 use super::spec::{Argument, CommandSpec, KeySpec};
-use crate::hub::{Cursor, Position};
+use crate::cursor::{Cursor, Position};
 use crate::resp::encode::Proto;
 use sluice_engine::stream::text::Text;
 
@@ -70,7 +70,7 @@ fn parse_position(word: &[u8]) -> Option<Position> {
 #[cfg(test)]
 mod tests {
     use super::parse_position;
-    use crate::hub::{Cursor, Position};
+    use crate::cursor::{Cursor, Position};
 
     #[test]
     fn a_cursor_may_name_its_epoch() {

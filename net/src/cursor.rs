@@ -1,17 +1,42 @@
-//! A place in a stream, as readers keep it: `epoch.seq`.
+//! A place in a stream, as readers keep it: `epoch.seq`, and where a reader may begin.
 
 /// Behind the entry of this number.
+///
+/// ```
+/// use sluice_net::cursor::Cursor;
+/// assert_eq!(Cursor::parse(b"7.12"), Some(Cursor { epoch: 7, dense: 12 }));
+/// assert_eq!(Cursor { epoch: 7, dense: 12 }.to_string(), "7.12");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cursor {
     /// Of the stream.
-    pub(crate) epoch: u64,
+    pub epoch: u64,
     /// The last number that was told.
-    pub(crate) dense: u64,
+    pub dense: u64,
+}
+
+/// How far a reader has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Position {
+    /// Before everything that is there.
+    Start,
+    /// Behind everything that is there, once that is known.
+    Newest,
+    /// Behind this number of the present epoch.
+    Number(u64),
+    /// Behind this number of this epoch.
+    After(Cursor),
+    /// Behind the end of the stream of this epoch.
+    Ended {
+        /// Of the stream.
+        epoch: u64,
+    },
 }
 
 impl Cursor {
     /// Reads `epoch.seq`.
-    pub(crate) fn parse(text: &[u8]) -> Option<Cursor> {
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Cursor> {
         let text = std::str::from_utf8(text).ok()?;
         let (epoch, dense) = text.split_once('.')?;
         let number =

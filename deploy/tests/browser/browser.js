@@ -1,0 +1,51 @@
+// Chromium without a window or a network beyond this machine; a fresh profile each time.
+const { execFileSync } = require("node:child_process");
+const { chromium } = require("playwright-core");
+
+const [http, resp, binary] = process.argv.slice(2);
+const base = `http://${http}`;
+
+// Changes a zone, as an operator does.
+function zone(...words) {
+  const env = { PATH: process.env.PATH, SLUICE_LOG_LEVEL: "error" };
+  return JSON.parse(execFileSync(binary, ["zone", "--json", "--resp", resp, ...words], { env, encoding: "utf8" }));
+}
+
+// Runs each story with a browser of its own context; a page that complains fails it.
+async function tell(stories) {
+  const browser = await chromium.launch({
+    executablePath: "/usr/bin/chromium",
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+      "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  for (const [name, story] of Object.entries(stories)) {
+    const complaints = [];
+    const contexts = [];
+    const open = async (options) => {
+      const context = await browser.newContext(options);
+      contexts.push(context);
+      const page = await context.newPage();
+      page.setDefaultTimeout(30000);
+      page.on("pageerror", (error) => complaints.push(error.message));
+      // A load that a story forbids or a server refuses is no fault of the page's.
+      page.on("console", (message) => {
+        if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) {
+          complaints.push(message.text());
+        }
+      });
+      return page;
+    };
+    try {
+      await story(open);
+      if (complaints.length) throw new Error(complaints.join("; "));
+    } catch (error) {
+      console.error(`${name}: ${error.stack}`);
+      process.exit(1);
+    }
+    for (const context of contexts) await context.close();
+  }
+  await browser.close();
+  console.log("checked");
+}
+
+module.exports = { base, tell, zone };
