@@ -6,9 +6,10 @@ pub(crate) struct Dice(u64);
 impl Dice {
     /// Dice of their own for the part `part` of a run, so that a part can be repeated without those before it.
     pub(crate) fn of_part(seed: u64, part: u64) -> Self {
-        let mut dice = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ part.rotate_left(32));
-        dice.next();
-        dice
+        // Mixed twice: neighbouring seeds must not throw each other's numbers, one throw later.
+        let mut of_seed = Self(seed);
+        let mut dice = Self(of_seed.next() ^ part.rotate_left(32));
+        Self(dice.next())
     }
 
     pub(crate) fn next(&mut self) -> u64 {
@@ -57,4 +58,5 @@ fn a_seed_always_throws_the_same() {
     let throws = |mut dice: Dice| -> Vec<u64> { (0..8).map(|_| dice.below(100)).collect() };
     assert_eq!(throws(Dice::of_part(1, 2)), throws(Dice::of_part(1, 2)));
     assert_ne!(throws(Dice::of_part(1, 2)), throws(Dice::of_part(2, 1)));
+    assert_ne!(throws(Dice::of_part(1, 2))[1..], throws(Dice::of_part(2, 2))[..7]);
 }

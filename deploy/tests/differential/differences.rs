@@ -25,10 +25,12 @@ pub(crate) enum Difference {
     XsetidBelowDeleted,
     ConsumerCreated,
     KeyGoneWhileBlocked,
+    LastEntry,
+    SeveralGroups,
 }
 
 impl Difference {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::ClockId,
         Self::Elapsed,
         Self::Moment,
@@ -40,6 +42,8 @@ impl Difference {
         Self::XsetidBelowDeleted,
         Self::ConsumerCreated,
         Self::KeyGoneWhileBlocked,
+        Self::LastEntry,
+        Self::SeveralGroups,
     ];
 
     /// What differs, and why that is right.
@@ -88,6 +92,15 @@ impl Difference {
             Self::KeyGoneWhileBlocked => (
                 "a client that blocks in XREADGROUP when its key is deleted: `NOGROUP` instead of `UNBLOCKED`, as is for a group",
                 "7.2 runs the blocked command again, which finds no key",
+            ),
+            Self::LastEntry => (
+                "`+` as an id of XREAD: an answer instead of an error about the id",
+                "7.4 added it (redis.io, XREAD: the last entry of the stream), and SPEC.md promises it",
+            ),
+            Self::SeveralGroups => (
+                "XREADGROUP with keys of several hash slots is not made, but for one key twice and keys of one `{tag}`",
+                "SPEC.md: each group of sluice does its part; a missing consumer group of one does not stop the others. \
+                 Redis Cluster refuses such a command as a whole",
             ),
         }
     }
@@ -159,6 +172,7 @@ impl Judge {
         self.clock_ids(reference, peer);
         let second = command.get(1).map(|word| word.to_ascii_uppercase()).unwrap_or_default();
         match (name_of(command).as_str(), second.as_slice()) {
+            ("XREAD", _) if command.iter().any(|word| word == b"+") => self.last_entry(reference, peer),
             ("XREAD" | "XREADGROUP", _) => self.unbalanced(reference, peer),
             ("XPENDING", _) => self.pending_idle(reference, peer),
             ("XINFO", b"STREAM") => self.stream(reference, peer),
@@ -230,6 +244,17 @@ impl Judge {
         if ours == before && after.contains(&theirs.as_slice()) {
             ours.clone_from(theirs);
             self.note(Difference::Unbalanced);
+        }
+    }
+
+    /// What the last entry is, `newer.rs` asks.
+    fn last_entry(&mut self, reference: &mut Reply, peer: &Reply) {
+        let before = Reply::Error(b"ERR Invalid stream ID specified as stream command argument".to_vec());
+        if *reference == before && !matches!(peer, Reply::Error(_)) {
+            reference.clone_from(peer);
+            self.note(Difference::LastEntry);
+        } else {
+            self.unbalanced(reference, peer);
         }
     }
 

@@ -159,3 +159,22 @@ fn a_blocked_consumer_learns_that_its_stream_or_group_is_gone() {
         }
     });
 }
+
+/// XREAD: "the last entry of the stream", without waiting for a next one.
+#[test]
+fn a_plus_asks_for_the_last_entry() {
+    Stage::tell(|stage| {
+        let none = stage.ask_peer("XREAD STREAMS s +").to_string();
+        for id in ["1-1", "2-1", "3-1"] {
+            stage.ask(&format!("XADD s {id} f v"));
+        }
+        stage.ask("XDEL s 3-1");
+        let last = stage.ask_peer("XREAD COUNT 5 STREAMS s +").to_string();
+        if stage.is_newer() {
+            assert!(["*-1", "_"].contains(&none.as_str()), "{none}");
+            assert!(last.contains("2-1") && !last.contains("1-1") && !last.contains("3-1"), "{last}");
+        } else {
+            assert_eq!(last, "-ERR Invalid stream ID specified as stream command argument");
+        }
+    });
+}

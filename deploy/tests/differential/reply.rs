@@ -206,7 +206,7 @@ impl Display for Reply {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Simple(text) => write!(f, "+{}", text.escape_ascii()),
-            Self::Error(text) => write!(f, "-{}", text.escape_ascii()),
+            Self::Error(text) => write!(f, "-{}", text.escape_ascii().to_string().replace("\\'", "'")),
             Self::Integer(number) => write!(f, ":{number}"),
             Self::Bulk(text) => write!(f, "\"{}\"", text.escape_ascii()),
             Self::Array(parts) => list(f, "*[", parts),

@@ -70,7 +70,7 @@ impl Generator {
                 _ => {}
             }
         }
-        self.streams(line, &[">", ">", ">", "0"], Self::group_key)
+        self.streams(line, &[">", ">", ">", "0"], true)
     }
 
     pub(super) fn xack(&mut self) -> Line {

@@ -184,7 +184,8 @@ impl Generator {
         let makers = self.dice.weighted(&[(48, STREAMS), (36, GROUPS), (16, KEYS)]);
         let maker = self.dice.weighted(makers);
         let Line(command) = maker(self);
-        let command = self.spoil(command);
+        let spoiled = self.spoil(command.clone());
+        let command = if has_several_slots(&spoiled) { command } else { spoiled };
         let mut unit: Unit = consumers_of(&command).into_iter().map(plain).collect();
         let sets_id = command[0].eq_ignore_ascii_case(b"XSETID");
         if sets_id && self.in_transaction {
@@ -281,6 +282,25 @@ fn consumers_of(command: &Command) -> Vec<Command> {
     }
 }
 
+/// Whether an XREADGROUP names keys of several hash slots, as `Difference::SeveralGroups` says.
+fn has_several_slots(command: &Command) -> bool {
+    if !command[0].eq_ignore_ascii_case(b"XREADGROUP") {
+        return false;
+    }
+    let keys = reader_of(&command[1..]).map(|reader| reader.keys).unwrap_or_default();
+    keys.windows(2).any(|pair| tag(&pair[0]) != tag(&pair[1]))
+}
+
+/// The part of a key that its slot follows from.
+fn tag(key: &[u8]) -> &[u8] {
+    let Some(open) = key.iter().position(|byte| *byte == b'{') else { return key };
+    let rest = &key[open + 1..];
+    match rest.iter().position(|byte| *byte == b'}') {
+        Some(close @ 1..) => &rest[..close],
+        _ => key,
+    }
+}
+
 /// Who reads what in an XREADGROUP.
 struct Reader<'a> {
     group: &'a Vec<u8>,
@@ -315,6 +335,13 @@ fn a_case_is_known_from_its_seed() {
     assert_eq!(made(1, 3), made(1, 3));
     assert_ne!(made(1, 3), made(1, 4));
     assert_ne!(made(1, 3), made(2, 3));
+}
+
+#[test]
+fn keys_of_a_tag_have_one_slot() {
+    let reads = |one, other| words(&["xreadgroup", "GROUP", "g", "c", "STREAMS", one, other, ">", ">"]);
+    assert!(has_several_slots(&reads("s", "t")) && has_several_slots(&reads("{}x", "{}y")));
+    assert!(!has_several_slots(&reads("s", "s")) && !has_several_slots(&reads("{a}1", "b{a}")));
 }
 
 #[test]

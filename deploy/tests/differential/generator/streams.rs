@@ -106,7 +106,7 @@ impl Generator {
             let value = if *option == "COUNT" { self.count() } else { self.block() };
             line = line.put(self.spelling(option)).put(value);
         }
-        self.streams(line, &["$", "0", "0-0", "0-1", "3"], Self::key)
+        self.streams(line, &["$", "0", "0-0", "0-1", "3"], false)
     }
 
     /// How long to block. Outside a transaction nobody would wake a client that blocks for ever.
@@ -122,11 +122,16 @@ impl Generator {
     }
 
     /// `STREAMS`, keys and ids: sometimes of different number, sometimes one key twice.
-    pub(super) fn streams(&mut self, line: Line, special: &[&str], key: fn(&mut Self) -> Vec<u8>) -> Line {
+    pub(super) fn streams(&mut self, line: Line, special: &[&str], of_group: bool) -> Line {
+        let key = if of_group { Self::group_key } else { Self::key };
         let count = self.dice.weighted(&[(6, 1), (3, 2), (1, 3), (1, 0)]);
         let mut keys: Vec<Vec<u8>> = (0..count).map(|_| key(self)).collect();
         if count == 2 && self.dice.chance(20) {
             keys[1] = keys[0].clone();
+        }
+        // See `Difference::SeveralGroups`.
+        if of_group && keys.windows(2).any(|pair| pair[0] != pair[1]) {
+            keys = (0..count).map(|_| self.dice.pick(&["{a}1", "{a}1", "{a}2", "b{a}"]).into()).collect();
         }
         let ids = if self.dice.chance(3) { count + 1 } else { count };
         let mut line = line.put(self.spelling("STREAMS")).put_all(keys);
