@@ -6,6 +6,7 @@ use crate::config::NetConfig;
 use crate::pubsub::channels::Channels;
 use crate::resp::server::{ClientRow, Facts, Role, ServerInfo, SlowRow};
 use crate::stats::Stats;
+use crate::worker::lines::Lines;
 use crate::worker::mailbox::Mailbox;
 use sluice_engine::directory::Directory;
 use sluice_engine::id::RequestHash;
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicUsize,
     /// Reads that wait for news of streams.
     pub(crate) blocked: AtomicUsize,
+    /// Those of them that read for a group, in their order.
+    pub(crate) lines: Lines,
     /// Whether `/readyz` says yes.
     pub(crate) ready: AtomicBool,
     ending: AtomicU8,
@@ -64,6 +67,7 @@ impl Shared {
             kills: mailboxes.iter().map(|_| AtomicBool::new(false)).collect(),
             connections: AtomicUsize::new(0),
             blocked: AtomicUsize::new(0),
+            lines: Lines::new(mailboxes.len()),
             ready: AtomicBool::new(true),
             ending: AtomicU8::new(Ending::No as u8),
             run_id: random() << 64 | random(),

@@ -27,10 +27,11 @@ pub(crate) enum Difference {
     KeyGoneWhileBlocked,
     LastEntry,
     SeveralGroups,
+    Help,
 }
 
 impl Difference {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::ClockId,
         Self::Elapsed,
         Self::Moment,
@@ -44,6 +45,7 @@ impl Difference {
         Self::KeyGoneWhileBlocked,
         Self::LastEntry,
         Self::SeveralGroups,
+        Self::Help,
     ];
 
     /// What differs, and why that is right.
@@ -101,6 +103,10 @@ impl Difference {
                 "XREADGROUP with keys of several hash slots is not made, but for one key twice and keys of one `{tag}`",
                 "SPEC.md: each group of sluice does its part; a missing consumer group of one does not stop the others. \
                  Redis Cluster refuses such a command as a whole",
+            ),
+            Self::Help => (
+                "what XINFO HELP and XGROUP HELP say of their subcommands, between the first line and the last two",
+                "it is prose for people, in each server's own words",
             ),
         }
     }
@@ -169,12 +175,12 @@ impl Judge {
 
     /// Makes those parts of the reference equal to the peer's that may differ.
     fn settle(&mut self, command: &Command, reference: &mut Reply, peer: &Reply) {
-        self.clock_ids(reference, peer);
         let second = command.get(1).map(|word| word.to_ascii_uppercase()).unwrap_or_default();
         match (name_of(command).as_str(), second.as_slice()) {
             ("XREAD", _) if command.iter().any(|word| word == b"+") => self.last_entry(reference, peer),
             ("XREAD" | "XREADGROUP", _) => self.unbalanced(reference, peer),
             ("XPENDING", _) => self.pending_idle(reference, peer),
+            ("XINFO" | "XGROUP", b"HELP") => self.help(reference, peer),
             ("XINFO", b"STREAM") => self.stream(reference, peer),
             ("XINFO", b"CONSUMERS") => {
                 self.each(reference, peer, |judge, ours, theirs| {
@@ -193,6 +199,8 @@ impl Judge {
             ("KEYS", _) => self.any_order(reference, peer),
             _ => {}
         }
+        // Last, when fields that one of them lacks have their places.
+        self.clock_ids(reference, peer);
     }
 
     /// Counts what the reference answers, but not that it was put off.
@@ -244,6 +252,18 @@ impl Judge {
         if ours == before && after.contains(&theirs.as_slice()) {
             ours.clone_from(theirs);
             self.note(Difference::Unbalanced);
+        }
+    }
+
+    fn help(&mut self, reference: &mut Reply, peer: &Reply) {
+        if let (Reply::Array(ours), Reply::Array(theirs)) = (reference, peer)
+            && let ([first, .., name, text], [their_first, .., their_name, their_text]) =
+                (ours.as_slice(), theirs.as_slice())
+            && (first, name, text) == (their_first, their_name, their_text)
+            && theirs.iter().all(|line| matches!(line, Reply::Simple(_)))
+        {
+            ours.clone_from(theirs);
+            self.note(Difference::Help);
         }
     }
 

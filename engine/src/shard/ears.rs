@@ -30,6 +30,8 @@ pub struct Tidings {
     /// What was appended since the last tidings. Empty where nothing was, or where it is too much to be told: then
     /// `stream` is ahead of what was heard, and the listener asks.
     pub entries: Arc<Entries>,
+    /// A group of consumers was removed: who waits for it learns that.
+    pub group_gone: bool,
 }
 
 /// A key that somebody listens to.
@@ -96,7 +98,15 @@ impl Ears {
         };
         self.bytes += entries.bytes() + key.len();
         let entries = if self.bytes > TIDINGS_BYTES_MAX { Entries::default() } else { entries };
-        let tidings = Tidings { key: key.clone(), stream, entries: Arc::new(entries) };
+        let tidings = Tidings { key: key.clone(), stream, entries: Arc::new(entries), group_gone: false };
+        self.tidings.push((ear.listeners, tidings));
+    }
+
+    /// A group of consumers of the stream was removed.
+    pub(crate) fn hear_group_gone(&mut self, key: &Text) {
+        let Some(ear) = self.by_key.get(key) else { return };
+        let entries = Arc::new(Entries::default());
+        let tidings = Tidings { key: key.clone(), stream: ear.told, entries, group_gone: true };
         self.tidings.push((ear.listeners, tidings));
     }
 

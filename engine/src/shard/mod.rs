@@ -21,7 +21,7 @@ use crate::limit::ZONES_PER_SHARD_MAX;
 use crate::sequencer::Committed;
 use crate::snapshot::cut::ShardCut;
 use crate::stream::keyspace::{Keyspace, Moment};
-use crate::stream::op::KeyOp;
+use crate::stream::op::{GroupOp, KeyOp};
 use crate::stream::value::Value;
 use crate::time::{LogTime, WallMs};
 use crate::token::Place;
@@ -166,8 +166,12 @@ impl Shard {
             return self.keyspace.change(op, at);
         }
         let heard = self.ears.concerned(&op);
+        let ends_group = matches!(op, KeyOp::Group(_, _, GroupOp::Destroy));
         let value = self.keyspace.change(op, at);
         heard.iter().for_each(|key| self.ears.hear(key, &self.keyspace, at.wall));
+        if ends_group && value == Value::Integer(1) {
+            heard.iter().for_each(|key| self.ears.hear_group_gone(key));
+        }
         value
     }
 

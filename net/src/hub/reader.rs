@@ -97,8 +97,9 @@ pub(crate) struct Waiter {
 }
 
 impl Waiter {
-    pub(super) fn is_woken(&self, stream: Option<Extent>) -> bool {
+    pub(super) fn is_woken(&self, stream: Option<Extent>, group_gone: bool) -> bool {
         match stream {
+            _ if group_gone && self.of_group => true,
             Some(stream) => stream.last_id > self.after,
             None => self.of_group,
         }
@@ -110,6 +111,9 @@ impl Waiter {
 pub(crate) struct Woken {
     pub(crate) who: Who,
     pub(crate) key: Text,
-    /// The last id of the stream at that moment: only a later one wakes it again.
-    pub(crate) last_id: StreamId,
+    /// The last id of the stream at that moment: only a later one wakes it again. `None`: its turn has come to read for its
+    /// group, and what it watches it watches still.
+    pub(crate) last_id: Option<StreamId>,
+    /// The stream is gone, or a group of it: whoever waits is told, and nobody takes anything from another.
+    pub(crate) gone: bool,
 }

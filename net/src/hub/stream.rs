@@ -84,7 +84,7 @@ impl Hub {
     /// Has the waiter woken; at once where the news was there before it.
     pub(super) fn wait(&mut self, waiter: Waiter, woken: &mut Vec<Woken>) {
         match self.known {
-            Some(stream) if waiter.is_woken(stream) => woken.push(self.woken(waiter, stream)),
+            Some(stream) if waiter.is_woken(stream, false) => woken.push(self.woken(waiter, stream, false)),
             _ => self.waiters.push(waiter),
         }
     }
@@ -113,13 +113,13 @@ impl Hub {
     /// The owner told what became of the stream.
     pub(super) fn hear(&mut self, tidings: &Tidings, woken: &mut Vec<Woken>) {
         self.keep(tidings.stream, &tidings.entries);
-        self.news(tidings.stream, woken);
+        self.news(tidings.stream, tidings.group_gone, woken);
     }
 
     /// The owner answered the hub itself.
     pub(super) fn told(&mut self, followed: &Followed, woken: &mut Vec<Woken>) {
         self.keep(followed.stream, &followed.entries);
-        self.news(followed.stream, woken);
+        self.news(followed.stream, false, woken);
     }
 
     /// Entries are without holes before the first of them: the owner says of a hole by itself.
@@ -129,22 +129,23 @@ impl Hub {
         }
     }
 
-    fn news(&mut self, stream: Option<Extent>, woken: &mut Vec<Woken>) {
+    fn news(&mut self, stream: Option<Extent>, group_gone: bool, woken: &mut Vec<Woken>) {
         self.known = Some(stream);
         if self.is_at_work() {
             self.again = true;
         } else {
             self.next = 0;
         }
-        let (ready, rest) = self.waiters.drain(..).partition(|waiter| waiter.is_woken(stream));
+        let (ready, rest) = self.waiters.drain(..).partition(|waiter| waiter.is_woken(stream, group_gone));
         self.waiters = rest;
         let ready: Vec<Waiter> = ready;
-        woken.extend(ready.into_iter().map(|waiter| self.woken(waiter, stream)));
+        woken.extend(ready.into_iter().map(|waiter| self.woken(waiter, stream, group_gone)));
     }
 
-    fn woken(&self, waiter: Waiter, stream: Option<Extent>) -> Woken {
+    fn woken(&self, waiter: Waiter, stream: Option<Extent>, group_gone: bool) -> Woken {
         let last_id = stream.map_or(waiter.after, |stream| stream.last_id.max(waiter.after));
-        Woken { who: waiter.who, key: self.key.clone(), last_id }
+        let gone = group_gone || stream.is_none();
+        Woken { who: waiter.who, key: self.key.clone(), last_id: Some(last_id), gone }
     }
 
     pub(super) fn is_at_work(&self) -> bool {

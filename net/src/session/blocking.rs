@@ -4,6 +4,9 @@
 //! asked ─▶ found nothing ─▶ place kept, hubs watch its streams ─▶ news ─▶ asked again, of that stream ─▶ told, or waits on
 //!                                                              └▶ its time is over ─▶ nothing
 //! ```
+//! Readers of one group are served in the order in which they came: only the first of them asks, and the next one when that
+//! has gone ([`crate::worker::lines`]).
+//!
 //! News is a hint: what the reply holds is read anew, so a reader that is woken for what another one took simply waits on.
 //! While it waits its connection runs no other command, as with Redis. Where its question is on the way its time is not over
 //! before the answer has come: what a group gave it is not lost.
@@ -41,21 +44,25 @@ impl Blocked {
         keys
     }
 
-    /// Whether it reads for a group, and so learns that the stream is gone.
-    pub(crate) fn is_of_group(&self) -> bool {
-        matches!(self.op, KeyOp::ReadGroup(_))
+    /// The group that it reads for: it learns that the stream is gone, and waits for its turn.
+    pub(crate) fn group(&self) -> Option<&Text> {
+        match &self.op {
+            KeyOp::ReadGroup(read) => Some(&read.group),
+            _ => None,
+        }
     }
 
-    /// The same question about one of its streams; `None` where that is none of them.
+    /// The same question about one of its streams; `None` where that is none of them. Of a stream that it names twice, the
+    /// first counts.
     pub(crate) fn about(&self, key: &Text) -> Option<KeyOp> {
         match &self.op {
             KeyOp::Read(read) => {
-                let streams: Vec<_> = read.streams.iter().filter(|(of, _)| of == key).cloned().collect();
-                (!streams.is_empty()).then_some(KeyOp::Read(Read { streams, ..*read }))
+                let stream = read.streams.iter().find(|(of, _)| of == key)?;
+                Some(KeyOp::Read(Read { streams: vec![stream.clone()], ..*read }))
             }
             KeyOp::ReadGroup(read) => {
-                let streams: Vec<_> = read.streams.iter().filter(|(of, _)| of == key).cloned().collect();
-                (!streams.is_empty()).then(|| KeyOp::ReadGroup(ReadGroup { streams, ..read.clone() }))
+                let stream = read.streams.iter().find(|(of, _)| of == key)?;
+                Some(KeyOp::ReadGroup(ReadGroup { streams: vec![stream.clone()], ..read.clone() }))
             }
             _ => None,
         }
@@ -73,8 +80,10 @@ pub(crate) struct Who {
 #[derive(Debug)]
 pub(crate) struct Wait {
     pub(crate) who: Who,
+    /// None twice.
     pub(crate) streams: Vec<(Text, StreamId)>,
-    pub(crate) of_group: bool,
+    /// The group that it reads for.
+    pub(crate) group: Option<Text>,
     /// `None`: for ever.
     pub(crate) until: Option<MonoMs>,
 }

@@ -19,6 +19,7 @@ use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::Ask;
 use sluice_engine::stream::value::Value;
 use sluice_engine::time::MonoMs;
+use std::collections::HashSet;
 
 /// What is kept of an operation until it is answered.
 pub(crate) struct AwaitedKey {
@@ -62,15 +63,16 @@ impl AwaitedKey {
             return None;
         };
         let until = (blocked.wait_ms > 0).then(|| MonoMs(since.0.saturating_add(blocked.wait_ms)));
-        let keys = blocked.keys();
         // An answer about one stream, after news, says nothing of the others: they are watched as they were.
         let streams = if std::mem::replace(&mut blocked.has_begun, true) {
             Vec::new()
         } else {
             blocked.settle(ids);
-            keys.into_iter().zip(ids.iter().copied()).collect()
+            let mut known = HashSet::new();
+            let all = blocked.keys().into_iter().zip(ids.iter().copied());
+            all.filter(|(key, _)| known.insert(key.clone())).collect()
         };
-        Some(Wait { who, streams, of_group: blocked.is_of_group(), until })
+        Some(Wait { who, streams, group: blocked.group().cloned(), until })
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod accept;
 mod deliver;
 pub(crate) mod desk;
 pub(crate) mod jitter;
+pub(crate) mod lines;
 pub(crate) mod listen;
 pub(crate) mod mailbox;
 mod pin;
@@ -362,6 +363,7 @@ impl Worker {
     /// Forgets a connection. Its parked poll is taken back; its other answers will find nobody.
     fn remove(&mut self, key: SessionKey) {
         let Some(mut session) = self.sessions.remove(key) else { return };
+        self.desk.waits.forget(key);
         session.line.hurry(true, &mut self.desk.shards);
         let _ = self.poll.registry().deregister(&mut session.socket);
         session.drop_pushed(&mut self.desk);

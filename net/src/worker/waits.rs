@@ -1,7 +1,10 @@
 //! Reads of this worker that wait for news of streams: what wakes each, and when its time is over.
 
 use super::Worker;
-use super::ticket::Address;
+use super::desk::Desk;
+use super::lines::Place;
+use super::mailbox::Mailbox;
+use super::ticket::{Address, SessionKey};
 use super::turn::Turn;
 use crate::hub::{Waiter, Woken};
 use crate::session::Session;
@@ -14,33 +17,54 @@ use sluice_engine::stream::id::StreamId;
 use sluice_engine::stream::text::Text;
 use sluice_engine::stream::value::Value;
 use sluice_engine::time::MonoMs;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// One read that waits.
 #[derive(Debug, Default)]
 struct State {
     until: Option<MonoMs>,
-    of_group: bool,
-    /// Its question is on the way, about this stream; only a later id wakes it again.
-    asked: Option<(Text, StreamId)>,
+    /// The group that it reads for, and its streams: the lines in which it stands.
+    group: Option<Text>,
+    keys: Vec<Text>,
+    /// Its question is on the way.
+    asked: Option<Asked>,
     /// News that came meanwhile.
-    later: Vec<(Text, StreamId)>,
+    later: Vec<Woken>,
     /// Its time was over meanwhile.
     is_over: bool,
+}
+
+/// A question about this stream; only a later id wakes the read again. `None`: it watches the stream still.
+#[derive(Debug)]
+struct Asked {
+    key: Text,
+    last_id: Option<StreamId>,
+}
+
+/// A stream that is to be watched from now on.
+#[derive(Debug)]
+struct Watch {
+    who: Who,
+    key: Text,
+    after: StreamId,
 }
 
 /// The reads that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
-    states: HashMap<Who, State>,
+    states: BTreeMap<Who, State>,
     deadlines: BTreeSet<(MonoMs, Who)>,
-    /// Streams that are to be watched from now on.
-    begun: Vec<(Who, Text, StreamId, bool)>,
+    /// Reads that have just begun to wait.
+    begun: Vec<Who>,
+    watches: Vec<Watch>,
     /// News that a read had no time for.
     again: Vec<Woken>,
     /// Reads that are to be told that nothing came.
     over: Vec<Who>,
+    /// Readers for groups that wait no longer, with their group and streams.
+    left: Vec<(Who, Text, Vec<Text>)>,
     /// How many were waiting when that was last told.
     told: usize,
 }
@@ -48,27 +72,36 @@ pub(crate) struct Waits {
 impl Waits {
     /// A read begins to wait, or waits on.
     pub(crate) fn begin(&mut self, wait: Wait) {
-        let who = wait.who;
+        let Wait { who, streams, group, until } = wait;
         let state = self.states.entry(who).or_insert_with(|| {
-            self.deadlines.extend(wait.until.map(|until| (until, who)));
-            State { until: wait.until, of_group: wait.of_group, ..State::default() }
+            self.deadlines.extend(until.map(|until| (until, who)));
+            self.begun.push(who);
+            let keys = streams.iter().map(|(key, _)| key.clone()).collect();
+            State { until, group, keys, ..State::default() }
         });
-        let again = state.asked.take();
-        let of_group = state.of_group;
+        let again = state.asked.take().and_then(|asked| Some((asked.key, asked.last_id?)));
         if state.is_over {
             self.over.push(who);
             return;
         }
-        let later = std::mem::take(&mut state.later).into_iter();
-        self.again.extend(later.map(|(key, last_id)| Woken { who, key, last_id }));
-        let streams = wait.streams.into_iter().chain(again);
-        self.begun.extend(streams.map(|(key, after)| (who, key, after, of_group)));
+        self.again.append(&mut state.later);
+        let watches = streams.into_iter().chain(again);
+        self.watches.extend(watches.map(|(key, after)| Watch { who, key, after }));
     }
 
     /// It was answered.
     pub(crate) fn end(&mut self, who: Who) {
         let Some(state) = self.states.remove(&who) else { return };
         state.until.map(|until| self.deadlines.remove(&(until, who)));
+        self.left.extend(state.group.map(|group| (who, group, state.keys)));
+    }
+
+    /// Its connection is gone.
+    pub(crate) fn forget(&mut self, session: SessionKey) {
+        let all = Who { session, request: 0 }..=Who { session, request: u16::MAX };
+        while let Some((who, _)) = self.states.range(all.clone()).next() {
+            self.end(*who);
+        }
     }
 
     /// Whether it waits.
@@ -84,7 +117,8 @@ impl Waits {
 
     /// When the next one's time is over.
     pub(crate) fn next(&self) -> Option<MonoMs> {
-        if self.begun.is_empty() && self.over.is_empty() && self.again.is_empty() {
+        let is_at_rest = self.begun.is_empty() && self.watches.is_empty() && self.again.is_empty();
+        if is_at_rest && self.over.is_empty() && self.left.is_empty() {
             self.deadlines.first().map(|(until, _)| *until)
         } else {
             Some(MonoMs(0))
@@ -118,15 +152,12 @@ impl Waits {
 impl Worker {
     /// Has streams watched for reads that wait, asks anew for those that were woken, and ends those whose time is over.
     pub(super) fn serve_waits(&mut self, turn: Turn<'_>) {
-        for (who, key, after, of_group) in std::mem::take(&mut self.desk.waits.begun) {
-            let group = self.desk.shared.directory.group_of(&key);
-            let waiter = Waiter { who, after, of_group };
-            if !self.desk.hubs.wait(&key, group, waiter) {
-                self.desk.waits.expire(who);
-            }
-        }
+        self.watch_streams();
+        let shared = Arc::clone(&self.desk.shared);
+        let turns = shared.lines.take_turns(self.desk.me).into_iter();
+        let turns = turns.map(|(who, key)| Woken { who, key, last_id: None, gone: false });
         let again = std::mem::take(&mut self.desk.waits.again);
-        for woken in again.into_iter().chain(self.desk.hubs.take_woken()) {
+        for woken in again.into_iter().chain(turns).chain(self.desk.hubs.take_woken()) {
             self.ask_again(woken, turn);
         }
         self.desk.waits.expire_due(turn.now);
@@ -136,6 +167,7 @@ impl Worker {
         }
         self.send_hub_wishes();
         self.write_dirty(turn);
+        self.leave_lines();
         match self.desk.waits.news() {
             0 => {}
             more @ 1.. => drop(self.desk.shared.blocked.fetch_add(more as usize, Ordering::Relaxed)),
@@ -143,20 +175,53 @@ impl Worker {
         }
     }
 
-    /// News came of a stream: reads it anew.
+    /// Reads that begin to wait get in line, and have their streams watched.
+    fn watch_streams(&mut self) {
+        let Desk { me, shared, hubs, waits, .. } = &mut self.desk;
+        for who in std::mem::take(&mut waits.begun) {
+            let Some(State { group: Some(group), keys, .. }) = waits.states.get(&who) else { continue };
+            keys.iter().for_each(|key| shared.lines.join(key, group, Place { worker: *me, who }));
+        }
+        for Watch { who, key, after } in std::mem::take(&mut waits.watches) {
+            let Some(state) = waits.states.get(&who) else { continue };
+            let waiter = Waiter { who, after, of_group: state.group.is_some() };
+            if !hubs.wait(&key, shared.directory.group_of(&key), waiter) {
+                waits.expire(who);
+            }
+        }
+    }
+
+    /// Those behind a read that waits no longer have their turns.
+    fn leave_lines(&mut self) {
+        let Desk { me, shared, waits, .. } = &mut self.desk;
+        for (who, group, keys) in waits.left.drain(..) {
+            let place = Place { worker: *me, who };
+            let next = keys.iter().filter_map(|key| shared.lines.leave(key, &group, place));
+            next.filter_map(|worker| shared.mailboxes.get(worker)).for_each(Mailbox::notify);
+        }
+    }
+
+    /// News came of a stream, or a read's turn: it reads anew, unless others are before it.
     fn ask_again(&mut self, woken: Woken, turn: Turn<'_>) {
-        let Woken { who, key, last_id } = woken;
-        let Some(state) = self.desk.waits.states.get_mut(&who).filter(|state| !state.is_over) else { return };
-        let Some(session) = self.sessions.get_mut(who.session) else { return self.desk.waits.end(who) };
+        let Desk { me, shared, waits, .. } = &mut self.desk;
+        let Woken { who, key, last_id, gone } = woken;
+        let Some(state) = waits.states.get_mut(&who).filter(|state| !state.is_over) else { return };
+        let Some(session) = self.sessions.get_mut(who.session) else { return waits.end(who) };
         if state.asked.is_some() {
             // One question at a time.
-            state.later.push((key, last_id));
+            state.later.push(Woken { who, key, last_id, gone });
+            return;
+        }
+        let place = Place { worker: *me, who };
+        let is_first = |group: &Text| shared.lines.is_first(&key, group, place);
+        if !gone && !state.group.as_ref().is_none_or(is_first) {
+            waits.watches.extend(last_id.map(|after| Watch { who, key, after }));
             return;
         }
         let Some(op) = session.blocked(who.request).and_then(|blocked| blocked.about(&key)) else { return };
-        let group = self.desk.shared.directory.group_of(&key);
-        state.asked = Some((key, last_id));
-        let address = address(self.desk.me, who);
+        let group = shared.directory.group_of(&key);
+        state.asked = Some(Asked { key, last_id });
+        let address = address(*me, who);
         let answer = self.desk.shards.ask_keys(group, Ask::Key(Box::new(op)), address.ticket(), turn.now);
         if let Some(settled) = answer {
             self.deliver(address, settled);

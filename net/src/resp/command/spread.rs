@@ -76,25 +76,25 @@ fn spread_scan(scan: &Scan, shape: &mut Shape, groups: u16) -> Spread {
 fn spread_keys(op: KeyOp, group_of: impl Fn(&[u8]) -> GroupId) -> Spread {
     match op {
         KeyOp::Delete(keys) => {
-            let parts = apart(keys, |key| group_of(key)).0;
+            let parts = apart(keys, |key| group_of(key), |_, _| false).0;
             let ops = parts.into_iter().map(|(group, keys)| (group, KeyOp::Delete(keys)));
             Spread::Many(ops.collect(), Merge::Sum)
         }
         KeyOp::Exists(keys) => {
-            let parts = apart(keys, |key| group_of(key)).0;
+            let parts = apart(keys, |key| group_of(key), |_, _| false).0;
             let ops = parts.into_iter().map(|(group, keys)| (group, KeyOp::Exists(keys)));
             Spread::Many(ops.collect(), Merge::Sum)
         }
         KeyOp::Read(read) => {
             let order = read.streams.iter().map(|(key, _)| key.clone()).collect();
-            let (parts, places) = apart(read.streams, |(key, _)| group_of(key));
+            let (parts, places) = apart(read.streams, |(key, _)| group_of(key), is_same_key);
             let op = |streams| KeyOp::Read(Read { streams, ..Read { streams: Vec::new(), ..read } });
             spread_streams(parts, places, order, op)
         }
         KeyOp::ReadGroup(mut read) => {
             let streams = std::mem::take(&mut read.streams);
             let order = streams.iter().map(|(key, _)| key.clone()).collect();
-            let (parts, places) = apart(streams, |(key, _)| group_of(key));
+            let (parts, places) = apart(streams, |(key, _)| group_of(key), is_same_key);
             let op = |streams| KeyOp::ReadGroup(ReadGroup { streams, ..read.clone() });
             spread_streams(parts, places, order, op)
         }
@@ -121,13 +121,25 @@ fn spread_streams<T>(
     Spread::Many(ops.collect(), Merge::Streams(order))
 }
 
-/// Items by group, and of each item the part that it went to.
-fn apart<T>(items: Vec<T>, group_of: impl Fn(&T) -> GroupId) -> (Vec<(GroupId, Vec<T>)>, Vec<usize>) {
+/// An answer names its streams by their keys: one that is read twice is read in two parts.
+fn is_same_key<T>((one, _): &(Text, T), (other, _): &(Text, T)) -> bool {
+    one == other
+}
+
+/// Items by group, and of each item the part that it went to. Items that `clash` are not in one part.
+fn apart<T>(
+    items: Vec<T>,
+    group_of: impl Fn(&T) -> GroupId,
+    clash: impl Fn(&T, &T) -> bool,
+) -> (Vec<(GroupId, Vec<T>)>, Vec<usize>) {
     let mut parts: Vec<(GroupId, Vec<T>)> = Vec::new();
     let mut places = Vec::with_capacity(items.len());
     for item in items {
         let group = group_of(&item);
-        let place = parts.iter().position(|(known, _)| *known == group).unwrap_or_else(|| {
+        let takes = |(known, held): &(GroupId, Vec<T>)| {
+            *known == group && !held.iter().any(|other| clash(other, &item))
+        };
+        let place = parts.iter().position(takes).unwrap_or_else(|| {
             parts.push((group, Vec::new()));
             parts.len() - 1
         });
@@ -247,8 +259,9 @@ mod tests {
     #[test]
     fn streams_come_back_in_the_order_asked_for() {
         let parts = vec![
-            (GroupId(1), KeyOp::Read(read(&["1a", "1c", "1a"]))),
+            (GroupId(1), KeyOp::Read(read(&["1a", "1c"]))),
             (GroupId(0), KeyOp::Read(read(&["0b"]))),
+            (GroupId(1), KeyOp::Read(read(&["1a"]))),
         ];
         let Spread::Many(found, merge) = apart(KeyOp::Read(read(&["1a", "0b", "1c", "1a"]))) else {
             panic!("two groups are asked")
@@ -257,9 +270,11 @@ mod tests {
         let streams = |keys: &[&str]| {
             Value::Streams(texts(keys).into_iter().map(|key| (key, Entries::default())).collect())
         };
-        let merged = merge.merge(vec![streams(&["1a", "1c", "1a"]), streams(&["0b"])]);
+        let merged = merge.merge(vec![streams(&["1a", "1c"]), streams(&["0b"]), streams(&["1a"])]);
         assert_eq!(merged, streams(&["1a", "0b", "1c", "1a"]));
-        let merged = merge.merge(vec![streams(&["1c"]), Value::Nothing(vec![StreamId::MAX])]);
+        let merged = merge.merge(vec![Value::Nothing(vec![]), streams(&["0b"]), streams(&["1a"])]);
+        assert_eq!(merged, streams(&["0b", "1a"]), "of a key that is read twice, the one that found something");
+        let merged = merge.merge(vec![streams(&["1c"]), Value::Nothing(vec![StreamId::MAX]), Value::NullArray]);
         assert_eq!(merged, streams(&["1c"]), "what is there is told although another group would wait");
         assert_eq!(merge.merge(vec![Value::NullArray, Value::NullArray]), Value::NullArray);
     }
