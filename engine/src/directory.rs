@@ -184,6 +184,13 @@ impl Directory {
         self.views.get(usize::from(group.0)).map_or(LogTime::default(), |view| view.now(mono))
     }
 
+    /// How many streams there are at this node, and how many of them expire.
+    #[must_use]
+    pub fn streams(&self) -> (u64, u64) {
+        let counts = self.views.iter().map(|view| view.streams());
+        counts.fold((0, 0), |sum, counts| (sum.0 + counts.0, sum.1 + counts.1))
+    }
+
     /// Bytes of all shards' state.
     #[must_use]
     pub fn memory_used(&self) -> u64 {

@@ -123,6 +123,7 @@ impl ServerInfo for Shared {
     fn facts(&self) -> Facts {
         let totals = self.stats.totals();
         let process = Process::read();
+        let (streams, streams_expiring) = self.directory.streams();
         let (messages_dropped, subscribers_closed) = self.channels.losses();
         Facts {
             version: env!("CARGO_PKG_VERSION"),
@@ -156,6 +157,8 @@ impl ServerInfo for Shared {
             cpu_system_us: process.system_us,
             cpu_user_us: process.user_us,
             zones: self.directory.names().len() as u64,
+            streams,
+            streams_expiring,
             groups: self.directory.groups() as u64,
             ..Facts::default()
         }

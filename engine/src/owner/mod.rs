@@ -308,6 +308,7 @@ impl Owner {
         self.exchange();
         self.send_answers();
         self.shard.view.set_known(self.shard.ordinal);
+        self.shard.view.set_streams(self.shard.keyspace.counts());
         self.shard
             .view
             .set_memory_bytes(self.bytes + self.shard.requests.bytes() + self.shard.keyspace.bytes());

@@ -19,6 +19,9 @@ pub(crate) struct ShardView {
     offset_ms: AtomicU64,
     /// Bytes of the shard's state; by the owner, once a turn.
     memory_bytes: AtomicU64,
+    /// Streams, and those of them that expire; by the owner, once a turn.
+    streams: AtomicU64,
+    expiring: AtomicU64,
     /// Until when, on this process's clock, the state is new enough to answer from.
     fresh_until_ms: AtomicU64,
     /// This node leads the group.
@@ -36,6 +39,8 @@ impl ShardView {
             zones: ZoneTable::new(),
             offset_ms: AtomicU64::new(0),
             memory_bytes: AtomicU64::new(0),
+            streams: AtomicU64::new(0),
+            expiring: AtomicU64::new(0),
             fresh_until_ms: AtomicU64::new(0),
             leads: AtomicBool::new(false),
             cut: AtomicBool::new(false),
@@ -57,6 +62,16 @@ impl ShardView {
     /// Bytes of the shard's state.
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.memory_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many streams there are, and how many of them expire.
+    pub(crate) fn streams(&self) -> (u64, u64) {
+        (self.streams.load(Ordering::Relaxed), self.expiring.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_streams(&self, (streams, expiring): (u64, u64)) {
+        self.streams.store(streams, Ordering::Relaxed);
+        self.expiring.store(expiring, Ordering::Relaxed);
     }
 
     pub(crate) fn set_offset_ms(&self, offset_ms: u64) {

@@ -210,6 +210,11 @@ impl Keyspace {
         self.slots.len() - self.free.len()
     }
 
+    /// How many keys there are, and how many of them expire.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.len() as u64, self.deadlines.len() as u64)
+    }
+
     /// How many slots there are.
     pub(crate) fn slot_count(&self) -> usize {
         self.slots.len()

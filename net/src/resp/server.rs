@@ -167,6 +167,10 @@ pub struct Facts {
     pub cpu_user_us: u64,
     /// Zones.
     pub zones: u64,
+    /// Streams.
+    pub streams: u64,
+    /// Of the streams, those that expire.
+    pub streams_expiring: u64,
     /// Groups, which are shards.
     pub groups: u64,
     /// Live waiters of all zones.

@@ -9,6 +9,7 @@
 //! All operations on keys of one group are one request and so atomic. Everything else is run in order as usual. The reply is
 //! written by the last place, when all parts are there.
 
+use super::channels;
 use super::keys::{AwaitedKey, refusal_of};
 use super::line::{Asked, Line};
 use super::pending::{Awaited, Gather};
@@ -16,6 +17,7 @@ use super::reading;
 use super::resp::{RespTalk, is_write};
 use super::settled::Settled;
 use super::stop::Stop;
+use crate::pubsub::Wish;
 use crate::request::RequestKind;
 use crate::resp::args::ArgsBuf;
 use crate::resp::command::key_call::KeyCall;
@@ -47,6 +49,9 @@ pub(crate) struct Plan {
     elements: Vec<Element>,
     /// Replies that were there at once, one behind the other.
     text: Vec<u8>,
+    /// Messages to the publisher itself. They go ahead of the reply: none lands inside it.
+    ahead: Vec<u8>,
+    closes: bool,
     /// Parts that are no groups'; they come first.
     asked: usize,
     /// What each group is asked, in one go.
@@ -80,19 +85,20 @@ impl Exec {
 }
 
 /// Carries the transaction out, as far as it does not have to wait for changes before it: then it is kept in `talk` and goes on
-/// from there.
+/// from there. Whether the connection has to be closed then.
 pub(crate) fn run(
     mut exec: Box<Exec>,
     talk: &mut RespTalk,
     line: &mut Line,
     desk: &mut Desk,
     turn: Turn<'_>,
-) -> Result<(), Stop> {
+) -> Result<bool, Stop> {
     match run_all(&mut exec, talk, line, desk, turn) {
         Ok(()) => {
+            let closes = exec.plan.closes;
             finish(exec.plan, line, desk, turn);
             talk.card.update(&talk.session);
-            Ok(())
+            Ok(closes)
         }
         Err(stop) => {
             talk.exec = Some(exec);
@@ -143,8 +149,11 @@ fn run_all(
                 exec.plan.say(mark, &mut desk.out);
             }
             Step::Channels(wish) => {
-                // Who listens to itself in too many ways is closed where its output is sent.
-                let _ = super::channels::fulfil(&wish, talk, line.key, desk);
+                let publishes = matches!(wish, Wish::Publish { .. });
+                exec.plan.closes |= !channels::fulfil(&wish, talk, line.key, desk);
+                if publishes {
+                    exec.plan.say_published(mark, &mut desk.out);
+                }
                 exec.plan.say(mark, &mut desk.out);
             }
             // What ends a connection or a transaction is never queued.
@@ -178,6 +187,12 @@ impl Plan {
         self.text.extend_from_slice(said);
         self.elements.push(Element::Text(said.len()));
         out.truncate(mark);
+    }
+
+    /// Messages in front of the number that ends `out`.
+    fn say_published(&mut self, mark: usize, out: &mut Vec<u8>) {
+        let number = out.iter().rposition(|byte| *byte == b':').unwrap_or(mark).max(mark);
+        self.ahead.extend(out.drain(mark..number));
     }
 
     fn wait_for(&mut self, kind: RequestKind, proto: Proto) {
@@ -216,6 +231,7 @@ impl Plan {
         let mut asked = asked.into_iter();
         let mut groups: Vec<GroupAnswer> = parts.map(answer_of).collect();
         let mut text = &self.text[..];
+        out.extend_from_slice(&self.ahead);
         Writer::new(out, Proto::Resp2).array(self.elements.len());
         for element in self.elements {
             match element {

@@ -158,7 +158,7 @@ fn run(
 ) -> Result<(), Stop> {
     let (mark, behind) = (desk.out.len(), line.is_behind());
     let closes = match talk.exec.take() {
-        Some(exec) => exec::run(exec, talk, line, desk, turn).map(|()| false)?,
+        Some(exec) => exec::run(exec, talk, line, desk, turn)?,
         None => begin(args, talk, line, desk, turn)?,
     };
     desk.counts.errors += u64::from(desk.out.get(mark) == Some(&b'-'));
@@ -186,7 +186,7 @@ fn begin(
         Step::Ask(request, kind) => ask(&request, kind, talk.session.proto(), line, desk, turn)?,
         Step::Key(call) => keys::ask(call, talk.session.proto(), talk.session.command(), line, desk, turn)?,
         Step::Exec(queue) => {
-            exec::run(Box::new(Exec::new(queue.into_bytes())), talk, line, desk, turn)?;
+            closes = exec::run(Box::new(Exec::new(queue.into_bytes())), talk, line, desk, turn)?;
         }
         Step::Follow(streams) => super::reading::follow(streams, talk, line, desk),
         Step::Unfollow(keys) => super::reading::unfollow(&keys, talk, desk),

@@ -167,8 +167,12 @@ fn zones(facts: &Facts, _: &dyn ServerInfo, text: &mut String) {
     let _ = write!(text, "zones:{}\r\ngroups:{}\r\nwaiting:{}\r\n", facts.zones, facts.groups, facts.waiting);
 }
 
-/// There are no streams yet, and an empty database has no line.
-fn keyspace(_: &Facts, _: &dyn ServerInfo, _: &mut String) {}
+/// An empty database has no line.
+fn keyspace(facts: &Facts, _: &dyn ServerInfo, text: &mut String) {
+    if facts.streams > 0 {
+        let _ = write!(text, "db0:keys={},expires={},avg_ttl=0\r\n", facts.streams, facts.streams_expiring);
+    }
+}
 
 /// As Redis shortens sizes: `1.51M`.
 fn human(bytes: u64) -> String {

@@ -186,7 +186,7 @@ fn merge_keys(values: Vec<Value>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::{Merge, Spread, spread};
-    use crate::resp::command::key_call::{ScanStep, Shape};
+    use crate::resp::command::key_call::Shape;
     use crate::resp::encode::Proto;
     use sluice_engine::id::GroupId;
     use sluice_engine::stream::entries::Entries;
@@ -272,7 +272,7 @@ mod tests {
     fn walk(steps: &[u64]) -> Vec<String> {
         let (mut cursor, mut seen) = (0u64, Vec::new());
         loop {
-            let mut shape = Shape::Scan(Box::new(ScanStep::default()));
+            let mut shape = Shape::Scan(Box::default());
             let op = Box::new(KeyOp::Scan(Scan { from: cursor, count: 10 }));
             let Spread::One(group, op) = spread(op, &mut shape, GROUPS, of) else { panic!("one group") };
             let KeyOp::Scan(Scan { from, .. }) = *op else { panic!("a scan stays one") };
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn a_scan_goes_through_all_groups() {
         assert_eq!(walk(&[2, 1, 3]), ["0:0", "0:10", "1:0", "2:0", "2:10", "2:20"]);
-        let mut shape = Shape::Scan(Box::new(ScanStep::default()));
+        let mut shape = Shape::Scan(Box::default());
         let far = Box::new(KeyOp::Scan(Scan { from: u64::MAX, count: 1 }));
         assert!(matches!(spread(far, &mut shape, GROUPS, of), Spread::One(GroupId(0), _)));
     }

@@ -70,7 +70,6 @@ const LAST_OF_GROUP: Fault<'static> = Fault::Text(
 );
 const NO_TIMEOUT: Fault<'static> = Fault::Text("ERR timeout is not an integer or out of range");
 const TIMEOUT_NEGATIVE: Fault<'static> = Fault::Text("ERR timeout is negative");
-const TIMEOUT_RANGE: Fault<'static> = Fault::Text("ERR timeout is out of range");
 
 /// What stands in front of the streams.
 #[derive(Default)]
@@ -84,7 +83,7 @@ struct Options<'a> {
 }
 
 fn read<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
-    let options = options(call, false)?;
+    let options = options(call.args, false)?;
     let streams = streams(&options, |bytes| match bytes {
         b"$" => Ok(After::Last),
         b"+" => Ok(After::LastEntry),
@@ -97,7 +96,7 @@ fn read<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
 }
 
 fn read_group<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
-    let options = options(call, true)?;
+    let options = options(call.args, true)?;
     let (group, consumer) = options.group.ok_or(NO_GROUP)?;
     let streams = streams(&options, |bytes| match bytes {
         b"$" => Err(LAST_OF_GROUP),
@@ -111,13 +110,13 @@ fn read_group<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     Ok(Step::Key(KeyCall { wait_ms, ..KeyCall::new(op) }))
 }
 
-fn options<'a>(call: &Call<'a, '_>, of_group: bool) -> Result<Options<'a>, Fault<'a>> {
-    let (args, mut options, mut at) = (call.args, Options::default(), 1);
+fn options<'a>(args: Args<'a>, of_group: bool) -> Result<Options<'a>, Fault<'a>> {
+    let (mut options, mut at) = (Options::default(), 1);
     while let Some(word) = args.get(at) {
         let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
         match (args.get(at + 1), args.get(at + 2)) {
             (Some(ms), _) if is(b"BLOCK") => {
-                options.wait_ms = Some(timeout(ms, call.server.wall_us() / 1_000)?);
+                options.wait_ms = Some(timeout(ms)?);
                 at += 1;
             }
             (Some(count), _) if is(b"COUNT") => {
@@ -148,10 +147,10 @@ fn options<'a>(call: &Call<'a, '_>, of_group: bool) -> Result<Options<'a>, Fault
     }
 }
 
-fn timeout(bytes: &[u8], now_ms: u64) -> Result<u64, Fault<'static>> {
+/// Redis takes any number from 0 on.
+fn timeout(bytes: &[u8]) -> Result<u64, Fault<'static>> {
     let ms = integer(bytes).ok_or(NO_TIMEOUT)?;
-    let ms = u64::try_from(ms).map_err(|_| TIMEOUT_NEGATIVE)?;
-    if ms > (i64::MAX as u64).saturating_sub(now_ms) { Err(TIMEOUT_RANGE) } else { Ok(ms) }
+    u64::try_from(ms).map_err(|_| TIMEOUT_NEGATIVE)
 }
 
 fn streams<'a, T>(
