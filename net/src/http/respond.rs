@@ -29,6 +29,8 @@ pub(crate) enum Field<'a> {
     Location(&'a [u8], &'a [u8]),
     /// The methods of a resource.
     Allow(&'static str),
+    /// How to say who one is.
+    Challenge,
     /// Seconds until a retry may help.
     RetryAfter(u32),
     /// What browsers need to know of a page in this language.
@@ -140,6 +142,7 @@ impl Responder<'_> {
                 self.out.extend_from_slice(b"\r\nAllow: ");
                 self.out.extend_from_slice(methods.as_bytes());
             }
+            Field::Challenge => self.out.extend_from_slice(b"\r\nWWW-Authenticate: Bearer"),
             Field::RetryAfter(seconds) => {
                 self.out.extend_from_slice(b"\r\nRetry-After: ");
                 push_number(self.out, u64::from(seconds));
@@ -175,7 +178,7 @@ impl Responder<'_> {
                 self.out.extend_from_slice(b"\r\nAccess-Control-Allow-Methods: ");
                 self.out.extend_from_slice(methods.as_bytes());
                 self.out.extend_from_slice(
-                    b"\r\nAccess-Control-Allow-Headers: Authorization, Content-Type\
+                    b"\r\nAccess-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key\
                       \r\nAccess-Control-Max-Age: ",
                 );
                 push_number(self.out, u64::from(max_age_s));
@@ -210,6 +213,8 @@ pub(crate) fn reason(status: u16) -> &'static str {
         204 => "No Content",
         303 => "See Other",
         400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         406 => "Not Acceptable",

@@ -1,5 +1,7 @@
-//! `GET /v1/streams/{key}/events` and `GET /v1/streams?key=…` as server-sent events; HEAD answers the head alone.
+//! `GET /v1/streams/{key}/events` and `GET /v1/streams?key=…` as server-sent events, for who accepts them; HEAD answers the head
+//! alone.
 
+use super::range;
 use crate::cursor::Cursor;
 use crate::http::following::Following;
 use crate::http::percent;
@@ -20,6 +22,9 @@ const NO_EVENTS: Problem =
 /// One stream.
 pub(crate) fn one(visit: &mut Visit<'_, '_>, key: &str) -> Handled {
     let Some(key) = percent::decode(key) else { return visit.problem(&BAD_ESCAPE) };
+    if !visit.wants_events() {
+        return range::run(visit, &key);
+    }
     let keys = [Text::from(&*key)];
     follow(visit, &keys, true)
 }
