@@ -32,6 +32,7 @@ pub(crate) struct Fields<'a> {
     pub(crate) origin: Option<&'a [u8]>,
     pub(crate) accept_language: Option<&'a [u8]>,
     pub(crate) accept: Option<&'a [u8]>,
+    pub(crate) cookie: Option<&'a [u8]>,
     /// Where a reader of an event stream was cut off.
     pub(crate) last_event_id: Option<&'a [u8]>,
     /// Makes a repeat of the same append harmless.
@@ -155,6 +156,7 @@ fn take_field<'a>(
     match name.len() {
         4 if name.eq_ignore_ascii_case("host") => framing.hosts += 1,
         6 if name.eq_ignore_ascii_case("accept") => fields.accept = Some(value),
+        6 if name.eq_ignore_ascii_case("cookie") => fields.cookie = Some(value),
         6 if name.eq_ignore_ascii_case("origin") => fields.origin = Some(value),
         6 if name.eq_ignore_ascii_case("expect") => {
             if !value.eq_ignore_ascii_case(b"100-continue") {

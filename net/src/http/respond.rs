@@ -18,6 +18,8 @@ pub(crate) struct Shape {
     pub(crate) old: bool,
     /// HEAD: everything but the body.
     pub(crate) head_only: bool,
+    /// The address holds a token: nobody may keep the answer.
+    pub(crate) is_secret: bool,
     /// Which allowed origin asked, as an index into the configured ones.
     pub(crate) origin: Option<u8>,
 }
@@ -128,6 +130,10 @@ impl Responder<'_> {
             self.out.extend_from_slice(b"\r\nAccess-Control-Allow-Origin: ");
             self.out.extend_from_slice(origin.as_bytes());
             self.out.extend_from_slice(b"\r\nVary: Origin");
+            // Cookies go with a page that was named, never with just any.
+            if origin != "*" {
+                self.out.extend_from_slice(b"\r\nAccess-Control-Allow-Credentials: true");
+            }
         }
     }
 

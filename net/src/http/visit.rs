@@ -3,6 +3,8 @@
 use super::answer;
 use super::decode::Call;
 use super::handler;
+use super::handler::subscribe::ACCESS_TOKEN;
+use super::percent;
 use super::problem::Problem;
 use super::recall::{Purpose, Recall};
 use super::respond::{Field, Media, Responder, Shape};
@@ -48,6 +50,7 @@ pub(crate) fn handle(call: &Call<'_>, line: &mut Line, desk: &mut Desk, turn: Tu
         keep_alive: call.fields.keep_alive,
         old: call.fields.old,
         head_only: call.method == "HEAD",
+        is_secret: percent::parameters(call.query).any(|(name, _)| name == ACCESS_TOKEN),
         origin: call.fields.origin.and_then(|origin| allowed(origin, &desk.shared.config.cors_origins)),
     };
     let method = Method::parse(call.method);
@@ -70,6 +73,7 @@ pub(crate) fn handle(call: &Call<'_>, line: &mut Line, desk: &mut Desk, turn: Tu
             handler::stream::one(&mut visit, key)
         }
         (Some(Method::Post), Route::StreamEvents { key }) => handler::append::run(&mut visit, key),
+        (Some(Method::Post), Route::SubscribeTokens) => handler::subscribe::run(&mut visit),
         (Some(Method::Get | Method::Head), Route::Streams) => handler::stream::many(&mut visit),
         (Some(Method::Get | Method::Head), Route::Zone { zone }) => handler::zone::run(&mut visit, zone),
         (Some(Method::Get | Method::Head), Route::Room { zone }) => handler::room::run(&mut visit, zone),

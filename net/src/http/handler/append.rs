@@ -1,5 +1,6 @@
 //! `POST /v1/streams/{key}/events`: append an entry, and with it perhaps trim the stream, set its deadline, or end it.
 
+use super::subscribe::NO_WRITER;
 use super::{check_media, identity};
 use crate::http::json::Members;
 use crate::http::percent;
@@ -12,7 +13,6 @@ use sluice_engine::stream::op::{Add, Keep, KeyOp, NewId, Trim};
 use sluice_engine::stream::text::Text;
 
 const BAD_ESCAPE: Problem = Problem::new(400, "MALFORMED", "the target has a bad escape");
-const NO_WRITER: Problem = Problem::new(401, "NOAUTH", "a writer token is needed");
 const NO_LENGTH: Problem = Problem::new(411, "LENGTH", "a body of stated length is needed");
 const NO_OBJECT: Problem = Problem::new(400, "MALFORMED", "the body is not a JSON object");
 const NO_FIELDS: Problem = Problem::new(400, "MALFORMED", "the entry has no fields");

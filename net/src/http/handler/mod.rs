@@ -9,6 +9,7 @@ pub(crate) mod pages;
 pub(crate) mod range;
 pub(crate) mod room;
 pub(crate) mod stream;
+pub(crate) mod subscribe;
 pub(crate) mod token;
 pub(crate) mod tokens;
 pub(crate) mod wait;
