@@ -9,7 +9,7 @@
 use crate::limit::{LISTENERS_MAX, TIDINGS_BYTES_MAX};
 use crate::stream::entries::Entries;
 use crate::stream::keyspace::Keyspace;
-use crate::stream::op::{Follow, KeyOp};
+use crate::stream::op::{Follow, FollowFrom, KeyOp};
 use crate::stream::text::Text;
 use crate::stream::value::{Extent, Followed, Value};
 use crate::time::WallMs;
@@ -124,7 +124,7 @@ fn appended(key: &Text, now: Extent, behind: u64, keyspace: &Keyspace, wall: Wal
     let follow = Follow {
         key: key.clone(),
         epoch: Some(now.epoch),
-        after: Some(behind),
+        from: FollowFrom::After(behind),
         limit: u64::MAX,
         bytes_max: TIDINGS_BYTES_MAX as u64,
     };

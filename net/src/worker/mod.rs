@@ -363,6 +363,9 @@ impl Worker {
     fn remove(&mut self, key: SessionKey) {
         let Some(mut session) = self.sessions.remove(key) else { return };
         session.line.hurry(true, &mut self.desk.shards);
+        if let Some(who) = session.line.buffers.as_ref().and_then(|buffers| buffers.waiting(key)) {
+            self.desk.waits.end(who);
+        }
         let _ = self.poll.registry().deregister(&mut session.socket);
         session.drop_pushed(&mut self.desk);
         if let Talk::Resp(talk) = &mut session.talk {
