@@ -42,7 +42,7 @@ impl Owner {
             return Some(Reply::Key(self.shard.keyspace.answer(&op, self.wall_now())));
         }
         if needs_memory(&op) && self.check_memory().is_err() {
-            return Some(Reply::Key(Value::Error(OUT_OF_MEMORY.to_owned())));
+            return Some(Reply::Key(Value::error(OUT_OF_MEMORY)));
         }
         self.push(Command::Key(op), Origin::Client(ticket)).err().map(Reply::Refused)
     }
@@ -53,7 +53,7 @@ impl Owner {
             return Some(self.answer_all(&ops));
         }
         if ops.iter().any(needs_memory) && self.check_memory().is_err() {
-            let refused = |_| Value::Error(OUT_OF_MEMORY.to_owned());
+            let refused = |_| Value::error(OUT_OF_MEMORY);
             return Some(Reply::Keys(ops.iter().map(refused).collect()));
         }
         self.push(Command::Keys(ops), Origin::Client(ticket)).err().map(Reply::Refused)

@@ -22,7 +22,7 @@ const FORGET_AN_ADD: usize = 2;
 
 /// A refusal in Redis's words.
 pub(super) fn error(text: &str) -> Value {
-    Value::Error(text.to_owned())
+    Value::error(text)
 }
 
 impl Keyspace {
@@ -128,6 +128,9 @@ fn next_id(wanted: NewId, last: StreamId, wall: WallMs) -> Result<StreamId, &'st
 }
 
 fn set_id(stream: &mut Stream, set: &SetId) -> Value {
+    if set.id < stream.max_deleted {
+        return error("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id");
+    }
     if let Some(last) = stream.run.last() {
         if set.id < last.id {
             return error("ERR The ID specified in XSETID is smaller than the target stream top item");

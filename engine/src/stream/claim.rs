@@ -69,9 +69,9 @@ fn claim(group: &mut Group, run: &Run, op: &Claim, wall: u64) -> Value {
         Delivered::Ago(ms) => wall.checked_sub(ms).unwrap_or(wall),
         Delivered::At(at) => at.min(wall),
     };
-    if let Some(number) = group.number(&op.consumer) {
-        group.saw(number, wall);
-    }
+    // Who is mentioned is a consumer, whatever it gets.
+    let (consumer, _) = group.number_or_new(&op.consumer, wall);
+    group.saw(consumer, wall);
     let mut claimed = Claimed::default();
     for id in &op.ids {
         if claimed.entries.bytes() >= RANGE_BYTES_MAX {
@@ -86,7 +86,6 @@ fn claim(group: &mut Group, run: &Run, op: &Claim, wall: u64) -> Value {
         if !is_idle && (held.is_some() || !op.force) {
             continue;
         }
-        let (consumer, _) = group.number_or_new(&op.consumer, wall);
         let before = held.map_or(1, |held| held.count);
         let count = op.retries.unwrap_or(before.saturating_add(u64::from(!op.just_id)));
         group.pend(Pended { id: *id, delivered, count, consumer });
@@ -97,9 +96,8 @@ fn claim(group: &mut Group, run: &Run, op: &Claim, wall: u64) -> Value {
 }
 
 fn auto_claim(group: &mut Group, run: &Run, op: &AutoClaim, wall: u64) -> Value {
-    if let Some(number) = group.number(&op.consumer) {
-        group.saw(number, wall);
-    }
+    let (consumer, _) = group.number_or_new(&op.consumer, wall);
+    group.saw(consumer, wall);
     let (mut claimed, mut gone) = (Claimed::default(), Vec::new());
     let (mut left, mut attempts) = (op.count, op.count.saturating_mul(CLAIM_ATTEMPTS));
     let mut next = group.pending.since(op.start).next().copied();
@@ -115,7 +113,6 @@ fn auto_claim(group: &mut Group, run: &Run, op: &AutoClaim, wall: u64) -> Value 
                 left -= 1;
             }
             Some(entry) if wall.saturating_sub(held.delivered) >= op.idle_ms => {
-                let (consumer, _) = group.number_or_new(&op.consumer, wall);
                 let count = held.count.saturating_add(u64::from(!op.just_id));
                 group.pend(Pended { delivered: wall, count, consumer, ..held });
                 group.acted(consumer, wall);

@@ -10,20 +10,24 @@ use super::text::Text;
 use super::value::Value;
 use crate::time::WallMs;
 
-const NEEDS_KEY: &str = "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use \
+pub(super) const NEEDS_KEY: &str = "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use \
                          the MKSTREAM option to create an empty stream automatically.";
 const BUSY: &str = "BUSYGROUP Consumer Group name already exists";
 
 /// No such group of a stream that is there.
 pub(super) fn no_group(key: &[u8], group: &[u8]) -> Value {
-    let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
-    Value::Error(format!("NOGROUP No such consumer group '{group}' for key name '{key}'"))
+    Value::error([b"NOGROUP No such consumer group '", shown(group), b"' for key name '", shown(key), b"'"].concat())
 }
 
 /// No such stream, or no such group of it.
 pub(super) fn no_key_or_group(key: &[u8], group: &[u8], end: &str) -> Value {
-    let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
-    Value::Error(format!("NOGROUP No such key '{key}' or consumer group '{group}'{end}"))
+    let (key, group, end) = (shown(key), shown(group), end.as_bytes());
+    Value::error([b"NOGROUP No such key '", key, b"' or consumer group '", group, b"'", end].concat())
+}
+
+/// A name as an error shows it: Redis's texts end names at their first zero byte.
+fn shown(name: &[u8]) -> &[u8] {
+    name.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 impl Keyspace {

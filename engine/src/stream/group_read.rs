@@ -16,6 +16,9 @@ use super::value::Value;
 use crate::limit::READ_BYTES_MAX;
 use crate::time::WallMs;
 
+/// Ends what is said of a group that is not there.
+pub(super) const AS_READER: &str = " in XREADGROUP with GROUP option";
+
 /// What one stream is asked for.
 struct Wanted<'a> {
     read: &'a ReadGroup,
@@ -31,7 +34,7 @@ impl Keyspace {
             let slot = self.slot_at(key, wall);
             let group = slot.and_then(|slot| self.key(slot)?.stream.groups.get(&read.group));
             let (Some(slot), Some(group)) = (slot, group) else {
-                return no_key_or_group(key, &read.group, " in XREADGROUP with GROUP option");
+                return no_key_or_group(key, &read.group, AS_READER);
             };
             slots.push((slot, group.last_id));
         }
@@ -68,15 +71,12 @@ fn fresh(stream: &mut Stream, wanted: &Wanted<'_>) -> Option<Entries> {
         let from = group.last_id.next().unwrap_or(StreamId::MAX);
         let entries = collect(run.range(from, StreamId::MAX), wanted.count, wanted.bytes_max);
         let is_new = entries.iter().next().is_some_and(|entry| entry.id > group.last_id);
-        if !is_new {
-            // Who finds nothing has tried, and is not made a consumer by that.
-            if let Some(number) = group.number(&read.consumer) {
-                group.saw(number, wanted.wall);
-            }
-            return None;
-        }
+        // Who is mentioned is a consumer, also where it finds nothing.
         let (consumer, _) = group.number_or_new(&read.consumer, wanted.wall);
         group.saw(consumer, wanted.wall);
+        if !is_new {
+            return None;
+        }
         for entry in entries.iter() {
             group.read = marks.read_with(group, entry.id);
             group.last_id = entry.id;

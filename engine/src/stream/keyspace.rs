@@ -130,7 +130,8 @@ impl Keyspace {
             KeyOp::Ttl(key, unit, clock) => self.ttl(key, *unit, *clock, wall),
             KeyOp::Scan(scan) => self.scan(scan, wall),
             KeyOp::Namespaces => self.namespaces(),
-            KeyOp::Size => Value::Integer(self.len() as i64),
+            KeyOp::Size => Value::Integer(self.live_len(wall) as i64),
+            KeyOp::Faulty(op, fault) => self.fault(op, fault, wall),
             _ => Value::Null,
         }
     }
@@ -213,6 +214,11 @@ impl Keyspace {
     /// How many keys there are, and how many of them expire.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.len() as u64, self.deadlines.len() as u64)
+    }
+
+    /// Keys whose time has not come. Few have that are still there: they are swept within moments.
+    fn live_len(&self, wall: WallMs) -> usize {
+        self.len() - self.deadlines.range(..=(wall, u32::MAX)).count()
     }
 
     /// How many slots there are.

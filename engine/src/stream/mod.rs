@@ -18,6 +18,7 @@ mod append;
 pub(crate) mod block;
 mod claim;
 pub mod entries;
+mod fault;
 pub mod fields;
 pub(crate) mod group;
 mod group_change;

@@ -184,7 +184,7 @@ impl Keyspace {
             return Ok(());
         }
         let prefix = space.prefix.escape_ascii();
-        Err(Value::Error(format!(
+        Err(Value::error(format!(
             "OOM namespace '{prefix}' is full: {} of {most} bytes are taken",
             space.bytes
         )))

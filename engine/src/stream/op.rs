@@ -66,6 +66,9 @@ pub enum KeyOp {
     Clear,
     /// The namespaces, their policies, and what is in them within this group.
     Namespaces,
+    /// An operation some argument of which makes no sense, and what is said of that. Nothing is done; where there is no such
+    /// stream or group, that is said instead.
+    Faulty(Box<KeyOp>, Text),
 }
 
 /// An append.
@@ -384,6 +387,7 @@ impl KeyOp {
                 | KeyOp::Scan(_)
                 | KeyOp::Size
                 | KeyOp::Namespaces
+                | KeyOp::Faulty(..)
         )
     }
 
@@ -413,6 +417,7 @@ impl KeyOp {
             KeyOp::Read(read) => read.streams.iter().for_each(|(key, _)| visit(key)),
             KeyOp::ReadGroup(read) => read.streams.iter().for_each(|(key, _)| visit(key)),
             KeyOp::Delete(keys) | KeyOp::Exists(keys) => keys.iter().for_each(visit),
+            KeyOp::Faulty(op, _) => op.visit_keys(&mut visit as &mut dyn FnMut(&Text)),
             KeyOp::Scan(_) | KeyOp::Size | KeyOp::Clear | KeyOp::Namespaces => {}
         }
     }

@@ -43,8 +43,20 @@ pub enum Value {
     Nothing(Vec<StreamId>),
     /// Entries of one stream by number.
     Followed(Box<Followed>),
-    /// No, in Redis's words, the code first.
-    Error(String),
+    /// No, in Redis's words, the code first. Names that it repeats may be any bytes.
+    Error(Text),
+}
+
+impl Value {
+    /// A refusal in these words.
+    ///
+    /// ```
+    /// use sluice_engine::stream::value::Value;
+    /// assert_eq!(Value::error("ERR no"), Value::Error(b"ERR no".into()));
+    /// ```
+    pub fn error(text: impl AsRef<[u8]>) -> Value {
+        Value::Error(Text::from(text.as_ref()))
+    }
 }
 
 /// Where an appended entry is.

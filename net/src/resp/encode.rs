@@ -63,6 +63,8 @@ impl<'a> Writer<'a> {
     /// An error. `text` opens with its code; CR and LF in it become spaces, so nothing in it can forge a reply.
     pub fn error(&mut self, text: &[u8]) {
         self.out.push(b'-');
+        let is_kept = |byte: &u8| !matches!(byte, b'\r' | b'\n');
+        let text = &text[..text.iter().rposition(is_kept).map_or(0, |last| last + 1)];
         self.out.extend(text.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }));
         self.end();
     }

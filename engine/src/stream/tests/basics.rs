@@ -13,6 +13,10 @@ fn id(ms: u64, seq: u64) -> StreamId {
     StreamId { ms, seq }
 }
 
+fn says(text: &[u8], word: &str) -> bool {
+    String::from_utf8_lossy(text).contains(word)
+}
+
 fn follow(bench: &mut Bench, epoch: Option<u64>, after: Option<u64>) -> Followed {
     let from = after.map_or(FollowFrom::Newest, FollowFrom::After);
     follow_from(bench, epoch, from)
@@ -40,10 +44,10 @@ fn ids_never_go_back_and_numbers_have_no_gaps() {
     assert_eq!(bench.add(b"s"), added(1_000, 2, 3));
     let exact = |id| KeyOp::Add(Add { id, ..add(b"s") });
     assert_eq!(bench.run(exact(NewId::Within(1_000))), added(1_000, 3, 4));
-    assert!(matches!(bench.run(exact(NewId::Within(999))), Value::Error(text) if text.contains("smaller")));
-    assert!(matches!(bench.run(exact(NewId::Exact(id(0, 0)))), Value::Error(text) if text.contains("0-0")));
+    assert!(matches!(bench.run(exact(NewId::Within(999))), Value::Error(text) if says(&text, "smaller")));
+    assert!(matches!(bench.run(exact(NewId::Exact(id(0, 0)))), Value::Error(text) if says(&text, "0-0")));
     bench.run(exact(NewId::Exact(StreamId::MAX)));
-    assert!(matches!(bench.add(b"s"), Value::Error(text) if text.contains("exhausted")));
+    assert!(matches!(bench.add(b"s"), Value::Error(text) if says(&text, "exhausted")));
 }
 
 #[test]
@@ -67,7 +71,8 @@ fn a_key_is_gone_at_its_deadline_and_comes_back_as_another_stream() {
     assert_eq!(bench.run(KeyOp::Ttl(Text::from(b"s"), Unit::Ms, Clock::Relative)), Value::Integer(1));
     bench.wall = 1_010;
     assert_eq!(bench.run(KeyOp::Type(Text::from(b"s"))), Value::Simple("none".to_owned()));
-    assert_eq!(bench.run(KeyOp::Size), Value::Integer(1), "nothing removed it yet");
+    assert_eq!(bench.run(KeyOp::Size), Value::Integer(0), "nothing removed it yet, and it does not count");
+    assert_eq!(bench.keys.slot_count(), 1);
     let Value::Added(added) = bench.add(b"s") else { panic!("it is made anew") };
     assert_eq!((added.dense, added.epoch), (1, 5));
     assert_eq!(follow(&mut bench, Some(1), Some(1)).reset, Some(Reset::Epoch));
@@ -111,7 +116,7 @@ fn a_repeated_append_is_answered_as_the_first_one_also_without_the_stream() {
     let again = |key: &[u8]| KeyOp::Add(Add { request: Some(RequestHash(7)), end: true, ..add(key) });
     let first = bench.run(again(b"s"));
     assert_eq!(bench.run(again(b"s")), first);
-    assert!(matches!(bench.add(b"s"), Value::Error(text) if text == "ERR the stream has ended"));
+    assert!(matches!(bench.add(b"s"), Value::Error(text) if text[..] == *b"ERR the stream has ended"));
     bench.run(KeyOp::Delete(vec![Text::from(b"s")]));
     assert_eq!(bench.run(again(b"s")), first);
     assert_ne!(bench.run(again(b"other")), first, "of another stream it is another request");

@@ -23,7 +23,7 @@ fn bench() -> Bench {
     let create = GroupOp::Create { from: After::Id(StreamId::MIN), make: false, read: None };
     assert_eq!(bench.run(KeyOp::Group(text("s"), text("g"), create.clone())), Value::Done);
     let again = bench.run(KeyOp::Group(text("s"), text("g"), create));
-    assert_eq!(again, Value::Error("BUSYGROUP Consumer Group name already exists".to_owned()));
+    assert_eq!(again, Value::error("BUSYGROUP Consumer Group name already exists"));
     bench
 }
 
@@ -143,5 +143,30 @@ fn a_read_that_waits_is_told_behind_which_id() {
     };
     assert_eq!(bench.run(KeyOp::ReadGroup(wait("s"))), Value::Nothing(vec![id(4)]));
     let none = "NOGROUP No such key 't' or consumer group 'g' in XREADGROUP with GROUP option";
-    assert_eq!(bench.run(KeyOp::ReadGroup(wait("t"))), Value::Error(none.to_owned()));
+    assert_eq!(bench.run(KeyOp::ReadGroup(wait("t"))), Value::error(none));
+}
+
+#[test]
+fn what_is_missing_is_said_before_what_is_wrong() {
+    let mut bench = bench();
+    let fault = Text::from(b"ERR wrong");
+    let faulty = |op: KeyOp| KeyOp::Faulty(Box::new(op), fault.clone());
+    let remove = |key: &str| faulty(KeyOp::Remove(text(key), Vec::new()));
+    assert_eq!(bench.run(remove("s")), Value::error("ERR wrong"));
+    assert_eq!(bench.run(remove("t")), Value::Integer(0));
+    let ack = |group: &str| faulty(KeyOp::Ack(text("s"), text(group), Vec::new()));
+    assert_eq!(bench.run(ack("g")), Value::error("ERR wrong"));
+    assert_eq!(bench.run(ack("h")), Value::Integer(0));
+    let read = |group: &str| ReadGroup {
+        group: text(group),
+        consumer: text("ann"),
+        streams: vec![(text("s"), None)],
+        count: 0,
+        no_ack: false,
+        waits: false,
+    };
+    assert_eq!(bench.run(faulty(KeyOp::ReadGroup(read("g")))), Value::error("ERR wrong"));
+    let Value::Error(missing) = bench.run(faulty(KeyOp::ReadGroup(read("h\0i")))) else { panic!("no such group") };
+    assert_eq!(missing[..], *b"NOGROUP No such key 's' or consumer group 'h' in XREADGROUP with GROUP option");
+    assert!(pending(&mut bench).is_empty(), "nothing was done");
 }

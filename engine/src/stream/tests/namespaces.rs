@@ -52,7 +52,7 @@ fn a_full_namespace_refuses_and_others_do_not_notice() {
         }
     };
     let Value::Error(text) = refusal else { panic!("{refusal:?}") };
-    assert!(text.starts_with("OOM namespace 'job:' is full"), "{text}");
+    assert!(text.starts_with(b"OOM namespace 'job:' is full"), "{text:?}");
     assert!(matches!(bench.add(b"order:1"), Value::Added(_)));
     bench.run(KeyOp::Delete(vec![Text::from(b"job:1")]));
     assert!(matches!(bench.add(b"job:1"), Value::Added(_)));

@@ -50,6 +50,11 @@ impl<'a> Step<'a> {
     pub fn key(op: KeyOp) -> Step<'a> {
         Step::Key(KeyCall::new(op))
     }
+
+    /// The step that does nothing, since `op` has this fault, but says so in Redis's order: first what is not there.
+    pub(crate) fn faulty(op: KeyOp, fault: &Fault<'_>) -> Step<'a> {
+        Step::key(KeyOp::Faulty(Box::new(op), Text::from(&fault.text()[..])))
+    }
 }
 
 /// What a command is given.

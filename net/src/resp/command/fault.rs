@@ -217,6 +217,7 @@ fn unknown_command(args: Args<'_>) -> Vec<u8> {
             break;
         }
         text.push(b'\'');
+        let arg = until_zero(arg);
         text.extend_from_slice(&arg[..arg.len().min(room)]);
         text.extend_from_slice(b"' ");
     }
@@ -226,7 +227,13 @@ fn unknown_command(args: Args<'_>) -> Vec<u8> {
 fn quoted(before: &str, word: &[u8], after: &str) -> Vec<u8> {
     let mut text = Vec::with_capacity(before.len() + ECHOED_BYTES_MAX + after.len());
     text.extend_from_slice(before.as_bytes());
+    let word = until_zero(word);
     text.extend_from_slice(&word[..word.len().min(ECHOED_BYTES_MAX)]);
     text.extend_from_slice(after.as_bytes());
     text
+}
+
+/// Redis's texts end a word that they repeat at its first zero byte.
+fn until_zero(word: &[u8]) -> &[u8] {
+    word.split(|byte| *byte == 0).next().unwrap_or_default()
 }

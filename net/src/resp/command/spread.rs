@@ -98,6 +98,14 @@ fn spread_keys(op: KeyOp, group_of: impl Fn(&[u8]) -> GroupId) -> Spread {
             let op = |streams| KeyOp::ReadGroup(ReadGroup { streams, ..read.clone() });
             spread_streams(parts, places, order, op)
         }
+        KeyOp::Faulty(op, fault) => match spread_keys(*op, group_of) {
+            Spread::One(group, op) => Spread::One(group, Box::new(KeyOp::Faulty(op, fault))),
+            Spread::Many(parts, merge) => {
+                let faulty = |op| KeyOp::Faulty(Box::new(op), fault.clone());
+                let parts = parts.into_iter().map(|(group, op)| (group, faulty(op)));
+                Spread::Many(parts.collect(), merge)
+            }
+        },
         one => Spread::One(one.key().map_or(GroupId(0), |key| group_of(&key)), Box::new(one)),
     }
 }
@@ -177,7 +185,7 @@ fn merge_keys(values: Vec<Value>) -> Value {
         let mut parts = parts.into_iter();
         match (parts.next(), parts.next()) {
             (Some(Value::Integer(0)), Some(Value::Array(keys))) => all.extend(keys),
-            _ => return Value::Error(TOO_MANY_KEYS.to_owned()),
+            _ => return Value::error(TOO_MANY_KEYS),
         }
     }
     Value::Array(all)
@@ -264,7 +272,7 @@ mod tests {
         let id = |ms| StreamId { ms, seq: 0 };
         let merged = merge.merge(vec![Value::Nothing(vec![id(1), id(3)]), Value::Nothing(vec![id(2)])]);
         assert_eq!(merged, Value::Nothing(vec![id(1), id(2), id(3)]));
-        let no = Value::Error("NOGROUP no".to_owned());
+        let no = Value::error("NOGROUP no");
         assert_eq!(merge.merge(vec![Value::Nothing(vec![]), no.clone()]), no);
     }
 

@@ -57,7 +57,7 @@ pub fn encode_value(value: &Value, proto: Proto, out: &mut Vec<u8>) {
         }
         // No command of RESP follows by number.
         Value::Followed(_) => reply.null(),
-        Value::Error(text) => reply.error(text.as_bytes()),
+        Value::Error(text) => reply.error(text),
     }
 }
 

@@ -42,10 +42,6 @@ impl Group {
         self.consumers.iter_mut().find(|held| held.name == *name).expect("it was just made")
     }
 
-    fn saw(&mut self, name: &Text, wall: i64) {
-        self.consumers.iter_mut().filter(|held| held.name == *name).for_each(|held| held.seen = wall);
-    }
-
     fn give(&mut self, id: StreamId, owner: &Text, at: i64, count: i64) {
         self.pending.retain(|pended| pended.id != id);
         self.pending.push(Pended { id, owner: owner.clone(), at, count });
@@ -99,7 +95,7 @@ fn ids(list: &[StreamId]) -> Value {
 }
 
 fn lossy(text: &Text) -> String {
-    String::from_utf8_lossy(text).into_owned()
+    String::from_utf8_lossy(text).split('\0').next().unwrap_or_default().to_owned()
 }
 
 fn no_group(key: &Text, group: &Text) -> Value {
@@ -259,9 +255,8 @@ impl Stream {
             .take(most(read.count))
             .cloned()
             .collect();
-        group.saw(&read.consumer, wall);
+        group.consumer(&read.consumer, wall).seen = wall;
         for entry in &newer {
-            group.consumer(&read.consumer, wall).seen = wall;
             if group.read >= 0 && !self.hole_at_or_behind(entry.id) {
                 group.read += 1;
             } else if self.added > 0 {
@@ -301,7 +296,7 @@ impl Stream {
 impl Group {
     fn claim(&mut self, held: &[Entry], claim: &Claim, wall: i64) -> Value {
         self.last_id = self.last_id.max(claim.last_id.unwrap_or(StreamId::MIN));
-        self.saw(&claim.consumer, wall);
+        self.consumer(&claim.consumer, wall).seen = wall;
         let at = match claim.delivered {
             Delivered::Ago(ms) if ms <= wall as u64 => wall - ms as i64,
             Delivered::At(at) if at <= wall as u64 => at as i64,
@@ -330,7 +325,7 @@ impl Group {
     }
 
     fn auto_claim(&mut self, held: &[Entry], claim: &AutoClaim, wall: i64) -> Value {
-        self.saw(&claim.consumer, wall);
+        self.consumer(&claim.consumer, wall).seen = wall;
         let todo: Vec<Pended> =
             self.pending.iter().filter(|pended| pended.id >= claim.start).cloned().collect();
         let (mut taken, mut gone, mut looked) = (Vec::new(), Vec::new(), 0);

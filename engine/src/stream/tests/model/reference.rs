@@ -44,8 +44,8 @@ pub(super) struct Reference {
     requests: Vec<(u64, RequestHash, Text, Added)>,
 }
 
-pub(super) fn error(text: impl Into<String>) -> Value {
-    Value::Error(text.into())
+pub(super) fn error(text: impl AsRef<[u8]>) -> Value {
+    Value::error(text)
 }
 
 pub(super) fn entries<'a>(list: impl Iterator<Item = &'a Entry>) -> Entries {
@@ -94,6 +94,9 @@ impl Stream {
     }
 
     fn set_id(&mut self, set: &SetId) -> Value {
+        if set.id < self.max_deleted {
+            return error("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id");
+        }
         let said = "ERR The ID specified in XSETID is smaller than the target stream top item";
         if self.entries.last().is_some_and(|last| set.id < last.id) {
             return error(said);
@@ -349,7 +352,10 @@ impl Reference {
                 })
             }
             KeyOp::Scan(scan) => self.scan(scan, wall),
-            KeyOp::Size => Value::Integer(self.slots.iter().flatten().count() as i64),
+            KeyOp::Size => {
+                let live = |stream: &&Stream| stream.expires.is_none_or(|at| at > wall as i64);
+                Value::Integer(self.slots.iter().flatten().filter(live).count() as i64)
+            }
             other => self.answer_groups(other, wall),
         }
     }

@@ -2,6 +2,7 @@
 //! `XAUTOCLAIM key group consumer min-idle start [COUNT n] [JUSTID]`
 
 use super::id;
+use crate::resp::args::Args;
 use crate::resp::command::execute::{Call, Step};
 use crate::resp::command::fault::Fault;
 use crate::resp::command::number::integer;
@@ -73,7 +74,6 @@ const AUTO_COUNT_DEFAULT: u64 = 100;
 const AUTO_COUNT_MAX: u64 = i64::MAX as u64 / 16;
 
 fn claim<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
-    let idle_ms = integer(call.arg(4)).ok_or(MIN_IDLE_CLAIM)?;
     // Ids end where something is none; what follows are options.
     let ids: Vec<_> = call.args.from(5).iter().map_while(|bytes| id::id(bytes).ok()).collect();
     let options_at = 5 + ids.len();
@@ -81,7 +81,7 @@ fn claim<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
         key: call.text(1),
         group: call.text(2),
         consumer: call.text(3),
-        idle_ms: u64::try_from(idle_ms).unwrap_or(0),
+        idle_ms: 0,
         ids,
         delivered: Delivered::Now,
         retries: None,
@@ -89,7 +89,17 @@ fn claim<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
         just_id: false,
         last_id: None,
     };
-    let mut rest = call.args.from(options_at).iter().peekable();
+    let fault = fill(&mut claim, call.arg(4), call.args.from(options_at)).err();
+    let op = KeyOp::Claim(claim);
+    Ok(match fault {
+        None => Step::key(op),
+        Some(fault) => Step::faulty(op, &fault),
+    })
+}
+
+fn fill<'a>(claim: &mut Claim, idle_ms: &'a [u8], options: Args<'a>) -> Result<(), Fault<'a>> {
+    claim.idle_ms = u64::try_from(integer(idle_ms).ok_or(MIN_IDLE_CLAIM)?).unwrap_or(0);
+    let mut rest = options.iter();
     while let Some(word) = rest.next() {
         let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
         if is(b"FORCE") {
@@ -98,10 +108,10 @@ fn claim<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
             claim.just_id = true;
         } else {
             let value = rest.next().ok_or(Fault::ClaimOption(word))?;
-            valued(&mut claim, word, value)?;
+            valued(claim, word, value)?;
         }
     }
-    Ok(Step::key(KeyOp::Claim(claim)))
+    Ok(())
 }
 
 /// Moments that cannot be count as now.

@@ -67,8 +67,11 @@ fn len<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
 }
 
 fn del<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
-    let ids = call.args.from(2).iter().map(id::id).collect::<Result<_, _>>()?;
-    Ok(Step::key(KeyOp::Remove(call.text(1), ids)))
+    let key = call.text(1);
+    Ok(match call.args.from(2).iter().map(id::id).collect() {
+        Ok(ids) => Step::key(KeyOp::Remove(key, ids)),
+        Err(fault) => Step::faulty(KeyOp::Remove(key, Vec::new()), &fault),
+    })
 }
 
 fn set_id<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {

@@ -5,6 +5,7 @@ use crate::resp::command::execute::{Call, Step};
 use crate::resp::command::fault::Fault;
 use crate::resp::command::number::integer;
 use crate::resp::command::spec::{Argument, CommandSpec, KeySpec};
+use sluice_engine::stream::id::StreamId;
 use sluice_engine::stream::op::{After, GroupOp, KeyOp};
 
 pub(crate) static XGROUP: CommandSpec = CommandSpec {
@@ -69,18 +70,28 @@ const fn about_group(name: &'static str, arity: i32) -> CommandSpec {
     }
 }
 
+/// Words of the longest `XGROUP CREATE`, and of the longest `XGROUP SETID`: repeated options are too many.
+const CREATE_WORDS_MAX: usize = 8;
+const SETID_WORDS_MAX: usize = 7;
+
 const READ_NEGATIVE: Fault<'static> = Fault::Text("ERR value for ENTRIESREAD must be positive or -1");
 
 fn create<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     let (make, read) = options(call, true)?;
-    let from = from(call.arg(4))?;
-    group_op(call, GroupOp::Create { from, make, read })
+    let from = match call.args.len() {
+        ..=CREATE_WORDS_MAX => from(call.arg(4), id::id),
+        _ => Err(Fault::SubcommandSyntax { container: "xgroup", word: call.arg(1) }),
+    };
+    group_op_from(call, from, |from| GroupOp::Create { from, make, read })
 }
 
 fn set_id<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     let (_, read) = options(call, false)?;
-    let from = from(call.arg(4))?;
-    group_op(call, GroupOp::SetId { from, read })
+    let from = match call.args.len() {
+        ..=SETID_WORDS_MAX => from(call.arg(4), id::id_or_end),
+        _ => Err(Fault::SubcommandSyntax { container: "xgroup", word: call.arg(1) }),
+    };
+    group_op_from(call, from, |from| GroupOp::SetId { from, read })
 }
 
 fn destroy<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
@@ -101,8 +112,25 @@ fn group_op<'a>(call: &Call<'a, '_>, op: GroupOp) -> Result<Step<'a>, Fault<'a>>
     Ok(Step::key(KeyOp::Group(call.text(2), call.text(3), op)))
 }
 
-fn from(bytes: &[u8]) -> Result<After, Fault<'_>> {
-    if bytes == b"$" { Ok(After::Last) } else { id::id(bytes).map(After::Id) }
+/// What is wrong with the id is said only where the key and the group are there.
+fn group_op_from<'a>(
+    call: &Call<'a, '_>,
+    from: Result<After, Fault<'a>>,
+    op: impl Fn(After) -> GroupOp,
+) -> Result<Step<'a>, Fault<'a>> {
+    match from {
+        Ok(from) => group_op(call, op(from)),
+        Err(fault) => {
+            let op = KeyOp::Group(call.text(2), call.text(3), op(After::Last));
+            Ok(Step::faulty(op, &fault))
+        }
+    }
+}
+
+type ParseId = fn(&[u8]) -> Result<StreamId, Fault<'static>>;
+
+fn from(bytes: &[u8], id: ParseId) -> Result<After, Fault<'_>> {
+    if bytes == b"$" { Ok(After::Last) } else { id(bytes).map(After::Id) }
 }
 
 /// Whether the stream is made, and how many entries count as read.

@@ -15,6 +15,11 @@ pub(super) fn id(bytes: &[u8]) -> Result<StreamId, Fault<'static>> {
     parse(bytes, 0)
 }
 
+/// The same, or `-` or `+` for the ends of all ids.
+pub(super) fn id_or_end(bytes: &[u8]) -> Result<StreamId, Fault<'static>> {
+    end_of_all(bytes, 0)
+}
+
 /// The id of a new entry that is not `*`.
 pub(super) fn new_id(bytes: &[u8]) -> Result<NewId, Fault<'static>> {
     match bytes.strip_suffix(b"-*") {

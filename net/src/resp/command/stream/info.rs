@@ -55,17 +55,24 @@ const fn view(name: &'static str, arity: i32) -> CommandSpec {
 const FULL_COUNT_DEFAULT: u64 = 10;
 
 fn stream<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
+    let key = call.text(2);
+    Ok(match full(call) {
+        Ok(count) => Step::key(KeyOp::InfoStream(key, count)),
+        Err(fault) => Step::faulty(KeyOp::InfoStream(key, None), &fault),
+    })
+}
+
+fn full<'a>(call: &Call<'a, '_>) -> Result<Option<u64>, Fault<'a>> {
     let is = |index: usize, name: &[u8]| call.arg(index).eq_ignore_ascii_case(name);
-    let count = match call.args.len() {
-        3 => None,
-        4 if is(3, b"FULL") => Some(FULL_COUNT_DEFAULT),
+    match call.args.len() {
+        3 => Ok(None),
+        4 if is(3, b"FULL") => Ok(Some(FULL_COUNT_DEFAULT)),
         6 if is(3, b"FULL") && is(4, b"COUNT") => {
             let count = integer(call.arg(5)).ok_or(Fault::NotInteger)?;
-            Some(u64::try_from(count).unwrap_or(FULL_COUNT_DEFAULT))
+            Ok(Some(u64::try_from(count).unwrap_or(FULL_COUNT_DEFAULT)))
         }
-        _ => return Err(Fault::SubcommandSyntax { container: "xinfo", word: call.arg(1) }),
-    };
-    Ok(Step::key(KeyOp::InfoStream(call.text(2), count)))
+        _ => Err(Fault::SubcommandSyntax { container: "xinfo", word: call.arg(1) }),
+    }
 }
 
 fn groups<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {

@@ -48,8 +48,11 @@ pub(crate) static XPENDING: CommandSpec = CommandSpec {
 };
 
 fn ack<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
-    let ids = call.args.from(3).iter().map(id::id).collect::<Result<_, _>>()?;
-    Ok(Step::key(KeyOp::Ack(call.text(1), call.text(2), ids)))
+    let (key, group) = (call.text(1), call.text(2));
+    Ok(match call.args.from(3).iter().map(id::id).collect() {
+        Ok(ids) => Step::key(KeyOp::Ack(key, group, ids)),
+        Err(fault) => Step::faulty(KeyOp::Ack(key, group, Vec::new()), &fault),
+    })
 }
 
 fn pending<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {

@@ -55,7 +55,10 @@ const fn reading(name: &'static str, arity: i32) -> CommandSpec {
 }
 
 const UNBALANCED: Fault<'static> =
-    Fault::Text("ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.");
+    Fault::Text("ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.");
+const UNBALANCED_GROUP: Fault<'static> = Fault::Text(
+    "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.",
+);
 const GROUP_OF_XREAD: Fault<'static> =
     Fault::Text("ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.");
 const NOACK_OF_XREAD: Fault<'static> =
@@ -84,12 +87,14 @@ struct Options<'a> {
 
 fn read<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     let options = options(call.args, false)?;
-    let streams = streams(&options, |bytes| match bytes {
+    let after = |bytes: &'a [u8]| match bytes {
         b"$" => Ok(After::Last),
         b"+" => Ok(After::LastEntry),
         b">" => Err(NEW_OF_XREAD),
         _ => id::id(bytes).map(After::Id),
-    })?;
+    };
+    let streams = pairs(&options).map(|(key, bytes)| Ok((Text::from(key), after(bytes)?)));
+    let streams = streams.collect::<Result<_, Fault<'a>>>()?;
     let (count, wait_ms) = (options.count, options.wait_ms);
     let op = KeyOp::Read(Read { streams, count, waits: wait_ms.is_some() });
     Ok(Step::Key(KeyCall { wait_ms, ..KeyCall::new(op) }))
@@ -98,16 +103,28 @@ fn read<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
 fn read_group<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     let options = options(call.args, true)?;
     let (group, consumer) = options.group.ok_or(NO_GROUP)?;
-    let streams = streams(&options, |bytes| match bytes {
-        b"$" => Err(LAST_OF_GROUP),
-        b">" => Ok(None),
-        _ => id::id(bytes).map(Some),
-    })?;
     let (count, wait_ms) = (options.count, options.wait_ms);
-    let (group, consumer, no_ack) = (group.into(), consumer.into(), options.no_ack);
-    let op =
-        KeyOp::ReadGroup(ReadGroup { group, consumer, streams, count, no_ack, waits: wait_ms.is_some() });
-    Ok(Step::Key(KeyCall { wait_ms, ..KeyCall::new(op) }))
+    let mut read = ReadGroup {
+        group: group.into(),
+        consumer: consumer.into(),
+        streams: Vec::new(),
+        count,
+        no_ack: options.no_ack,
+        waits: wait_ms.is_some(),
+    };
+    for (key, bytes) in pairs(&options) {
+        let after = match bytes {
+            b"$" => Err(LAST_OF_GROUP),
+            b">" => Ok(None),
+            _ => id::id(bytes).map(Some),
+        };
+        read.streams.push((key.into(), *after.as_ref().unwrap_or(&None)));
+        if let Err(fault) = after {
+            // Groups are looked for one by one, each before the id of its stream is read.
+            return Ok(Step::faulty(KeyOp::ReadGroup(read), &fault));
+        }
+    }
+    Ok(Step::Key(KeyCall { wait_ms, ..KeyCall::new(KeyOp::ReadGroup(read)) }))
 }
 
 fn options<'a>(args: Args<'a>, of_group: bool) -> Result<Options<'a>, Fault<'a>> {
@@ -142,7 +159,9 @@ fn options<'a>(args: Args<'a>, of_group: bool) -> Result<Options<'a>, Fault<'a>>
     }
     match options.streams {
         None => Err(Fault::Syntax),
-        Some(streams) if !streams.len().is_multiple_of(2) => Err(UNBALANCED),
+        Some(streams) if !streams.len().is_multiple_of(2) => {
+            Err(if of_group { UNBALANCED_GROUP } else { UNBALANCED })
+        }
         Some(_) => Ok(options),
     }
 }
@@ -153,13 +172,11 @@ fn timeout(bytes: &[u8]) -> Result<u64, Fault<'static>> {
     u64::try_from(ms).map_err(|_| TIMEOUT_NEGATIVE)
 }
 
-fn streams<'a, T>(
-    options: &Options<'a>,
-    after: impl Fn(&'a [u8]) -> Result<T, Fault<'a>>,
-) -> Result<Vec<(Text, T)>, Fault<'a>> {
-    let Some(streams) = options.streams else { return Err(Fault::Syntax) };
-    let half = streams.len() / 2;
-    let ids = streams.from(half);
-    let pair = |(key, bytes): (&'a [u8], &'a [u8])| Ok((Text::from(key), after(bytes)?));
-    streams.iter().take(half).zip(ids.iter()).map(pair).collect()
+/// Keys and their ids.
+fn pairs<'a>(options: &Options<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let streams = options.streams.into_iter();
+    streams.flat_map(|streams| {
+        let half = streams.len() / 2;
+        streams.iter().take(half).zip(streams.from(half).iter())
+    })
 }

@@ -52,6 +52,9 @@ fn run<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     while at < call.args.len() {
         at = options.take(call.args, at)?.ok_or(Fault::Syntax)?;
     }
+    if options.is_nothing() {
+        return Err(NONE);
+    }
     let trim = options.finish()?.ok_or(NONE)?;
     Ok(Step::key(KeyOp::Trim(call.text(1), trim)))
 }
@@ -92,6 +95,11 @@ impl TrimOptions {
             Keep::From(id::id(threshold)?)
         });
         Ok(Some(at + 1))
+    }
+
+    /// Whether nothing was asked for; no limit is none, too.
+    fn is_nothing(&self) -> bool {
+        self.keep.is_none() && self.limit.unwrap_or(0) == 0
     }
 
     /// What is to be done, once all options were read.
