@@ -53,6 +53,11 @@ impl Ears {
         self.by_key.is_empty()
     }
 
+    /// Whether somebody listens to the key.
+    pub(crate) fn has(&self, key: &Text) -> bool {
+        self.by_key.contains_key(key)
+    }
+
     /// From now on the listener hears of the key. What it missed before is for it to ask.
     pub(crate) fn listen(&mut self, listener: ListenerId, key: &Text, stream: Option<Extent>) {
         let bit = bit(listener);

@@ -105,8 +105,9 @@ fn write_reset(reset: Reset, stream: Option<Extent>, there: Option<u64>, object:
 }
 
 /// A refusal in the engine's words, the code first.
-fn write_error(text: &str, shape: Shape, to: &mut Responder<'_>) {
-    let (code, words) = text.split_once(' ').unwrap_or(("ERR", text));
+fn write_error(text: &[u8], shape: Shape, to: &mut Responder<'_>) {
+    let text = String::from_utf8_lossy(text);
+    let (code, words) = text.split_once(' ').unwrap_or(("ERR", &text));
     let problem = match code {
         _ if text == ENDED => Problem::new(409, "ENDED", ""),
         "OOM" => Problem::new(503, "OOM", ""),

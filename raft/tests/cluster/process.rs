@@ -18,7 +18,7 @@ use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::{Ask, Sequencer};
 use sluice_engine::stream::entries::EntryRef;
 use sluice_engine::stream::fields::Fields;
-use sluice_engine::stream::op::{Add, Follow, KeyOp, NewId};
+use sluice_engine::stream::op::{Add, Follow, FollowFrom, KeyOp, NewId};
 use sluice_engine::stream::text::Text;
 use sluice_engine::stream::value::{Followed, Value};
 use sluice_engine::time::{LogTime, MonoMs};
@@ -306,7 +306,7 @@ impl Driver {
                 let follow = Follow {
                     key: Text::from(key.as_bytes()),
                     epoch: None,
-                    after: Some(0),
+                    from: FollowFrom::After(0),
                     limit: u64::MAX,
                     bytes_max: u64::MAX,
                 };
