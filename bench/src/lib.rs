@@ -5,6 +5,7 @@
 //! sluice-bench fill      waiters into zones, their tokens into a file    fill.rs
 //! sluice-bench compare   sluice against Redis with Lua and nginx         compare/ ─▶ load/, fill.rs
 //! sluice-bench fanout    one stream and many readers                    fanout/
+//! sluice-bench gateway   one connection and thousands of streams         gateway.rs
 //! sluice-bench chaos     a cluster of processes while nodes fail       chaos/
 //! sluice-bench micro     the engine in process: ns a poll, bytes a waiter micro/
 //! sluice-bench simulate  a crowd in virtual time, and its promises       simulate/ ─▶ the engine
@@ -23,6 +24,7 @@ pub mod compare;
 pub mod error;
 pub mod fanout;
 pub mod fill;
+pub mod gateway;
 pub mod limit;
 pub mod load;
 pub mod micro;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sluice_bench::error::Result;
 use sluice_bench::sink::Sink;
-use sluice_bench::{chaos, compare, fanout, fill, load, micro, simulate};
+use sluice_bench::{chaos, compare, fanout, fill, gateway, load, micro, simulate};
 
 // The server's own allocator, so that `micro` measures what the server does.
 #[global_allocator]
@@ -28,6 +28,8 @@ enum Task {
     Fill(fill::Arguments),
     /// Appends to one stream that many readers follow; exit code 1 where one of them missed something.
     Fanout(fanout::Arguments),
+    /// Follows thousands of streams over one connection; exit code 1 where an entry was lost or told twice.
+    Gateway(gateway::Arguments),
     /// Compares sluice with Redis and nginx.
     Compare(compare::Arguments),
     /// Runs a cluster while its nodes fail, and judges what its clients were told; exit code 1 where a promise was broken.
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Task::Load(arguments) => run_load(&arguments),
         Task::Fill(arguments) => run_fill(&arguments),
         Task::Fanout(arguments) => run_fanout(&arguments),
+        Task::Gateway(arguments) => run_gateway(&arguments),
         Task::Compare(arguments) => compare::run(&arguments).map(|met| ExitCode::from(u8::from(!met))),
         Task::Chaos(arguments) => chaos::run(&arguments).map(|kept| ExitCode::from(u8::from(!kept))),
         Task::Micro(arguments) => micro::run(&arguments).map(|kept| ExitCode::from(u8::from(!kept))),
@@ -80,6 +83,12 @@ fn run_fanout(arguments: &fanout::Arguments) -> Result<ExitCode> {
         println!("{report}");
     }
     Ok(ExitCode::from(u8::from(report.missing > 0)))
+}
+
+fn run_gateway(arguments: &gateway::Arguments) -> Result<ExitCode> {
+    let report = gateway::run(arguments)?;
+    println!("{report}");
+    Ok(ExitCode::from(u8::from(!report.is_whole())))
 }
 
 fn run_fill(arguments: &fill::Arguments) -> Result<ExitCode> {

@@ -20,4 +20,4 @@ mod reply;
 pub use connection::{Connection, encode_command};
 pub use error::ClientError;
 pub use reply::{Place, State, ZoneSettings, ZoneStats};
-pub use sluice_net::resp::reply::Value;
+pub use sluice_net::resp::reply::{Reply, Value, decode};

@@ -178,6 +178,12 @@ impl Directory {
         self.with_keys(name, |keys| keys.request(name, request))
     }
 
+    /// A key for this purpose, the same on every node of the cluster and nowhere else.
+    #[must_use]
+    pub fn derived_key(&self, purpose: &[u8]) -> [u8; 32] {
+        self.with_keys(b"", |keys| keys.derived(purpose))
+    }
+
     /// Log time of a group.
     #[must_use]
     pub fn now(&self, group: GroupId, mono: MonoMs) -> LogTime {

@@ -60,6 +60,17 @@ impl Keyring {
         RequestHash(self.identity_hash(b'r', name, request))
     }
 
+    /// A key for another purpose: the same in every group and on every node, and for ever. It tells nothing of the secret,
+    /// nor of keys for other purposes.
+    #[must_use]
+    pub fn derived(&self, purpose: &[u8]) -> [u8; 32] {
+        let mut key = [0; 32];
+        for (half, number) in key.chunks_exact_mut(16).zip(0u8..) {
+            half.copy_from_slice(&self.identity_hash(b'k', purpose, &[number]).to_le_bytes());
+        }
+        key
+    }
+
     /// This ring and one more key, which verifies from now on. The same ring where it is known.
     #[must_use]
     pub fn installed(&self, generation: KeyGen, secret: [u8; 16]) -> Keyring {

@@ -95,7 +95,7 @@ fn equal(a: &SecretDigest, b: &SecretDigest) -> bool {
 }
 
 /// The token of `Bearer <token>`; the scheme's case does not matter.
-fn bearer(value: &[u8]) -> Option<&[u8]> {
+pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }

@@ -43,6 +43,8 @@ pub mod cursor;
 #[cfg(all(fuzzing, feature = "server"))]
 pub mod fuzzing;
 #[cfg(feature = "server")]
+mod grant;
+#[cfg(feature = "server")]
 mod http;
 #[cfg(feature = "server")]
 mod hub;

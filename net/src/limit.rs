@@ -59,6 +59,22 @@ pub const HUB_CACHE_BYTES_MAX: usize = 128 * 1024;
 pub const FOLLOW_ENTRIES_MAX: u64 = 64;
 /// Bytes of them, about.
 pub const FOLLOW_BYTES_MAX: u64 = 64 * 1024;
+/// The longest life that an append over HTTP may give its stream: what JSON still tells exactly.
+pub const STREAM_TTL_MS_MAX: u64 = 1 << 53;
+/// Keys and prefixes that one subscribe token names.
+pub const GRANT_KEYS_MAX: usize = 64;
+/// Bytes of them, with two more each: the token must fit a cookie of 4096 bytes, and a request line.
+pub const GRANT_BYTES_MAX: usize = 2_048;
+/// How long a subscribe token holds where nobody says.
+pub const GRANT_TTL_MS: u64 = 60_000;
+/// How long it may hold: it cannot be taken back.
+pub const GRANT_TTL_MS_MAX: u64 = 3_600_000;
+/// Entries of a range over HTTP where the caller names no number.
+pub const RANGE_ENTRIES: u64 = 100;
+/// The most that it may name.
+pub const RANGE_ENTRIES_MAX: u64 = 1_000;
+/// Bytes of a range, about, and one entry in any case.
+pub const RANGE_BYTES_MAX: u64 = 1 << 20;
 /// Readers further behind than the cache for whom a worker asks at once; the others wait: that is how a burst of reconnects is
 /// paced.
 pub const FOLLOWS_MAX: usize = 256;

@@ -56,6 +56,14 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Bytes {
     Bytes::from(bytes.expect("every message can be written"))
 }
 
+/// As [`encode`], into room for so many bytes: what is larger is moved as it grows.
+pub(crate) fn encode_into<T: Serialize + ?Sized>(value: &T, room: usize) -> Bytes {
+    let mut out = Vec::with_capacity(room);
+    out.push(FORMAT);
+    // Only a value that cannot tell its own length fails, and there is none.
+    Bytes::from(postcard::to_extend(value, out).expect("every message can be written"))
+}
+
 /// Reads a value that [`encode`] wrote.
 ///
 /// # Errors

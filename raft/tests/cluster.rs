@@ -31,6 +31,7 @@ mod cluster {
     pub(crate) mod i4_once;
     pub(crate) mod i5_position;
     pub(crate) mod i6_presence;
+    pub(crate) mod i8_streams;
     pub(crate) mod i9_hashes;
     pub(crate) mod ids;
     pub(crate) mod judge;
@@ -41,6 +42,7 @@ mod cluster {
     pub(crate) mod site;
     pub(crate) mod trouble;
     pub(crate) mod world;
+    pub(crate) mod writer;
 }
 
 #[path = "sim/disk.rs"]
@@ -103,4 +105,8 @@ fn every_invariant_holds_whatever_breaks() {
     }
     println!("{total:?}");
     assert!(total.admissions > 0 && total.faults > 0, "nothing happened: {total:?}");
+    assert!(
+        total.appends > 0 && total.entries_read > total.appends,
+        "nothing was appended or read: {total:?}"
+    );
 }

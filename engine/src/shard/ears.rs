@@ -9,7 +9,7 @@
 use crate::limit::{LISTENERS_MAX, TIDINGS_BYTES_MAX};
 use crate::stream::entries::Entries;
 use crate::stream::keyspace::Keyspace;
-use crate::stream::op::{Follow, KeyOp};
+use crate::stream::op::{Follow, FollowFrom, KeyOp};
 use crate::stream::text::Text;
 use crate::stream::value::{Extent, Followed, Value};
 use crate::time::WallMs;
@@ -53,6 +53,11 @@ pub(crate) struct Ears {
 impl Ears {
     pub(crate) fn is_empty(&self) -> bool {
         self.by_key.is_empty()
+    }
+
+    /// Whether somebody listens to the key.
+    pub(crate) fn has(&self, key: &Text) -> bool {
+        self.by_key.contains_key(key)
     }
 
     /// From now on the listener hears of the key. What it missed before is for it to ask.
@@ -134,7 +139,7 @@ fn appended(key: &Text, now: Extent, behind: u64, keyspace: &Keyspace, wall: Wal
     let follow = Follow {
         key: key.clone(),
         epoch: Some(now.epoch),
-        after: Some(behind),
+        from: FollowFrom::After(behind),
         limit: u64::MAX,
         bytes_max: TIDINGS_BYTES_MAX as u64,
     };

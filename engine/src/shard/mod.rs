@@ -146,8 +146,11 @@ impl Shard {
             Command::Key(op) => Outcome::Key(self.change_key(*op)),
             Command::Keys(ops) => Outcome::Keys(ops.into_iter().map(|op| self.change_key(op)).collect()),
             Command::KeySweep => {
-                self.keyspace.sweep(self.moment(), EXPIRE_A_SWEEP);
-                self.ears.hear_all(&self.keyspace, self.wall);
+                let (at, ears) = (self.moment(), &self.ears);
+                let mut heard = Vec::new();
+                self.keyspace
+                    .sweep(at, EXPIRE_A_SWEEP, |key| heard.extend(ears.has(key).then(|| key.clone())));
+                heard.iter().for_each(|key| self.ears.hear(key, &self.keyspace, at.wall));
                 Outcome::Swept
             }
             Command::NamespaceSet { prefix, policy } => match self.keyspace.set_namespace(prefix, policy) {

@@ -6,7 +6,7 @@ use super::op::{Add, Keep, NewId, SetId, Trim};
 use super::requests::{RememberedAdd, request_key};
 use super::state::Stream;
 use super::text::Text;
-use super::value::{Added, Value};
+use super::value::{Added, ENDED, Value};
 use crate::limit::ENTRY_BYTES_MAX;
 use crate::time::WallMs;
 
@@ -14,7 +14,6 @@ const ZERO_ID: &str = "ERR The ID specified in XADD must be greater than 0-0";
 const LOW_ID: &str = "ERR The ID specified in XADD is equal or smaller than the target stream top item";
 const NO_ID_LEFT: &str = "ERR The stream has exhausted the last possible ID, unable to add more items";
 const TOO_LARGE: &str = "ERR Elements are too large to be stored";
-const ENDED: &str = "ERR the stream has ended";
 pub(super) const TOO_MANY_KEYS: &str = "OOM too many keys";
 pub(super) const NO_KEY: &str = "ERR no such key";
 

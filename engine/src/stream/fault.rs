@@ -19,8 +19,9 @@ impl Keyspace {
     /// What is said where something is not there that the operation needs before all else.
     fn missed(&self, op: &KeyOp, wall: WallMs) -> Option<Value> {
         let has_key = |key: &Text| self.stream(key, wall).is_some();
-        let has_group =
-            |key: &Text, group: &Text| self.stream(key, wall).is_some_and(|it| it.groups.get(group).is_some());
+        let has_group = |key: &Text, group: &Text| {
+            self.stream(key, wall).is_some_and(|it| it.groups.get(group).is_some())
+        };
         match op {
             KeyOp::Remove(key, _) if !has_key(key) => Some(Value::Integer(0)),
             KeyOp::Ack(key, group, _) if !has_group(key, group) => Some(Value::Integer(0)),

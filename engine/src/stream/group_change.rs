@@ -16,7 +16,9 @@ const BUSY: &str = "BUSYGROUP Consumer Group name already exists";
 
 /// No such group of a stream that is there.
 pub(super) fn no_group(key: &[u8], group: &[u8]) -> Value {
-    Value::error([b"NOGROUP No such consumer group '", shown(group), b"' for key name '", shown(key), b"'"].concat())
+    Value::error(
+        [b"NOGROUP No such consumer group '", shown(group), b"' for key name '", shown(key), b"'"].concat(),
+    )
 }
 
 /// No such stream, or no such group of it.

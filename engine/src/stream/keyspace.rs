@@ -136,11 +136,14 @@ impl Keyspace {
         }
     }
 
-    /// Removes keys whose time has come, and old request ids, at most so many of each.
-    pub(crate) fn sweep(&mut self, at: Moment, most: usize) {
+    /// Removes keys whose time has come, and old request ids, at most so many of each; says of each key that it goes.
+    pub(crate) fn sweep(&mut self, at: Moment, most: usize, mut goes: impl FnMut(&Text)) {
         for _ in 0..most {
             match self.deadlines.first() {
-                Some(&(due, slot)) if due <= at.wall => self.remove(slot),
+                Some(&(due, slot)) if due <= at.wall => {
+                    self.key(slot).into_iter().for_each(|key| goes(&key.name));
+                    self.remove(slot);
+                }
                 _ => break,
             }
         }

@@ -178,12 +178,23 @@ pub struct Follow {
     pub key: Text,
     /// The epoch of the number; `None`: the present one.
     pub epoch: Option<u64>,
-    /// Entries behind this number; `None`: behind the newest.
-    pub after: Option<u64>,
+    /// Where they begin.
+    pub from: FollowFrom,
     /// At most so many entries.
     pub limit: u64,
     /// At most about so many bytes, but one entry at least.
     pub bytes_max: u64,
+}
+
+/// Where entries by number begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum FollowFrom {
+    /// With the oldest that is there.
+    Oldest,
+    /// Behind the newest.
+    Newest,
+    /// Behind this number.
+    After(u64),
 }
 
 /// What happens to a group of consumers.

@@ -7,7 +7,7 @@ use super::append::error;
 use super::entries::Entries;
 use super::id::StreamId;
 use super::keyspace::Keyspace;
-use super::op::{After, Follow, Range, Read};
+use super::op::{After, Follow, FollowFrom, Range, Read};
 use super::state::{Stream, collect};
 use super::text::Text;
 use super::value::{Followed, Reset, Value};
@@ -88,7 +88,11 @@ fn follow_stream(stream: &Stream, follow: &Follow) -> Followed {
     if follow.epoch.is_some_and(|epoch| epoch != extent.epoch) {
         return told(Some(Reset::Epoch), extent);
     }
-    let after = follow.after.unwrap_or(extent.newest);
+    let after = match follow.from {
+        FollowFrom::Oldest => extent.oldest.saturating_sub(1),
+        FollowFrom::Newest => extent.newest,
+        FollowFrom::After(number) => number,
+    };
     if after > extent.newest {
         return told(Some(Reset::Unknown), extent);
     }

@@ -5,6 +5,9 @@ use super::id::StreamId;
 use super::text::Text;
 use serde::{Deserialize, Serialize};
 
+/// What an append to an ended stream is answered.
+pub const ENDED: &str = "ERR the stream has ended";
+
 /// The answer to one [`KeyOp`](super::op::KeyOp).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Value {

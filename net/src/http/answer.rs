@@ -1,5 +1,6 @@
 //! An engine's answer as a response, by what was asked.
 
+use super::entries;
 use super::json::Object;
 use super::pages::language::Language;
 use super::pages::room::{Stage, Visitor};
@@ -22,6 +23,9 @@ pub(crate) fn write(
 ) -> bool {
     if let Purpose::Room { .. } | Purpose::RoomJoin { .. } = purpose {
         return write_room(purpose, shape, answer, asked_zone, directory, to);
+    }
+    if let Answer::Value(value) = answer {
+        return entries::write(purpose, shape, value, to);
     }
     match (purpose, answer) {
         (Purpose::Wait | Purpose::Entry, Answer::Place { zone, token, standing }) => {

@@ -31,9 +31,12 @@ pub(crate) struct Fields<'a> {
     pub(crate) content_type: Option<&'a [u8]>,
     pub(crate) origin: Option<&'a [u8]>,
     pub(crate) accept_language: Option<&'a [u8]>,
-    /// Where a reader of an event stream was cut off.
     pub(crate) accept: Option<&'a [u8]>,
+    pub(crate) cookie: Option<&'a [u8]>,
+    /// Where a reader of an event stream was cut off.
     pub(crate) last_event_id: Option<&'a [u8]>,
+    /// Makes a repeat of the same append harmless.
+    pub(crate) idempotency_key: Option<&'a [u8]>,
     /// Whether the body's length was stated, as a number or by chunks.
     pub(crate) sized: bool,
     /// Whether the connection stays open after the answer.
@@ -153,6 +156,7 @@ fn take_field<'a>(
     match name.len() {
         4 if name.eq_ignore_ascii_case("host") => framing.hosts += 1,
         6 if name.eq_ignore_ascii_case("accept") => fields.accept = Some(value),
+        6 if name.eq_ignore_ascii_case("cookie") => fields.cookie = Some(value),
         6 if name.eq_ignore_ascii_case("origin") => fields.origin = Some(value),
         6 if name.eq_ignore_ascii_case("expect") => {
             if !value.eq_ignore_ascii_case(b"100-continue") {
@@ -171,6 +175,7 @@ fn take_field<'a>(
             framing.length = Some(content_length(value)?);
         }
         15 if name.eq_ignore_ascii_case("accept-language") => fields.accept_language = Some(value),
+        15 if name.eq_ignore_ascii_case("idempotency-key") => fields.idempotency_key = Some(value),
         17 if name.eq_ignore_ascii_case("transfer-encoding") => {
             if framing.chunked {
                 return Err(Fault::Malformed("Transfer-Encoding is repeated"));

@@ -100,7 +100,10 @@ impl Following {
             Tell::Reset { reason, stream } => {
                 let before =
                     |stream: Extent| Cursor { epoch: stream.epoch, dense: stream.oldest.saturating_sub(1) };
-                self.cursors[at] = stream.map(before);
+                // What was deleted lies ahead: what the reader has, it has.
+                if reason != Reset::Deleted {
+                    self.cursors[at] = stream.map(before);
+                }
                 self.reset(key, reason, stream, &mut desk.out);
             }
         }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 for zones: `/traffic` as existing apps call it, `/v1` as resources, health, and nothing else.
+//! HTTP/1.1: `/traffic` as existing apps call it, `/v1` as resources, health, and nothing else.
 //!
 //! ```text
 //! decode ─▶ Call ─▶ route ─▶ handler/* ─▶ Request ─▶ worker ─▶ Answer ─▶ answer ─▶ respond
@@ -10,6 +10,7 @@
 pub(crate) mod answer;
 pub(crate) mod chunk;
 pub(crate) mod decode;
+mod entries;
 pub(crate) mod fault;
 pub(crate) mod following;
 mod handler;

@@ -31,9 +31,31 @@ pub(crate) fn parameters(query: &str) -> impl Iterator<Item = (&str, Option<Cow<
     })
 }
 
+/// A number of digits alone.
+pub(crate) fn number(value: &[u8]) -> Option<u64> {
+    let digits = value.iter().all(u8::is_ascii_digit).then_some(value)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{decode, parameters};
+    use super::{decode, number, parameters};
+
+    #[test]
+    fn numbers_are_digits_alone() {
+        for (text, expected) in [
+            ("7", Some(7)),
+            ("0", Some(0)),
+            ("", None),
+            ("+7", None),
+            ("-7", None),
+            ("7.", None),
+            (" 7", None),
+        ] {
+            assert_eq!(number(text.as_bytes()), expected, "{text}");
+        }
+        assert_eq!(number(b"18446744073709551616"), None);
+    }
 
     #[test]
     fn a_query_is_read_in_order() {

@@ -3,9 +3,10 @@
 //! | status | codes |
 //! |---|---|
 //! | 400 | `MALFORMED`, `BADTOKEN` (no key of this zone signed it), `ERR` (a name or setting breaks its rule) |
-//! | 404 | `NOZONE`, `NOTFOUND` (no such path) |
+//! | 401, 403 | `NOAUTH` (no token, or none that is known) · `NOPERM` (a token that is not for this) |
+//! | 404 | `NOZONE`, `NOSTREAM`, `NOTFOUND` (no such path) |
 //! | 405, 411, 415 | `METHOD`, `LENGTH`, `MEDIA` |
-//! | 409, 410, 429 | `CLOSED`, `GONE`, `FULL` |
+//! | 409, 410, 429 | `CLOSED`, `ENDED` (a stream) · `GONE`, `LAPSED` (a place in a stream) · `FULL` |
 //! | 408, 413, 414, 417, 431, 501, 505 | `FRAMING`, and the connection closes |
 //! | 503 | `BUSY`, `NOLEADER`, `OOM`, `DRAINING`, `LOADING` |
 
@@ -38,6 +39,8 @@ pub(crate) enum Detail {
     Refusal(Refusal),
     /// Ours.
     Text(&'static str),
+    /// Whoever sends it says it.
+    Told,
 }
 
 impl Problem {
@@ -74,22 +77,30 @@ impl Problem {
 
     /// Writes it.
     pub(crate) fn send(&self, to: &mut Responder<'_>, shape: Shape) {
-        self.write_body(to.body);
+        self.send_with(to, shape, |_| ());
+    }
+
+    /// Writes it with members of its own.
+    pub(crate) fn send_with(&self, to: &mut Responder<'_>, shape: Shape, more: impl FnOnce(&mut Object<'_>)) {
+        self.write_body(to.body, more);
         let retry = self.retry_ms.map(|ms| Field::RetryAfter(ms.div_ceil(1_000).max(1)));
-        match (retry, self.allow.map(Field::Allow)) {
+        let other = self.allow.map(Field::Allow).or((self.status == 401).then_some(Field::Challenge));
+        match (retry, other) {
             (Some(field), _) | (None, Some(field)) => to.send(self.status, Media::Problem, shape, &[field]),
             (None, None) => to.send(self.status, Media::Problem, shape, &[]),
         }
     }
 
-    fn write_body(&self, body: &mut Vec<u8>) {
+    fn write_body(&self, body: &mut Vec<u8>, more: impl FnOnce(&mut Object<'_>)) {
         let mut object = Object::open(body);
         object.text("type", b"about:blank").text("title", reason(self.status).as_bytes());
         object.number("status", i64::from(self.status)).text("code", self.code.as_bytes());
         match self.detail {
             Detail::Text(text) => object.text("detail", text.as_bytes()),
             Detail::Refusal(refusal) => object.text("detail", refusal.to_string().as_bytes()),
+            Detail::Told => &mut object,
         };
+        more(&mut object);
         if self.traffic {
             object.truth("canEnter", false);
         }

@@ -19,6 +19,12 @@ pub(crate) enum Purpose {
     TokenDelete,
     /// `GET /v1/zones/{zone}`.
     Zone,
+    /// `POST /v1/streams/{key}/events` with an entry.
+    Append,
+    /// The same without: it marks the end.
+    End,
+    /// `GET` or `HEAD /v1/streams/{key}/events` for JSON.
+    Range,
     /// `GET /room/{zone}?token=`, with the largest position that the visitor was told.
     Room { language: Language, from: u64 },
     /// `GET /room/{zone}?join=1`.

@@ -18,6 +18,8 @@ pub(crate) struct Shape {
     pub(crate) old: bool,
     /// HEAD: everything but the body.
     pub(crate) head_only: bool,
+    /// The address holds a token: nobody may keep the answer.
+    pub(crate) is_secret: bool,
     /// Which allowed origin asked, as an index into the configured ones.
     pub(crate) origin: Option<u8>,
 }
@@ -29,6 +31,8 @@ pub(crate) enum Field<'a> {
     Location(&'a [u8], &'a [u8]),
     /// The methods of a resource.
     Allow(&'static str),
+    /// How to say who one is.
+    Challenge,
     /// Seconds until a retry may help.
     RetryAfter(u32),
     /// What browsers need to know of a page in this language.
@@ -126,6 +130,10 @@ impl Responder<'_> {
             self.out.extend_from_slice(b"\r\nAccess-Control-Allow-Origin: ");
             self.out.extend_from_slice(origin.as_bytes());
             self.out.extend_from_slice(b"\r\nVary: Origin");
+            // Cookies go with a page that was named, never with just any.
+            if origin != "*" {
+                self.out.extend_from_slice(b"\r\nAccess-Control-Allow-Credentials: true");
+            }
         }
     }
 
@@ -140,6 +148,7 @@ impl Responder<'_> {
                 self.out.extend_from_slice(b"\r\nAllow: ");
                 self.out.extend_from_slice(methods.as_bytes());
             }
+            Field::Challenge => self.out.extend_from_slice(b"\r\nWWW-Authenticate: Bearer"),
             Field::RetryAfter(seconds) => {
                 self.out.extend_from_slice(b"\r\nRetry-After: ");
                 push_number(self.out, u64::from(seconds));
@@ -175,7 +184,7 @@ impl Responder<'_> {
                 self.out.extend_from_slice(b"\r\nAccess-Control-Allow-Methods: ");
                 self.out.extend_from_slice(methods.as_bytes());
                 self.out.extend_from_slice(
-                    b"\r\nAccess-Control-Allow-Headers: Authorization, Content-Type\
+                    b"\r\nAccess-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key\
                       \r\nAccess-Control-Max-Age: ",
                 );
                 push_number(self.out, u64::from(max_age_s));
@@ -210,6 +219,8 @@ pub(crate) fn reason(status: u16) -> &'static str {
         204 => "No Content",
         303 => "See Other",
         400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         406 => "Not Acceptable",

@@ -24,6 +24,8 @@ pub(crate) enum Route<'a> {
     StreamEvents {
         key: &'a str,
     },
+    /// `/v1/subscribe-tokens`.
+    SubscribeTokens,
     /// The waiting page of a zone.
     Room {
         zone: &'a str,
@@ -88,6 +90,7 @@ impl Route<'_> {
             "/openapi.json" => Some(Route::OpenApi),
             "*" => Some(Route::Server),
             "/v1/streams" => Some(Route::Streams),
+            "/v1/subscribe-tokens" => Some(Route::SubscribeTokens),
             "/demo" => Some(Route::Demo),
             _ => under(path),
         }
@@ -96,7 +99,7 @@ impl Route<'_> {
     /// What `Allow` says of it.
     pub(crate) fn methods(self) -> &'static str {
         match self {
-            Route::Wait | Route::Entry | Route::Tokens { .. } => "POST, OPTIONS",
+            Route::Wait | Route::Entry | Route::Tokens { .. } | Route::SubscribeTokens => "POST, OPTIONS",
             Route::Token { .. } => "GET, HEAD, DELETE, OPTIONS",
             Route::StreamEvents { .. } => "GET, HEAD, POST, OPTIONS",
             Route::TokenEvents { .. }
@@ -181,6 +184,12 @@ mod tests {
             ("/v1/zones/shop/tokens/t/event", None),
             ("/v1/zones/shop/tokens//events", None),
             ("/v1/zones/shop/tokens/t/events/", None),
+            ("/v1/streams", Some(Route::Streams)),
+            ("/v1/streams/", None),
+            ("/v1/streams/a%2Fb/events", Some(Route::StreamEvents { key: "a%2Fb" })),
+            ("/v1/streams/a/b/events", None),
+            ("/v1/streams//events", None),
+            ("/v1/subscribe-tokens", Some(Route::SubscribeTokens)),
             ("/room/shop", Some(Route::Room { zone })),
             ("/room/shop/", None),
             ("/room/", None),

@@ -15,9 +15,9 @@
 
 use super::respond::{Responder, Shape, push_number};
 
-/// The head of every event stream, up to the value of the date. It ends with the connection, so it states no length.
+/// The head of every event stream, up to how long it may be kept. It ends with the connection, so it states no length.
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
-    Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\nDate: ";
+    X-Accel-Buffering: no\r\nCache-Control: ";
 
 /// What keeps a silent stream alive.
 const HEARTBEAT: &[u8] = b":\n\n";
@@ -26,6 +26,9 @@ impl Responder<'_> {
     /// Sends the head of an event stream; frames follow until the connection ends. Of HEAD it is everything.
     pub(crate) fn open_events(&mut self, shape: Shape) {
         self.out.extend_from_slice(HEAD);
+        let keep: &[u8] = if shape.is_secret { b"no-store" } else { b"no-cache" };
+        self.out.extend_from_slice(keep);
+        self.out.extend_from_slice(b", no-transform\r\nDate: ");
         self.out.extend_from_slice(self.date.text());
         self.connection(Shape { keep_alive: shape.keep_alive && shape.head_only, ..shape });
         self.origin(shape);

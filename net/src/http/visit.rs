@@ -3,6 +3,8 @@
 use super::answer;
 use super::decode::Call;
 use super::handler;
+use super::handler::subscribe::ACCESS_TOKEN;
+use super::percent;
 use super::problem::Problem;
 use super::recall::{Purpose, Recall};
 use super::respond::{Field, Media, Responder, Shape};
@@ -14,6 +16,8 @@ use crate::session::pending::Awaited;
 use crate::session::told::subject;
 use crate::worker::desk::Desk;
 use crate::worker::turn::Turn;
+use sluice_engine::sequencer::Ask;
+use sluice_engine::stream::op::KeyOp;
 
 /// What is to be done with a request after its handler ran.
 #[must_use]
@@ -46,6 +50,7 @@ pub(crate) fn handle(call: &Call<'_>, line: &mut Line, desk: &mut Desk, turn: Tu
         keep_alive: call.fields.keep_alive,
         old: call.fields.old,
         head_only: call.method == "HEAD",
+        is_secret: percent::parameters(call.query).any(|(name, _)| name == ACCESS_TOKEN),
         origin: call.fields.origin.and_then(|origin| allowed(origin, &desk.shared.config.cors_origins)),
     };
     let method = Method::parse(call.method);
@@ -67,6 +72,8 @@ pub(crate) fn handle(call: &Call<'_>, line: &mut Line, desk: &mut Desk, turn: Tu
         (Some(Method::Get | Method::Head), Route::StreamEvents { key }) => {
             handler::stream::one(&mut visit, key)
         }
+        (Some(Method::Post), Route::StreamEvents { key }) => handler::append::run(&mut visit, key),
+        (Some(Method::Post), Route::SubscribeTokens) => handler::subscribe::run(&mut visit),
         (Some(Method::Get | Method::Head), Route::Streams) => handler::stream::many(&mut visit),
         (Some(Method::Get | Method::Head), Route::Zone { zone }) => handler::zone::run(&mut visit, zone),
         (Some(Method::Get | Method::Head), Route::Room { zone }) => handler::room::run(&mut visit, zone),
@@ -108,6 +115,37 @@ impl Visit<'_, '_> {
                 Handled::Done
             }
         }
+    }
+
+    /// Asks the owner of a key; the answer becomes the response, now or later.
+    pub(crate) fn ask_key(&mut self, key: &[u8], op: KeyOp, purpose: Purpose) -> Handled {
+        let (shape, write) = (self.shape, op.is_change());
+        if !write && self.line.has_writes() {
+            return Handled::Wait;
+        }
+        let desk = &mut *self.desk;
+        let group = desk.shared.directory.group_of(key);
+        let ticket = self.line.ticket(desk.me);
+        match desk.shards.ask_keys(group, Ask::Key(Box::new(op)), ticket, self.turn.now) {
+            Some(settled) => {
+                let mut to = Responder {
+                    out: &mut desk.out,
+                    body: &mut desk.body,
+                    date: &desk.date,
+                    origins: &desk.shared.config.cors_origins,
+                };
+                let directory = &desk.shared.directory;
+                let failed = settled.show(b"", directory, |answer| {
+                    answer::write(purpose, shape, answer, b"", directory, &mut to)
+                });
+                desk.counts.errors += u64::from(failed);
+            }
+            None => {
+                let awaited = Awaited::Http(Box::new(Recall::new(purpose, shape, b"")));
+                self.line.buffers(&mut desk.pool).pending.push_asked(awaited, write, self.turn.now);
+            }
+        }
+        Handled::Done
     }
 
     /// Answers with an error.

@@ -7,7 +7,7 @@ use crate::limit::{FOLLOW_BYTES_MAX, FOLLOW_ENTRIES_MAX, NODE_BEHIND_MS_MAX};
 use sluice_engine::id::GroupId;
 use sluice_engine::stream::Tidings;
 use sluice_engine::stream::entries::Entries;
-use sluice_engine::stream::op::Follow;
+use sluice_engine::stream::op::{Follow, FollowFrom};
 use sluice_engine::stream::text::Text;
 use sluice_engine::stream::value::{Extent, Followed, Reset};
 use sluice_engine::time::MonoMs;
@@ -95,19 +95,19 @@ impl Hub {
 
     /// Where to listen from: what the first reader lacks, or what follows the cache.
     pub(super) fn listens_from(&self) -> Follow {
-        let (epoch, after) = match (self.cache.newest(), self.readers.first().map(|reader| reader.position)) {
-            (Some((epoch, newest)), _) => (Some(epoch), Some(newest)),
-            (None, Some(Position::After(Cursor { epoch, dense }))) => (Some(epoch), Some(dense)),
-            (None, Some(Position::Start)) => (None, Some(0)),
-            (None, Some(Position::Number(dense))) => (None, Some(dense)),
-            _ => (None, None),
+        let (epoch, from) = match (self.cache.newest(), self.readers.first().map(|reader| reader.position)) {
+            (Some((epoch, newest)), _) => (Some(epoch), FollowFrom::After(newest)),
+            (None, Some(Position::After(Cursor { epoch, dense }))) => (Some(epoch), FollowFrom::After(dense)),
+            (None, Some(Position::Start)) => (None, FollowFrom::Oldest),
+            (None, Some(Position::Number(dense))) => (None, FollowFrom::After(dense)),
+            _ => (None, FollowFrom::Newest),
         };
-        self.follow(epoch, after)
+        self.follow(epoch, from)
     }
 
-    fn follow(&self, epoch: Option<u64>, after: Option<u64>) -> Follow {
+    fn follow(&self, epoch: Option<u64>, from: FollowFrom) -> Follow {
         let (limit, bytes_max) = (FOLLOW_ENTRIES_MAX, FOLLOW_BYTES_MAX);
-        Follow { key: self.key.clone(), epoch, after, limit, bytes_max }
+        Follow { key: self.key.clone(), epoch, from, limit, bytes_max }
     }
 
     /// The owner told what became of the stream.
@@ -205,7 +205,7 @@ impl Hub {
                 Next::Nothing => return self.rest(at, position, Waits::News),
                 Next::Node => return self.rest(at, position, Waits::Node(since.unwrap_or(round.now))),
                 Next::Ask { epoch, after } => {
-                    asks.push(Asking { seat, follow: self.follow(Some(epoch), Some(after)) });
+                    asks.push(Asking { seat, follow: self.follow(Some(epoch), FollowFrom::After(after)) });
                     return self.rest(at, position, Waits::Answer);
                 }
                 Next::Entry(dense) => {

@@ -20,7 +20,7 @@ use sluice_engine::sequencer::Local;
 use sluice_engine::stream::ListenerId;
 use sluice_engine::stream::fields::Fields;
 use sluice_engine::stream::id::StreamId;
-use sluice_engine::stream::op::{Add, Follow, Keep, KeyOp, NewId, Range, Trim};
+use sluice_engine::stream::op::{Add, Follow, FollowFrom, Keep, KeyOp, NewId, Range, Trim};
 use sluice_engine::stream::text::Text;
 use sluice_engine::stream::value::Value;
 use sluice_engine::time::MonoMs;
@@ -304,7 +304,7 @@ impl Stage {
 /// A question for nothing but how far a stream reaches.
 fn follow(key: &Text) -> Follow {
     let (limit, bytes_max) = (limit::FOLLOW_ENTRIES_MAX, limit::FOLLOW_BYTES_MAX);
-    Follow { key: key.clone(), epoch: None, after: None, limit, bytes_max }
+    Follow { key: key.clone(), epoch: None, from: FollowFrom::Newest, limit, bytes_max }
 }
 
 fn run(seed: u64, full_percent: u8, lose_percent: u8) -> (usize, usize) {

@@ -2,10 +2,11 @@
 //!
 //! An idle connection has none of this: that is what lets a worker hold hundreds of thousands.
 
-use super::pending::Pending;
+use super::blocking::Who;
+use super::pending::{Awaited, Pending};
 use super::settled::Settled;
 use crate::limit;
-use crate::worker::ticket::Address;
+use crate::worker::ticket::{Address, SessionKey};
 use sluice_engine::id::{Ticket, ZoneId};
 use sluice_engine::time::MonoMs;
 
@@ -40,6 +41,13 @@ impl Buffers {
     /// Whether nothing is on its way.
     pub(crate) fn is_idle(&self) -> bool {
         self.input.is_empty() && self.unsent() == 0 && self.pending.is_empty()
+    }
+
+    /// The read that waits for news, once everything before it is answered.
+    pub(crate) fn waiting(&self, session: SessionKey) -> Option<Who> {
+        let request = self.pending.front();
+        let waits = matches!(self.pending.awaited(request), Some(Awaited::Key(key)) if key.blocked.is_some());
+        waits.then_some(Who { session, request })
     }
 
     /// An answer came. False where nobody waits for it any more.

@@ -118,7 +118,7 @@ fn request(
 /// Writes the last answer of a connection that cannot be understood any further from `input` on.
 pub(crate) fn refuse(fault: Fault, input: &[u8], desk: &mut Desk) {
     desk.counts.errors += 1;
-    let shape = Shape { keep_alive: false, old: false, head_only: false, origin: None };
+    let shape = Shape { keep_alive: false, old: false, head_only: false, is_secret: false, origin: None };
     let problem = Problem { traffic: asks_traffic(input), ..Problem::fault(fault) };
     problem.send(&mut desk.responder(), shape);
 }

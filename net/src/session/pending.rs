@@ -99,6 +99,11 @@ impl Pending {
         self.written.len() - self.taken
     }
 
+    /// The number of the first request that is not answered.
+    pub(crate) fn front(&self) -> u16 {
+        self.front
+    }
+
     /// The number that the next request gets.
     pub(crate) fn next_number(&self) -> u16 {
         self.front.wrapping_add(self.places.len() as u16)

@@ -189,9 +189,13 @@ impl Session {
         }
     }
 
-    /// Has parked polls answered where something waits behind them, or the client sends nothing more.
+    /// Has parked polls answered where something waits behind them, and whatever waits where the client sends nothing more:
+    /// it may be gone, and a group would give it entries.
     fn urge(&mut self, desk: &mut Desk) {
         let Some(buffers) = &self.line.buffers else { return };
+        if self.ended || self.finished {
+            buffers.waiting(self.line.key).inspect(|who| desk.waits.expire(*who));
+        }
         if !buffers.parked.is_empty() {
             let all = !buffers.input.is_empty() || self.unread || self.ended;
             self.line.hurry(all, &mut desk.shards);
@@ -220,7 +224,10 @@ impl Session {
                     let request = buffers.pending.number_taken();
                     let who = Who { session: self.line.key, request };
                     match key.waits_on(&settled, who, since) {
-                        Some(wait) => {
+                        Some(mut wait) => {
+                            if self.ended || self.finished || desk.closing {
+                                wait.until = Some(now);
+                            }
                             buffers.pending.reopen(Awaited::Key(key), since);
                             desk.waits.begin(wait);
                             break;

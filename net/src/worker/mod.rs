@@ -365,6 +365,9 @@ impl Worker {
         let Some(mut session) = self.sessions.remove(key) else { return };
         self.desk.waits.forget(key);
         session.line.hurry(true, &mut self.desk.shards);
+        if let Some(who) = session.line.buffers.as_ref().and_then(|buffers| buffers.waiting(key)) {
+            self.desk.waits.end(who);
+        }
         let _ = self.poll.registry().deregister(&mut session.socket);
         session.drop_pushed(&mut self.desk);
         if let Talk::Resp(talk) = &mut session.talk {

@@ -131,7 +131,8 @@ impl Waits {
         all.into_iter().for_each(|who| self.expire(who));
     }
 
-    fn expire(&mut self, who: Who) {
+    /// Its time is over, if it waits.
+    pub(crate) fn expire(&mut self, who: Who) {
         let Some(state) = self.states.get_mut(&who) else { return };
         state.until.take().map(|until| self.deadlines.remove(&(until, who)));
         state.is_over = true;

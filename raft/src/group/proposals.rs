@@ -14,6 +14,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::queue::Queue;
 
+/// What a command takes beside what it carries, about.
+const COMMAND_BYTES: usize = 24;
+
 struct Waiting {
     session: u64,
     bytes: usize,
@@ -55,7 +58,8 @@ impl Proposals {
         stamp: LogTime,
         wall: WallMs,
     ) -> Option<ProposalId> {
-        let encoded = codec::encode(&commands);
+        let room = commands.iter().map(|command| COMMAND_BYTES + command.bytes()).sum();
+        let encoded = codec::encode_into(&commands, room);
         let mut state = self.lock();
         if state.session != Some(session) {
             return None;

@@ -233,7 +233,7 @@ impl Client {
         let request = Request::Poll { zone: self.zone, token: token.clone() };
         let answer = match self.town.ask(node, request).await? {
             Ok(Told::Place { standing, .. }) => Ok(standing),
-            Ok(Told::Done) => panic!("a poll of node {node} is answered without a place"),
+            Ok(_) => panic!("a poll of node {node} is answered without a place"),
             Err(Refusal::Busy { .. } | Refusal::NoLeader { .. }) => return None,
             Err(refusal) => Err(refusal),
         };

@@ -10,16 +10,39 @@ use tokio::sync::{Notify, oneshot};
 /// What a client asks.
 #[derive(Clone)]
 pub(crate) enum Request {
-    Join { zone: &'static str, request: String },
-    Poll { zone: &'static str, token: Vec<u8> },
-    Leave { zone: &'static str, token: Vec<u8> },
-    ZoneSet { zone: &'static str, patch: Box<ZonePatch> },
+    Join {
+        zone: &'static str,
+        request: String,
+    },
+    Poll {
+        zone: &'static str,
+        token: Vec<u8>,
+    },
+    Leave {
+        zone: &'static str,
+        token: Vec<u8>,
+    },
+    ZoneSet {
+        zone: &'static str,
+        patch: Box<ZonePatch>,
+    },
+    /// Append this text, once, however often it is asked.
+    Append {
+        key: &'static str,
+        text: String,
+    },
+    /// All entries of a stream.
+    Read {
+        key: &'static str,
+    },
 }
 
 /// What it is told.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Told {
     Place { token: Vec<u8>, standing: Standing },
+    Added { epoch: u64, number: u64 },
+    Entries { epoch: u64, entries: Vec<(u64, String)> },
     Done,
 }
 

@@ -6,6 +6,7 @@ use crate::cluster::i3_kept::Kept;
 use crate::cluster::i4_once::Once;
 use crate::cluster::i5_position::Positions;
 use crate::cluster::i6_presence::Presence;
+use crate::cluster::i8_streams::Streams;
 use crate::cluster::i9_hashes::Hashes;
 use crate::cluster::ids::Ids;
 use sluice_engine::error::Refusal;
@@ -31,6 +32,7 @@ pub(crate) struct Judge {
     pub(crate) positions: Positions,
     pub(crate) presence: Presence,
     pub(crate) hashes: Hashes,
+    pub(crate) streams: Streams,
     pub(crate) ids: Ids,
     pub(crate) tally: Tally,
 }
@@ -51,6 +53,9 @@ pub(crate) struct Tally {
     pub(crate) changes: u64,
     pub(crate) changed: u64,
     pub(crate) syncs: u64,
+    /// Appends that were acknowledged, and entries that were read.
+    pub(crate) appends: u64,
+    pub(crate) entries_read: u64,
 }
 
 impl Tally {
@@ -66,6 +71,8 @@ impl Tally {
         self.changes += other.changes;
         self.changed += other.changed;
         self.syncs += other.syncs;
+        self.appends += other.appends;
+        self.entries_read += other.entries_read;
     }
 }
 

@@ -16,6 +16,11 @@ use sluice_engine::node::{Options, open};
 use sluice_engine::owner::Owner;
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::{Ask, Sequencer};
+use sluice_engine::stream::entries::EntryRef;
+use sluice_engine::stream::fields::Fields;
+use sluice_engine::stream::op::{Add, Follow, FollowFrom, KeyOp, NewId};
+use sluice_engine::stream::text::Text;
+use sluice_engine::stream::value::{Followed, Value};
 use sluice_engine::time::{LogTime, MonoMs};
 use sluice_engine::token::Place;
 use sluice_engine::zone::settings::ZoneName;
@@ -283,6 +288,31 @@ impl Driver {
                 let command = Box::new(Command::Leave { zone: token.zone, seq });
                 Ok(self.ask(token.zone.group, Ask::Change(command), ticket, now))
             }
+            Request::Append { key, text } => {
+                let add = Add {
+                    key: Text::from(key.as_bytes()),
+                    no_create: false,
+                    trim: None,
+                    id: NewId::Auto,
+                    fields: Fields::pack([&b"text"[..], text.as_bytes()]),
+                    request: Some(directory.request_hash(key, text.as_bytes())),
+                    ttl_ms: None,
+                    end: false,
+                };
+                let group = directory.group_of(key.as_bytes());
+                Ok(self.ask(group, Ask::Key(Box::new(KeyOp::Add(add))), ticket, now))
+            }
+            Request::Read { key } => {
+                let follow = Follow {
+                    key: Text::from(key.as_bytes()),
+                    epoch: None,
+                    from: FollowFrom::After(0),
+                    limit: u64::MAX,
+                    bytes_max: u64::MAX,
+                };
+                let group = directory.group_of(key.as_bytes());
+                Ok(self.ask(group, Ask::Key(Box::new(KeyOp::Follow(follow))), ticket, now))
+            }
             Request::ZoneSet { zone, patch } => {
                 let command = Command::ZoneSet { name: ZoneName::parse(zone.as_bytes())?, patch };
                 let group = directory.group_of(zone.as_bytes());
@@ -302,6 +332,8 @@ impl Driver {
                 Ok(Told::Place { token: text.as_bytes().to_vec(), standing })
             }
             Reply::Refused(refusal) => Err(refusal),
+            Reply::Key(Value::Added(added)) => Ok(Told::Added { epoch: added.epoch, number: added.dense }),
+            Reply::Key(Value::Followed(followed)) => Ok(told_entries(&followed)),
             _ => Ok(Told::Done),
         }
     }
@@ -315,4 +347,14 @@ impl Driver {
             }
         }
     }
+}
+
+/// A stream as a reader tells of it; one that is not there has no entries.
+fn told_entries(followed: &Followed) -> Told {
+    let text = |entry: EntryRef<'_>| {
+        let text = entry.fields.and_then(|fields| fields.texts().nth(1)).expect("an entry has its text");
+        (entry.dense, String::from_utf8(text.to_vec()).expect("texts are ASCII"))
+    };
+    let epoch = followed.stream.map_or(0, |stream| stream.epoch);
+    Told::Entries { epoch, entries: followed.entries.iter().map(text).collect() }
 }

@@ -11,6 +11,7 @@ use crate::cluster::process::{Clock, Process};
 use crate::cluster::runtime::{Host, Runtime, panicked};
 use crate::cluster::site::{FOUNDERS, GROUPS, Site};
 use crate::cluster::trouble::Trouble;
+use crate::cluster::writer::{self, STREAMS, Writer};
 use crate::net::{Faults, Net};
 use openraft::async_runtime::{AsyncRuntime, Instant};
 use openraft_rt_sim::SimInstant;
@@ -22,6 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 const CLIENTS: u64 = 30;
+const WRITERS: u64 = 5;
 /// The phase in which things break, ms.
 const TROUBLE_MS: u64 = 12_000;
 /// After everything has healed, writes have to go through within this, ms.
@@ -57,6 +59,9 @@ pub(crate) fn run(seed: u64, trouble: bool) -> Tally {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| Runtime::spawn(Client::new(Arc::clone(&world.town), number, seed).live()))
             .collect();
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|number| Runtime::spawn(Writer::new(Arc::clone(&world.town), number, seed).live()))
+            .collect();
         let mut troubles = Trouble::default();
         let mut changes = Changes::default();
         while trouble && world.town.now() < TROUBLE_MS {
@@ -69,10 +74,11 @@ pub(crate) fn run(seed: u64, trouble: bool) -> Tally {
         changes.settle(&mut world).await;
         world.resume().await;
         world.town.is_closing.store(true, Ordering::Relaxed);
-        for client in clients {
+        for client in clients.into_iter().chain(writers) {
             client.await.expect("a client lives to the end");
         }
         world.agree().await;
+        world.read_streams().await;
         world.end().await
     })
 }
@@ -188,6 +194,23 @@ impl World {
         }
     }
 
+    /// Every node has what was acknowledged.
+    async fn read_streams(&mut self) {
+        let until = self.town.now() + AGREE_MS;
+        for node in self.nodes() {
+            for key in STREAMS {
+                let (epoch, count) = loop {
+                    if let Some(read) = writer::read(&self.town, node, key).await {
+                        break read;
+                    }
+                    assert!(self.town.now() < until, "liveness: node {node} does not tell of {key}");
+                    pause(STEP_MS).await;
+                };
+                self.town.judge().streams.are_kept(key, epoch, count);
+            }
+        }
+    }
+
     async fn end(mut self) -> Tally {
         for node in self.nodes() {
             let failed = self.running.get(&node).and_then(Process::failed);
@@ -198,6 +221,7 @@ impl World {
         pause(1).await;
         assert!(!panicked(), "see above");
         let mut judge = self.town.judge();
+        (judge.tally.appends, judge.tally.entries_read) = (judge.streams.appends, judge.streams.entries_read);
         judge.tally.syncs = self.sites.values().map(|site| site.disk.syncs()).sum();
         assert!(judge.hashes.compared > 0, "no two nodes were compared");
         judge.tally

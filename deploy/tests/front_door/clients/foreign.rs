@@ -31,11 +31,16 @@ pub(super) fn node() -> Command {
 
 /// Runs a script of this folder. It judges the answers itself, and prints `checked` when it came to its end.
 pub(super) fn check(mut interpreter: Command, script: &str, arguments: &[&str]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/front_door/clients").join(script);
-    let output = interpreter.arg(path).args(arguments).output().expect("the interpreter starts");
+    let output =
+        interpreter.arg(self::script(script)).args(arguments).output().expect("the interpreter starts");
     let (said, complaints) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{script} {}: {said}{complaints}", output.status);
     assert_eq!(said.trim(), "checked", "{script} stopped half-way: {complaints}");
+}
+
+/// Where a script of this folder is.
+pub(super) fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/front_door/clients").join(name)
 }
 
 /// What a command printed, which must have succeeded.

@@ -7,6 +7,7 @@
 //! libraries  redis-py, redis-py on asyncio, ioredis, node-redis      redis_py.py redis_asyncio.py ioredis.js node_redis.js
 //! redis_rs   the same in Rust
 //! pubsub     all of them publish and subscribe, and Redis beside us      pubsub.py pubsub.js
+//! streams    all of them append to and read event streams, and Redis beside us      streams/
 //! turns      several at once are let in by the rules      visitors.py in_order.py under_caps.py
 //! roles      who may do what, where somebody is asked for a password      roles.py roles.js
 //! ```
@@ -18,4 +19,5 @@ mod pubsub;
 mod redis_cli;
 mod redis_rs;
 mod roles;
+mod streams;
 mod turns;

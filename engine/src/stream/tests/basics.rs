@@ -3,7 +3,9 @@
 use super::{Bench, add};
 use crate::id::RequestHash;
 use crate::stream::id::StreamId;
-use crate::stream::op::{Add, Clock, Expire, ExpireWhen, Follow, Keep, KeyOp, NewId, Scan, Trim, Unit};
+use crate::stream::op::{
+    Add, Clock, Expire, ExpireWhen, Follow, FollowFrom, Keep, KeyOp, NewId, Scan, Trim, Unit,
+};
 use crate::stream::text::Text;
 use crate::stream::value::{Added, Followed, Reset, Value};
 
@@ -16,7 +18,12 @@ fn says(text: &[u8], word: &str) -> bool {
 }
 
 fn follow(bench: &mut Bench, epoch: Option<u64>, after: Option<u64>) -> Followed {
-    let follow = Follow { key: Text::from(b"s"), epoch, after, limit: 100, bytes_max: 1 << 20 };
+    let from = after.map_or(FollowFrom::Newest, FollowFrom::After);
+    follow_from(bench, epoch, from)
+}
+
+fn follow_from(bench: &mut Bench, epoch: Option<u64>, from: FollowFrom) -> Followed {
+    let follow = Follow { key: Text::from(b"s"), epoch, from, limit: 100, bytes_max: 1 << 20 };
     match bench.run(KeyOp::Follow(follow)) {
         Value::Followed(followed) => *followed,
         other => panic!("{other:?}"),
@@ -99,6 +106,8 @@ fn a_follower_meets_every_entry_or_is_told_why_not() {
     bench.run(KeyOp::Trim(Text::from(b"s"), Trim { keep: Keep::Newest(1), limit: 0 }));
     let lapped = follow(&mut bench, Some(epoch), Some(2));
     assert_eq!((lapped.reset, lapped.stream.unwrap().oldest), (Some(Reset::Trimmed), 6));
+    let all = follow_from(&mut bench, None, FollowFrom::Oldest);
+    assert_eq!((all.reset, numbers(&all)), (None, vec![6]), "who names no place begins with what is there");
 }
 
 #[test]

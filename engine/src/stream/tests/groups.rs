@@ -166,7 +166,12 @@ fn what_is_missing_is_said_before_what_is_wrong() {
         waits: false,
     };
     assert_eq!(bench.run(faulty(KeyOp::ReadGroup(read("g")))), Value::error("ERR wrong"));
-    let Value::Error(missing) = bench.run(faulty(KeyOp::ReadGroup(read("h\0i")))) else { panic!("no such group") };
-    assert_eq!(missing[..], *b"NOGROUP No such key 's' or consumer group 'h' in XREADGROUP with GROUP option");
+    let Value::Error(missing) = bench.run(faulty(KeyOp::ReadGroup(read("h\0i")))) else {
+        panic!("no such group")
+    };
+    assert_eq!(
+        missing[..],
+        *b"NOGROUP No such key 's' or consumer group 'h' in XREADGROUP with GROUP option"
+    );
     assert!(pending(&mut bench).is_empty(), "nothing was done");
 }

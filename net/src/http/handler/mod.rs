@@ -1,12 +1,15 @@
 //! One file a resource: from its request to a question for the engine.
 
+pub(crate) mod append;
 pub(crate) mod entry;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod openapi;
 pub(crate) mod pages;
+pub(crate) mod range;
 pub(crate) mod room;
 pub(crate) mod stream;
+pub(crate) mod subscribe;
 pub(crate) mod token;
 pub(crate) mod tokens;
 pub(crate) mod wait;

@@ -1,5 +1,7 @@
-//! `GET /v1/streams/{key}/events` and `GET /v1/streams?key=…` as server-sent events; HEAD answers the head alone.
+//! `GET /v1/streams/{key}/events` and `GET /v1/streams?key=…` as server-sent events, for who accepts them; HEAD answers the head
+//! alone.
 
+use super::{range, subscribe};
 use crate::cursor::Cursor;
 use crate::http::following::Following;
 use crate::http::percent;
@@ -21,6 +23,12 @@ const NO_EVENTS: Problem =
 pub(crate) fn one(visit: &mut Visit<'_, '_>, key: &str) -> Handled {
     let Some(key) = percent::decode(key) else { return visit.problem(&BAD_ESCAPE) };
     let keys = [Text::from(&*key)];
+    if !visit.wants_events() {
+        return match subscribe::check(visit, &keys) {
+            Ok(()) => range::run(visit, &key),
+            Err(problem) => visit.problem(&problem),
+        };
+    }
     follow(visit, &keys, true)
 }
 
@@ -41,6 +49,10 @@ pub(crate) fn many(visit: &mut Visit<'_, '_>) -> Handled {
 }
 
 fn follow(visit: &mut Visit<'_, '_>, keys: &[Text], is_single: bool) -> Handled {
+    // Once, at the beginning: a token that runs out later ends nothing.
+    if let Err(problem) = subscribe::check(visit, keys) {
+        return visit.problem(&problem);
+    }
     let header = visit.call.fields.last_event_id.filter(|id| !id.is_empty());
     let after = percent::parameters(visit.call.query).find(|(name, _)| *name == "after");
     let after = after.and_then(|(_, after)| after);

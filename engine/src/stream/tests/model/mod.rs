@@ -95,7 +95,7 @@ fn round(seed: u64) {
             draw.epoch = added.epoch;
         }
         if draw.rng.u32(0..20) == 0 {
-            keys.sweep(at, 1_000);
+            keys.sweep(at, 1_000, |_| ());
             reference.sweep(at);
         }
         if step % 50 == 0 {

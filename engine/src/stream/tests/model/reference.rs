@@ -8,7 +8,7 @@ use crate::stream::fields::Fields;
 use crate::stream::id::StreamId;
 use crate::stream::keyspace::Moment;
 use crate::stream::op::{
-    Add, After, Clock, Expire, Follow, Keep, KeyOp, NewId, Range, Read, Scan, SetId, Trim, Unit,
+    Add, After, Clock, Expire, Follow, FollowFrom, Keep, KeyOp, NewId, Range, Read, Scan, SetId, Trim, Unit,
 };
 use crate::stream::text::Text;
 use crate::stream::value::{Added, Extent, Followed, Reset, Value};
@@ -116,7 +116,11 @@ impl Stream {
 
     fn follow(&self, follow: &Follow) -> Followed {
         let mut told = Followed { stream: Some(self.extent()), reset: None, entries: Entries::default() };
-        let after = follow.after.unwrap_or(self.newest);
+        let after = match follow.from {
+            FollowFrom::Oldest => self.entries.first().map_or(self.newest, |first| first.dense - 1),
+            FollowFrom::Newest => self.newest,
+            FollowFrom::After(after) => after,
+        };
         let next = self.entries.iter().find(|entry| entry.dense > after);
         if follow.epoch.is_some_and(|epoch| epoch != self.epoch) {
             told.reset = Some(Reset::Epoch);

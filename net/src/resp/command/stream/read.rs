@@ -54,8 +54,9 @@ const fn reading(name: &'static str, arity: i32) -> CommandSpec {
     }
 }
 
-const UNBALANCED: Fault<'static> =
-    Fault::Text("ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.");
+const UNBALANCED: Fault<'static> = Fault::Text(
+    "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.",
+);
 const UNBALANCED_GROUP: Fault<'static> = Fault::Text(
     "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.",
 );
