@@ -152,11 +152,6 @@ impl Pending {
         }
     }
 
-    /// What is kept of the request at the front, while it waits.
-    pub(crate) fn first(&self) -> Option<&Awaited> {
-        self.awaited(self.front)
-    }
-
     /// A reply that is ready but not first.
     pub(crate) fn push_written(&mut self, bytes: &[u8]) {
         self.written.extend_from_slice(bytes);

@@ -8,7 +8,7 @@
 
 use super::blocking::Who;
 use super::events::Talked;
-use super::keys::{self, AwaitedKey};
+use super::keys;
 use super::pending::{Awaited, Gather, Ready};
 use super::settled::Settled;
 use super::stop::{Driven, Stop};
@@ -297,17 +297,7 @@ impl Session {
         }
     }
 
-    /// Whether the client went away while it waited for streams: nothing must be taken for it any more.
-    fn has_left(&self) -> bool {
-        let first = self.line.buffers.as_ref().and_then(|buffers| buffers.pending.first());
-        let waits = |key: &AwaitedKey| key.blocked.as_ref().is_some_and(|blocked| blocked.has_begun);
-        self.finished && matches!(first, Some(Awaited::Key(key)) if waits(key))
-    }
-
     fn fate(&mut self, closing: bool, now: MonoMs) -> Fate {
-        if self.has_left() {
-            return Fate::Over;
-        }
         let (answered, sent) = match &self.line.buffers {
             None => (true, true),
             Some(buffers) => (buffers.pending.is_empty(), buffers.unsent() == 0),

@@ -363,7 +363,6 @@ impl Worker {
     /// Forgets a connection. Its parked poll is taken back; its other answers will find nobody.
     fn remove(&mut self, key: SessionKey) {
         let Some(mut session) = self.sessions.remove(key) else { return };
-        self.desk.waits.forget(key);
         session.line.hurry(true, &mut self.desk.shards);
         if let Some(who) = session.line.buffers.as_ref().and_then(|buffers| buffers.waiting(key)) {
             self.desk.waits.end(who);

@@ -4,7 +4,7 @@ use super::Worker;
 use super::desk::Desk;
 use super::lines::Place;
 use super::mailbox::Mailbox;
-use super::ticket::{Address, SessionKey};
+use super::ticket::Address;
 use super::turn::Turn;
 use crate::hub::{Waiter, Woken};
 use crate::session::Session;
@@ -17,7 +17,7 @@ use sluice_engine::stream::id::StreamId;
 use sluice_engine::stream::text::Text;
 use sluice_engine::stream::value::Value;
 use sluice_engine::time::MonoMs;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -54,7 +54,7 @@ struct Watch {
 /// The reads that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
-    states: BTreeMap<Who, State>,
+    states: HashMap<Who, State>,
     deadlines: BTreeSet<(MonoMs, Who)>,
     /// Reads that have just begun to wait.
     begun: Vec<Who>,
@@ -89,19 +89,11 @@ impl Waits {
         self.watches.extend(watches.map(|(key, after)| Watch { who, key, after }));
     }
 
-    /// It was answered.
+    /// It was answered, or its connection is gone.
     pub(crate) fn end(&mut self, who: Who) {
         let Some(state) = self.states.remove(&who) else { return };
         state.until.map(|until| self.deadlines.remove(&(until, who)));
         self.left.extend(state.group.map(|group| (who, group, state.keys)));
-    }
-
-    /// Its connection is gone.
-    pub(crate) fn forget(&mut self, session: SessionKey) {
-        let all = Who { session, request: 0 }..=Who { session, request: u16::MAX };
-        while let Some((who, _)) = self.states.range(all.clone()).next() {
-            self.end(*who);
-        }
     }
 
     /// Whether it waits.
