@@ -273,8 +273,13 @@ mod tests {
         let merged = merge.merge(vec![streams(&["1a", "1c"]), streams(&["0b"]), streams(&["1a"])]);
         assert_eq!(merged, streams(&["1a", "0b", "1c", "1a"]));
         let merged = merge.merge(vec![Value::Nothing(vec![]), streams(&["0b"]), streams(&["1a"])]);
-        assert_eq!(merged, streams(&["0b", "1a"]), "of a key that is read twice, the one that found something");
-        let merged = merge.merge(vec![streams(&["1c"]), Value::Nothing(vec![StreamId::MAX]), Value::NullArray]);
+        assert_eq!(
+            merged,
+            streams(&["0b", "1a"]),
+            "of a key that is read twice, the one that found something"
+        );
+        let merged =
+            merge.merge(vec![streams(&["1c"]), Value::Nothing(vec![StreamId::MAX]), Value::NullArray]);
         assert_eq!(merged, streams(&["1c"]), "what is there is told although another group would wait");
         assert_eq!(merge.merge(vec![Value::NullArray, Value::NullArray]), Value::NullArray);
     }
