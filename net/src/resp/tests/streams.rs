@@ -251,11 +251,11 @@ const LAST: &str = "18446744073709551615-18446744073709551615";
 fn refuses(cases: &[(&str, &str)]) {
     for (line, expected) in cases {
         let line = line.replace("LAST", LAST);
-        assert_eq!(
-            Fixture::open().says(format!("{line}\r\n").as_bytes()),
-            format!("-{expected}\r\n"),
-            "{line}"
-        );
+        let said = Fixture::open().says(format!("{line}\r\n").as_bytes());
+        // Of some commands Redis first says what is not there: then the state is asked, with this text at hand.
+        let is_asked = said.starts_with("?Faulty(")
+            && said.ends_with(&format!("\"{}\")", expected.as_bytes().escape_ascii()));
+        assert!(is_asked || said == format!("-{expected}\r\n"), "{line}: {said}");
     }
 }
 
@@ -324,7 +324,9 @@ fn edits_and_ranges_are_refused() {
 #[test]
 fn reads_are_refused() {
     let unbalanced =
-        "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.";
+        "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.";
+    let unbalanced_group =
+        "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.";
     let no_timeout = "ERR timeout is not an integer or out of range";
     refuses(&[
         ("xread streams k", "ERR wrong number of arguments for 'xread' command"),
@@ -351,12 +353,12 @@ fn reads_are_refused() {
         ("xread foo streams k 0", SYNTAX),
         ("xread count 1 block 1 a", SYNTAX),
         ("xreadgroup count 1 streams a b 0 0", "ERR Missing GROUP option for XREADGROUP"),
-        ("xreadgroup group g c streams k j 0", unbalanced),
+        ("xreadgroup group g c streams k j 0", unbalanced_group),
         ("xreadgroup group g c foo streams k 0", SYNTAX),
         ("xreadgroup group g c streams k foo", BAD_ID),
     ]);
     let said = Fixture::open().says(b"xreadgroup group g c streams k $\r\n");
-    assert!(said.starts_with("-ERR The $ ID is meaningless in the context of XREADGROUP: "), "{said}");
+    assert!(said.contains("ERR The $ ID is meaningless in the context of XREADGROUP: "), "{said}");
 }
 
 #[test]
