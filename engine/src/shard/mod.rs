@@ -51,8 +51,6 @@ pub(crate) enum Outcome {
     KeyChanged,
     Key(Value),
     Keys(Vec<Value>),
-    NamespaceSet { created: bool },
-    NamespaceDeleted(bool),
     Refused(Refusal),
 }
 
@@ -149,13 +147,6 @@ impl Shard {
                 self.keyspace.sweep(self.moment(), EXPIRE_A_SWEEP);
                 self.ears.hear_all(&self.keyspace, self.wall);
                 Outcome::Swept
-            }
-            Command::NamespaceSet { prefix, policy } => match self.keyspace.set_namespace(prefix, policy) {
-                Ok(created) => Outcome::NamespaceSet { created },
-                Err(why) => Outcome::Refused(Refusal::BadSetting(why)),
-            },
-            Command::NamespaceDelete { prefix } => {
-                Outcome::NamespaceDeleted(self.keyspace.delete_namespace(&prefix))
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use super::fields::Fields;
 use super::id::StreamId;
+use super::policy::Policy;
 use super::text::Text;
 use crate::id::RequestHash;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,10 @@ pub enum KeyOp {
     Clear,
     /// The namespaces, their policies, and what is in them within this group.
     Namespaces,
+    /// Makes a namespace of this prefix within one group, or gives it another policy.
+    SetNamespace(Text, Policy),
+    /// Removes a namespace within one group; its keys stay. 1, or 0 where there was none.
+    DeleteNamespace(Text),
 }
 
 /// An append.
@@ -413,7 +418,12 @@ impl KeyOp {
             KeyOp::Read(read) => read.streams.iter().for_each(|(key, _)| visit(key)),
             KeyOp::ReadGroup(read) => read.streams.iter().for_each(|(key, _)| visit(key)),
             KeyOp::Delete(keys) | KeyOp::Exists(keys) => keys.iter().for_each(visit),
-            KeyOp::Scan(_) | KeyOp::Size | KeyOp::Clear | KeyOp::Namespaces => {}
+            KeyOp::Scan(_)
+            | KeyOp::Size
+            | KeyOp::Clear
+            | KeyOp::Namespaces
+            | KeyOp::SetNamespace(..)
+            | KeyOp::DeleteNamespace(_) => {}
         }
     }
 

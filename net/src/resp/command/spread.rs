@@ -7,9 +7,11 @@
 //! Each part is atomic by itself.
 
 use super::key_call::Shape;
+use super::stream::namespace;
 use sluice_engine::id::GroupId;
 use sluice_engine::stream::entries::Entries;
 use sluice_engine::stream::op::{KeyOp, Read, ReadGroup, Scan};
+use sluice_engine::stream::policy::Policy;
 use sluice_engine::stream::text::Text;
 use sluice_engine::stream::value::Value;
 use std::collections::VecDeque;
@@ -28,8 +30,12 @@ pub enum Spread {
 pub enum Merge {
     /// Numbers are added.
     Sum,
+    /// 1 where any of them is not 0.
+    Any,
     /// All did it.
     Done,
+    /// Namespaces by prefix, what each has in all groups.
+    Namespaces,
     /// Streams, in the order asked for: of each the part that answers for it, and its key.
     Streams(Vec<(usize, Text)>),
     /// Keys, one behind the other.
@@ -46,6 +52,11 @@ pub fn spread(op: Box<KeyOp>, shape: &mut Shape, groups: u16, group_of: impl Fn(
         KeyOp::Scan(scan) => spread_scan(&scan, shape, groups),
         KeyOp::Size => everywhere(groups, Merge::Sum, || KeyOp::Size),
         KeyOp::Clear => everywhere(groups, Merge::Done, || KeyOp::Clear),
+        KeyOp::Namespaces => everywhere(groups, Merge::Namespaces, || KeyOp::Namespaces),
+        KeyOp::DeleteNamespace(prefix) => {
+            everywhere(groups, Merge::Any, || KeyOp::DeleteNamespace(prefix.clone()))
+        }
+        KeyOp::SetNamespace(prefix, policy) => spread_policy(&prefix, policy, groups),
         _ => {
             let (mut group, mut several) = (None, false);
             op.visit_keys(|key| {
@@ -59,6 +70,16 @@ pub fn spread(op: Box<KeyOp>, shape: &mut Shape, groups: u16, group_of: impl Fn(
 
 fn everywhere(groups: u16, merge: Merge, op: impl Fn() -> KeyOp) -> Spread {
     Spread::Many((0..groups).map(|group| (GroupId(group), op())).collect(), merge)
+}
+
+/// All groups or none: what the smallest share cannot be is told by one group, and no other hears of it.
+fn spread_policy(prefix: &Text, policy: Policy, groups: u16) -> Spread {
+    let part = |group| KeyOp::SetNamespace(prefix.clone(), policy.share(group, groups));
+    let last = groups.saturating_sub(1);
+    if policy.share(last, groups).check(prefix).is_err() {
+        return Spread::One(GroupId(last), Box::new(part(last)));
+    }
+    Spread::Many((0..groups).map(|group| (GroupId(group), part(group))).collect(), Merge::Done)
 }
 
 /// The client's cursor holds the group as well.
@@ -138,7 +159,9 @@ impl Merge {
         }
         match self {
             Merge::Sum => Value::Integer(values.iter().map(number).sum()),
+            Merge::Any => Value::Integer(values.iter().any(|value| number(value) != 0).into()),
             Merge::Done => Value::Done,
+            Merge::Namespaces => namespace::merge(values),
             Merge::Streams(order) => merge_streams(order, values),
             Merge::Keys => merge_keys(values),
         }
@@ -272,7 +295,7 @@ mod tests {
     fn walk(steps: &[u64]) -> Vec<String> {
         let (mut cursor, mut seen) = (0u64, Vec::new());
         loop {
-            let mut shape = Shape::Scan(Box::new(ScanStep::default()));
+            let mut shape = Shape::Scan(Box::<ScanStep>::default());
             let op = Box::new(KeyOp::Scan(Scan { from: cursor, count: 10 }));
             let Spread::One(group, op) = spread(op, &mut shape, GROUPS, of) else { panic!("one group") };
             let KeyOp::Scan(Scan { from, .. }) = *op else { panic!("a scan stays one") };
@@ -294,7 +317,7 @@ mod tests {
     #[test]
     fn a_scan_goes_through_all_groups() {
         assert_eq!(walk(&[2, 1, 3]), ["0:0", "0:10", "1:0", "2:0", "2:10", "2:20"]);
-        let mut shape = Shape::Scan(Box::new(ScanStep::default()));
+        let mut shape = Shape::Scan(Box::<ScanStep>::default());
         let far = Box::new(KeyOp::Scan(Scan { from: u64::MAX, count: 1 }));
         assert!(matches!(spread(far, &mut shape, GROUPS, of), Spread::One(GroupId(0), _)));
     }

@@ -4,8 +4,8 @@ use crate::id::RequestHash;
 use crate::stream::fields::Fields;
 use crate::stream::id::StreamId;
 use crate::stream::op::{
-    Add, After, AutoClaim, Claim, Clock, Delivered, Expire, ExpireWhen, Follow, GroupOp, Keep, KeyOp, NewId,
-    PendingRange, Range, Read, ReadGroup, Scan, SetId, Trim, Unit,
+    Add, After, AutoClaim, Claim, Clock, Delivered, Expire, ExpireWhen, Follow, FollowFrom, GroupOp, Keep,
+    KeyOp, NewId, PendingRange, Range, Read, ReadGroup, Scan, SetId, Trim, Unit,
 };
 use crate::stream::text::Text;
 use fastrand::Rng;
@@ -177,8 +177,12 @@ impl Draw {
             }
             4..=6 => {
                 let epoch = self.rng.bool().then_some(self.epoch);
-                let after = (self.rng.u32(0..8) > 0).then(|| self.rng.u64(0..60));
-                KeyOp::Follow(Follow { key, epoch, after, limit: self.rng.u64(1..9), bytes_max: 3_000 })
+                let from = match self.rng.u32(0..8) {
+                    0 => FollowFrom::Newest,
+                    1 => FollowFrom::Oldest,
+                    _ => FollowFrom::After(self.rng.u64(0..60)),
+                };
+                KeyOp::Follow(Follow { key, epoch, from, limit: self.rng.u64(1..9), bytes_max: 3_000 })
             }
             7 => KeyOp::Exists(vec![key.clone(), self.key(), key]),
             8 => KeyOp::Type(key),

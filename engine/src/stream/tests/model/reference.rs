@@ -8,7 +8,7 @@ use crate::stream::fields::Fields;
 use crate::stream::id::StreamId;
 use crate::stream::keyspace::Moment;
 use crate::stream::op::{
-    Add, After, Clock, Expire, Follow, Keep, KeyOp, NewId, Range, Read, Scan, SetId, Trim, Unit,
+    Add, After, Clock, Expire, Follow, FollowFrom, Keep, KeyOp, NewId, Range, Read, Scan, SetId, Trim, Unit,
 };
 use crate::stream::text::Text;
 use crate::stream::value::{Added, Extent, Followed, Reset, Value};
@@ -113,7 +113,11 @@ impl Stream {
 
     fn follow(&self, follow: &Follow) -> Followed {
         let mut told = Followed { stream: Some(self.extent()), reset: None, entries: Entries::default() };
-        let after = follow.after.unwrap_or(self.newest);
+        let after = match follow.from {
+            FollowFrom::Oldest => self.entries.first().map_or(self.newest, |first| first.dense - 1),
+            FollowFrom::Newest => self.newest,
+            FollowFrom::After(number) => number,
+        };
         let next = self.entries.iter().find(|entry| entry.dense > after);
         if follow.epoch.is_some_and(|epoch| epoch != self.epoch) {
             told.reset = Some(Reset::Epoch);
@@ -125,15 +129,14 @@ impl Stream {
                 let trimmed = self.entries.first().is_none_or(|first| first.dense > after + 1);
                 told.reset = Some(if trimmed { Reset::Trimmed } else { Reset::Deleted });
             }
-            let mut number = behind;
             let told_none = told.reset == Some(Reset::Trimmed);
-            for entry in self.entries.iter().filter(|entry| entry.dense > after && !told_none) {
+            let rest = self.entries.iter().filter(|entry| entry.dense > after && !told_none);
+            for (number, entry) in (behind..).zip(rest) {
                 let full = told.entries.len() as u64 == follow.limit
                     || (!told.entries.is_empty() && told.entries.bytes() as u64 >= follow.bytes_max);
                 if entry.dense != number || full {
                     break;
                 }
-                number += 1;
                 told.entries.push(entry.id, entry.dense, Some(entry.fields.as_ref()));
             }
         }
@@ -309,7 +312,7 @@ impl Reference {
         let when = expire.when;
         let allowed = match stream.expires {
             None => !when.some && !when.later,
-            Some(before) => !when.none && !(when.later && at <= before) && !(when.earlier && at >= before),
+            Some(before) => !(when.none || (when.later && at <= before) || (when.earlier && at >= before)),
         };
         if allowed && at > wall {
             stream.expires = Some(at);
