@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use cli::{Cli, Command, ConfigCommand, PlaneError, ServeArgs, ZoneError};
+use cli::{Cli, Command, ConfigCommand, PlaneError, ServeArgs, StreamError, ZoneError};
 use config::{Config, ConfigError, Layer};
 use serve::StartError;
 
@@ -35,6 +35,7 @@ enum Failure {
     Config(ConfigError),
     Serve(StartError),
     Zone(ZoneError),
+    Stream(StreamError),
     Cluster(PlaneError),
 }
 
@@ -44,6 +45,7 @@ impl fmt::Display for Failure {
             Failure::Config(error) => error.fmt(f),
             Failure::Serve(error) => error.fmt(f),
             Failure::Zone(error) => error.fmt(f),
+            Failure::Stream(error) => error.fmt(f),
             Failure::Cluster(error) => error.fmt(f),
         }
     }
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve(&args),
         Command::Zone(args) => cli::run_zone(&args).map_err(Failure::Zone),
+        Command::Stream(args) => cli::run_stream(&args).map_err(Failure::Stream),
         Command::Cluster(args) => cli::run_cluster(&args).map_err(Failure::Cluster),
         Command::Config(ConfigCommand::Check { file }) => check(&file),
     };

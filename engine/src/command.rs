@@ -2,8 +2,6 @@
 
 use crate::id::{KeyGen, RequestHash, Seq, UserHash, ZoneId};
 use crate::stream::op::KeyOp;
-use crate::stream::policy::Policy;
-use crate::stream::text::Text;
 use crate::zone::settings::{ZoneName, ZonePatch};
 use serde::{Deserialize, Serialize};
 
@@ -79,18 +77,6 @@ pub enum Command {
     Keys(Vec<KeyOp>),
     /// Remove keys whose time has come at the wall time of the batch, and what else streams no longer need.
     KeySweep,
-    /// Create a namespace, or give it another policy.
-    NamespaceSet {
-        /// What its keys begin with.
-        prefix: Text,
-        /// What holds for them.
-        policy: Policy,
-    },
-    /// Remove a namespace; its keys stay.
-    NamespaceDelete {
-        /// Its prefix.
-        prefix: Text,
-    },
 }
 
 impl Command {

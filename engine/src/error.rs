@@ -1,6 +1,5 @@
 //! Why the engine refuses. Closed, and each case says whose move it is.
 
-use crate::stream::policy::{BAD_PREFIX, LOW_MEMORY, TOO_MANY_NAMESPACES};
 use crate::zone::settings::{NEEDS_LIMIT, RULES};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -152,7 +151,6 @@ impl From<Told> for Refusal {
 
 /// The rule of that text; a newer node may know one that this node does not.
 fn known(why: &str) -> &'static str {
-    let rules =
-        RULES.into_iter().chain([NEEDS_LIMIT, UNKNOWN_KEY, TOO_MANY_NAMESPACES, BAD_PREFIX, LOW_MEMORY]);
+    let rules = RULES.into_iter().chain([NEEDS_LIMIT, UNKNOWN_KEY]);
     rules.into_iter().find(|rule| *rule == why).unwrap_or("a setting is out of range")
 }

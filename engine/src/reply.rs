@@ -118,11 +118,4 @@ pub enum Reply {
     },
     /// No.
     Refused(Refusal),
-    /// To a namespace's policy: true where the namespace is new.
-    NamespaceSet {
-        /// Whether the namespace was created by this command.
-        created: bool,
-    },
-    /// To a namespace's removal: true where there was one.
-    NamespaceDeleted(bool),
 }

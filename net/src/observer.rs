@@ -6,6 +6,7 @@ use crate::shared::{Ending, Shared};
 use crate::stats::Counts;
 use sluice_engine::id::GroupId;
 use sluice_engine::reply::Stats;
+use sluice_engine::stream::policy::Usage;
 use sluice_engine::zone::settings::ZoneName;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,10 +21,15 @@ pub struct Observer {
 /// where the worker is gone, or too many ask.
 pub type TakeStats = Box<dyn FnOnce(Vec<(ZoneName, Stats)>) + Send>;
 
-/// A question of somebody who is no client, for the worker that owns the zones.
-pub(crate) struct Survey {
-    pub(crate) zones: Vec<ZoneName>,
-    pub(crate) take: TakeStats,
+/// Takes the namespaces of one group.
+pub type TakeNamespaces = Box<dyn FnOnce(Vec<Usage>) + Send>;
+
+/// A question of somebody who is no client, for the worker that owns what is asked about.
+pub(crate) enum Survey {
+    /// Statistics of zones.
+    Zones(Vec<ZoneName>, TakeStats),
+    /// The namespaces of a group.
+    Namespaces(GroupId, TakeNamespaces),
 }
 
 impl Observer {
@@ -74,9 +80,18 @@ impl Observer {
     /// questions the worker serves its clients, so ask for many zones bit by bit.
     pub fn survey(&self, group: GroupId, mut zones: Vec<ZoneName>, take: TakeStats) {
         zones.truncate(limit::SURVEY_ZONES_MAX);
+        self.ask(group, Survey::Zones(zones, take));
+    }
+
+    /// Asks for the namespaces of one group, as this node has them, and what is in them.
+    pub fn survey_namespaces(&self, group: GroupId, take: TakeNamespaces) {
+        self.ask(group, Survey::Namespaces(group, take));
+    }
+
+    fn ask(&self, group: GroupId, survey: Survey) {
         let mailboxes = &self.shared.mailboxes;
         if let Some(mailbox) = mailboxes.get(usize::from(group.0) % mailboxes.len().max(1)) {
-            mailbox.survey(Survey { zones, take });
+            mailbox.survey(survey);
             mailbox.notify();
         }
     }

@@ -148,7 +148,7 @@ fn a_place_that_is_lost_is_said_with_the_reason_and_the_way_on() {
         let gone = client.call("GET", &format!("/v1/streams/s/events?after={after}"));
         assert_eq!(gone.status, 410, "{after}: {gone:?}");
         let detail = r#""detail":"the entries behind this place cannot be had""#;
-        is_problem(&gone, "Gone", "LAPSED", &format!("{detail},{rest}"));
+        is_problem(&gone, "Gone", "GONE", &format!("{detail},{rest}"));
     };
     lost("9", &format!(r#""reason":"unknown","oldest":"{e}.1","newest":"{e}.5","next":"{e}.0""#));
     lost("999.1", &format!(r#""reason":"epoch","oldest":"{e}.1","newest":"{e}.5","next":"{e}.0""#));

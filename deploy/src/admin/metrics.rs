@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::Shared;
 use super::host::Listening;
+use super::namespaces;
 use super::page::Page;
 use crate::limit;
 
@@ -25,6 +26,7 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>) -> Response {
     if let Some(server) = shared.server.get() {
         serving(server, &mut page);
         zones(&survey(server).await, &mut page);
+        namespaces::show(server, &mut page).await;
     }
     if let Some(listening) = Listening::read(Path::new("/proc/net/netstat")) {
         host(listening, &mut page);

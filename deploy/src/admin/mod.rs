@@ -13,6 +13,7 @@ mod guard;
 mod health;
 mod host;
 mod metrics;
+mod namespaces;
 mod page;
 mod problem;
 mod routes;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::cluster::ClusterArgs;
+use super::stream::StreamArgs;
 use super::zone::ZoneArgs;
 use crate::config::Layer;
 
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Zones of a running server
     Zone(ZoneArgs),
+    /// Streams of a running server, and their namespaces
+    Stream(StreamArgs),
     /// The cluster of a running node
     Cluster(ClusterArgs),
     /// Look at configuration files
@@ -114,6 +117,7 @@ mod tests {
         assert!(matches!(parse("sluice serve --resp 127.0.0.1:1"), Some(Command::Serve(_))));
         assert!(matches!(parse("sluice zone list --resp 127.0.0.1:1"), Some(Command::Zone(_))));
         assert!(matches!(parse("sluice zone set shop --limit 60"), Some(Command::Zone(_))));
+        assert!(matches!(parse("sluice stream len s"), Some(Command::Stream(_))));
         assert!(matches!(parse("sluice cluster init --expect 3"), Some(Command::Cluster(_))));
         assert!(matches!(parse("sluice config check a.toml"), Some(Command::Config(_))));
     }

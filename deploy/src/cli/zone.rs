@@ -1,32 +1,21 @@
 //! `sluice zone …`: zones of a running server, over RESP.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use sluice_engine::zone::settings::{Mode, Texts, ZonePatch};
 
 use super::print;
-use super::wire::{Connection, Login, WireError};
+use super::reach::Reach;
+use super::wire::WireError;
 use crate::config::{Config, ConfigError};
 
-/// Where the server is, who asks, and how the answer is shown.
+/// What is asked about zones, and of which server.
 #[derive(Args, Debug)]
 pub(crate) struct ZoneArgs {
-    /// The server's RESP address
-    #[arg(id = "server", long = "resp", global = true, value_name = "ADDR")]
-    #[arg(env = "SLUICE_RESP", default_value = "127.0.0.1:7379")]
-    server: SocketAddr,
-    /// User to log in as [default: default]
-    #[arg(long, global = true, env = "SLUICE_USER")]
-    user: Option<String>,
-    /// Password; better in the environment, where other users of this machine do not see it
-    #[arg(long, global = true, env = "SLUICE_PASSWORD", hide_env_values = true)]
-    password: Option<String>,
-    /// Answer in JSON
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    reach: Reach,
     #[command(subcommand)]
     command: ZoneCommand,
 }
@@ -186,10 +175,9 @@ impl From<WireError> for ZoneError {
 
 /// Does what was asked and prints the answer.
 pub(crate) fn run(args: &ZoneArgs) -> Result<(), ZoneError> {
-    let login = Login { user: args.user.clone(), password: args.password.clone() };
     if let ZoneCommand::Apply { file } = &args.command {
         let zones = Config::load(Some(file), &[]).map_err(ZoneError::Config)?.zones;
-        let mut connection = Connection::open(args.server, &login)?;
+        let mut connection = args.reach.open()?;
         for zone in &zones {
             let words = set_words(zone.name.as_str(), &zone.patch);
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -197,15 +185,15 @@ pub(crate) fn run(args: &ZoneArgs) -> Result<(), ZoneError> {
             connection.ask(&words, |_| ()).map_err(at)?;
         }
         let count = zones.len();
-        print::show(&if args.json { format!("{count}\n") } else { format!("{count} zones applied\n") });
+        print::show(&if args.reach.json { format!("{count}\n") } else { format!("{count} zones applied\n") });
         return Ok(());
     }
     let words = words(&args.command);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let mut connection = Connection::open(args.server, &login)?;
+    let mut connection = args.reach.open()?;
     let removes = matches!(args.command, ZoneCommand::Del { .. } | ZoneCommand::Leave { .. });
     let absent = connection.ask(&words, |reply| {
-        print::show(&if args.json { format!("{}\n", print::json(reply)) } else { print::lines(reply) });
+        print::show(&if args.reach.json { format!("{}\n", print::json(reply)) } else { print::lines(reply) });
         removes && reply.integer() == Some(0)
     })?;
     if absent { Err(ZoneError::Absent) } else { Ok(()) }

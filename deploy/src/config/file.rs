@@ -6,11 +6,18 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{ConfigError, Layer, Origin, Value, ZoneEntry, keys, zone};
+use super::{ConfigError, Layer, NamespaceEntry, Origin, Value, ZoneEntry, keys, namespace, zone};
 use crate::limit;
 
-/// Reads the values of `path`, and the zones it lists.
-pub(super) fn read(path: &Path) -> Result<(Layer, Vec<ZoneEntry>), ConfigError> {
+/// What a file lists.
+#[derive(Default)]
+pub(super) struct Tables {
+    pub(super) zones: Vec<ZoneEntry>,
+    pub(super) namespaces: Vec<NamespaceEntry>,
+}
+
+/// Reads the values of `path`, and what it lists.
+pub(super) fn read(path: &Path) -> Result<(Layer, Tables), ConfigError> {
     let text = read_text(path)?;
     parse(path, &text)
 }
@@ -29,7 +36,7 @@ pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
     }
 }
 
-fn parse(path: &Path, text: &str) -> Result<(Layer, Vec<ZoneEntry>), ConfigError> {
+fn parse(path: &Path, text: &str) -> Result<(Layer, Tables), ConfigError> {
     let origin = |offset: usize| {
         let before = text.get(..offset).unwrap_or(text);
         Origin::File { path: path.to_owned(), line: before.matches('\n').count() + 1 }
@@ -39,14 +46,17 @@ fn parse(path: &Path, text: &str) -> Result<(Layer, Vec<ZoneEntry>), ConfigError
         ConfigError::Syntax { origin: origin(offset), why: error.message().replace('\n', "; ") }
     })?;
     let mut layer = Layer::default();
-    let mut zones = Vec::new();
+    let mut tables = Tables::default();
     for (name, value) in document.get_ref() {
         match (name.get_ref().as_ref(), value.get_ref()) {
-            ("zone", value) => zones = zone::read_all(value, origin(name.span().start), &origin)?,
+            ("zone", value) => tables.zones = zone::read_all(value, origin(name.span().start), &origin)?,
+            ("namespace", value) => {
+                tables.namespaces = namespace::read_all(value, origin(name.span().start), &origin)?;
+            }
             (key, _) => push(&mut layer, key, value, name.span().start, &origin),
         }
     }
-    Ok((layer, zones))
+    Ok((layer, tables))
 }
 
 /// Adds a value, or those of a section and of the sections within it.

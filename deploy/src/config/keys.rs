@@ -128,7 +128,11 @@ fn siblings(key: &str) -> String {
         Some(section) => {
             KEYS.iter().filter_map(|entry| entry.name.strip_prefix(section)?.strip_prefix('.')).collect()
         }
-        None => KEYS.iter().filter_map(|entry| entry.name.split('.').next()).chain(["zone"]).collect(),
+        None => KEYS
+            .iter()
+            .filter_map(|entry| entry.name.split('.').next())
+            .chain(["zone", "namespace"])
+            .collect(),
     };
     known.dedup();
     known.join(", ")
@@ -178,5 +182,6 @@ mod tests {
         let config = Config::load(Some(&path), &[]).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((config.zones.len(), config.workers), (1, Some(2)));
         assert_eq!(config.zones[0].patch.title.len(), 2);
+        assert_eq!(config.namespaces.len(), 1);
     }
 }

@@ -16,6 +16,7 @@ mod file;
 mod keys;
 mod layer;
 mod memory;
+mod namespace;
 mod value;
 mod zone;
 
@@ -28,6 +29,7 @@ pub(crate) use error::{ConfigError, Origin};
 pub(crate) use file::read_text;
 pub(crate) use layer::Layer;
 pub(crate) use memory::{MemoryMax, available_bytes};
+pub(crate) use namespace::NamespaceEntry;
 pub(crate) use value::Value;
 pub(crate) use zone::ZoneEntry;
 
@@ -60,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) from_file: bool,
     /// Zones to create at first start.
     pub(crate) zones: Vec<ZoneEntry>,
+    /// Namespaces to make at first start.
+    pub(crate) namespaces: Vec<NamespaceEntry>,
 }
 
 /// Where the server listens.
@@ -143,6 +147,7 @@ impl Default for Config {
             cors: Cors { origins: Vec::new(), max_age: Duration::from_secs(600) },
             from_file: false,
             zones: Vec::new(),
+            namespaces: Vec::new(),
         }
     }
 }
@@ -153,9 +158,10 @@ impl Config {
     pub(crate) fn load(file: Option<&Path>, upper: &[Layer]) -> Result<Self, ConfigError> {
         let mut config = Self::default();
         if let Some(path) = file {
-            let (layer, zones) = file::read(path)?;
+            let (layer, tables) = file::read(path)?;
             layer.apply_to(&mut config)?;
-            config.zones = zones;
+            config.zones = tables.zones;
+            config.namespaces = tables.namespaces;
             config.from_file = true;
         }
         for layer in upper {
@@ -164,6 +170,7 @@ impl Config {
         config.credentials = Credentials::load(&config.auth)?;
         exposure::check(&config)?;
         cluster::check(&config)?;
+        namespace::check(&config)?;
         Ok(config)
     }
 

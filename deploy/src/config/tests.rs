@@ -121,7 +121,7 @@ fn variables_of_others_are_handed_back_not_refused() {
 
 #[test]
 fn an_unknown_key_is_named_with_what_could_have_been_meant() {
-    let top = "ports, listen, data_dir, workers, drain_delay, memory_max, insecure, limits, log, node, cluster, tls, auth, cors, zone";
+    let top = "ports, listen, data_dir, workers, drain_delay, memory_max, insecure, limits, log, node, cluster, tls, auth, cors, zone, namespace";
     assert_eq!(refusal("\nlimit = 5"), format!("sluice.toml:2: unknown key `limit`; known here: {top}"));
     assert_eq!(
         refusal("[strange]\na = 1"),
@@ -195,6 +195,48 @@ fn a_refused_zone_is_named() {
     assert_eq!(refusal(&twice), "sluice.toml:4: `zone.a` is listed twice");
     assert!(load(&format!("[[zone]]\nname = \"{}\"\nlimit = 1", "a".repeat(128)), &[]).is_ok());
     assert!(load(&format!("[[zone]]\nname = \"{}\"\nlimit = 1", "a".repeat(129)), &[]).is_err());
+}
+
+#[test]
+fn a_namespace_is_read_or_refused_by_its_prefix() {
+    let text = "[[namespace]]\nprefix = \"scan:\"\nmaxlen = 50\nttl_ms = 3600000\nmemory_bytes = 268435456\n\
+                on_full = \"drop-oldest\"\n[[namespace]]\nprefix = \"chat:\"";
+    let config = load(text, &[]).unwrap();
+    let policy = config.namespaces[0].policy;
+    assert_eq!((config.namespaces[0].prefix.as_str(), config.namespaces.len()), ("scan:", 2));
+    assert_eq!(
+        (policy.maxlen, policy.ttl_ms, policy.memory_bytes),
+        (Some(50), Some(3_600_000), Some(1 << 28))
+    );
+    assert_eq!(policy.on_full.word(), "drop-oldest");
+    let one = |rest: &str| refusal(&format!("[[namespace]]\nprefix = \"a:\"\n{rest}"));
+    for (rest, expected) in [
+        (
+            "maxlen = 0",
+            "sluice.toml:3: `namespace.maxlen` must be a whole number from 1 to 9223372036854775807",
+        ),
+        ("on_full = \"drop\"", "sluice.toml:3: `namespace.on_full` must be one of: refuse, drop-oldest"),
+        (
+            "max = 1",
+            "sluice.toml:3: unknown key `namespace.max`; known here: prefix, maxlen, ttl_ms, memory_bytes, on_full",
+        ),
+        (
+            "memory_bytes = 8191\n[cluster]\ngroups = 2",
+            "sluice.toml:1: `namespace \"a:\"` is refused: memory_bytes must be at least 4096 for each group",
+        ),
+        ("[[namespace]]\nprefix = \"a:\"", "sluice.toml:3: `namespace \"a:\"` is listed twice"),
+        (
+            "[[namespace]]\nmaxlen = 1",
+            "sluice.toml:3: `namespace \"\"` is refused: prefixes are 1 to 256 bytes",
+        ),
+    ] {
+        assert_eq!(one(rest), expected);
+    }
+    assert_eq!(
+        refusal("namespace = 1"),
+        "sluice.toml:1: `namespace` must be written as [[namespace]] tables"
+    );
+    assert!(load("[[namespace]]\nprefix = \"a\"\nmemory_bytes = 8192\n[cluster]\ngroups = 2", &[]).is_ok());
 }
 
 #[test]

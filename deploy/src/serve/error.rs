@@ -26,6 +26,8 @@ pub(crate) enum StartError {
     Shard(SnapshotError),
     /// A zone of the configuration that the engine will not have.
     Zone { zone: String, why: Refusal },
+    /// A namespace of it.
+    Namespace { prefix: String, why: String },
     /// A port, or a thread.
     Net(NetError),
     /// The admin port.
@@ -46,6 +48,7 @@ impl fmt::Display for StartError {
             StartError::Data(error) => error.fmt(f),
             StartError::Shard(why) => write!(f, "the shards cannot be opened: {why}"),
             StartError::Zone { zone, why } => write!(f, "zone {zone} cannot be created: {why}"),
+            StartError::Namespace { prefix, why } => write!(f, "namespace {prefix:?} cannot be made: {why}"),
             StartError::Net(NetError::Listen { protocol, at, source }) => {
                 unserved(f, protocol, &protocol.to_lowercase(), *at, source)
             }

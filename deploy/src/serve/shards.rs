@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 use sluice_engine::command::Command;
 use sluice_engine::directory::Directory;
 use sluice_engine::error::Refusal;
-use sluice_engine::id::Ticket;
+use sluice_engine::id::{GroupId, Ticket};
 use sluice_engine::node::{self, Options};
 use sluice_engine::owner::Owner;
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::Ask;
+use sluice_engine::stream::op::KeyOp;
+use sluice_engine::stream::text::Text;
+use sluice_engine::stream::value::Value;
 use sluice_engine::time::LogTime;
 use sluice_engine::zone::settings::{ZoneName, ZonePatch};
 use sluice_net::clock::Clock;
@@ -20,7 +23,7 @@ use sluice_raft::node::Identity;
 
 use super::error::StartError;
 use super::signal::Stop;
-use crate::config::{Config, ZoneEntry};
+use crate::config::{Config, NamespaceEntry, ZoneEntry};
 use crate::limit;
 
 /// The zone of a server that nobody has configured.
@@ -77,26 +80,52 @@ impl Shards {
         true
     }
 
-    /// Makes the zones of a cluster that was founded just now.
+    /// Makes the zones and namespaces of a cluster that was founded just now.
     pub(super) fn create_first(&mut self, config: &Config) -> Result<(), StartError> {
-        first_zones(config).iter().try_for_each(|zone| self.create(zone))
+        first_zones(config).iter().try_for_each(|zone| self.create(zone))?;
+        config.namespaces.iter().try_for_each(|namespace| self.create_namespace(namespace))
     }
 
     fn create(&mut self, zone: &ZoneEntry) -> Result<(), StartError> {
         let refused = |why| StartError::Zone { zone: zone.name.to_string(), why };
         let group = self.directory.group_of(zone.name.as_str().as_bytes());
         let command = Command::ZoneSet { name: zone.name.clone(), patch: Box::new(zone.patch.clone()) };
+        match self.ask(group, Ask::Change(Box::new(command))) {
+            Reply::Refused(why) => Err(refused(why)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Every group is told, each its share.
+    fn create_namespace(&mut self, namespace: &NamespaceEntry) -> Result<(), StartError> {
+        let refused = |why| StartError::Namespace { prefix: namespace.prefix.clone(), why };
+        let groups = self.directory.groups() as u16;
+        for group in 0..groups {
+            let prefix = Text::from(namespace.prefix.as_bytes());
+            let op = KeyOp::SetNamespace(prefix, namespace.policy.share(group, groups));
+            match self.ask(GroupId(group), Ask::Key(Box::new(op))) {
+                Reply::Refused(why) => return Err(refused(why.to_string())),
+                Reply::Key(Value::Error(why)) => {
+                    return Err(refused(String::from_utf8_lossy(&why).into_owned()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks a group and waits for its reply.
+    fn ask(&mut self, group: GroupId, ask: Ask) -> Reply {
         let now = self.clock.now();
         let owner = self.owners.iter_mut().find(|owner| owner.group() == group);
-        let owner = owner.ok_or_else(|| refused(Refusal::NoZone))?;
-        let mut reply = owner.request(Ask::Change(Box::new(command)), Ticket(0), now);
-        while reply.is_none() {
-            reply = self.turn().pop();
+        let Some(owner) = owner else { return Reply::Refused(Refusal::NoZone) };
+        let mut reply = owner.request(ask, Ticket(0), now);
+        loop {
+            match reply {
+                Some(reply) => return reply,
+                None => reply = self.turn().pop(),
+            }
             thread::park_timeout(Duration::from_millis(limit::RECOVERY_TURN_MS));
-        }
-        match reply {
-            Some(Reply::Refused(why)) => Err(refused(why)),
-            _ => Ok(()),
         }
     }
 

@@ -81,20 +81,29 @@ impl Server {
         sluice(&["zone", "--json", "--resp", &resp]).args(arguments).output().expect("sluice runs")
     }
 
+    /// `sluice stream …` against this server, which must succeed; its JSON.
+    pub(crate) fn stream(&self, arguments: &[&str]) -> Value {
+        let output = self.try_stream(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "stream {arguments:?}: {errors}");
+        serde_json::from_slice(&output.stdout).expect("--json prints JSON")
+    }
+
+    pub(crate) fn try_stream(&self, arguments: &[&str]) -> Output {
+        let resp = self.resp.to_string();
+        sluice(&["stream", "--json", "--resp", &resp]).args(arguments).output().expect("sluice runs")
+    }
+
+    /// The page of metrics.
+    pub(crate) fn metrics(&self) -> String {
+        let line = self.banner.lines().find_map(|line| line.trim().strip_prefix("admin"));
+        let at = line.and_then(|line| line.trim().trim_start_matches("http://").parse().ok());
+        request(at.expect("the banner shows the admin port"), "GET", "/metrics", "").1
+    }
+
     /// One HTTP request on a connection of its own: status and body.
     pub(crate) fn http(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.http).expect("HTTP is served");
-        let length = body.len();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {length}"
-        );
-        write!(stream, "{head}\r\ncontent-type: application/json\r\n\r\n{body}")
-            .expect("the request is taken");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer in text");
-        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let (_, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-        (status.expect("a status"), body.to_owned())
+        request(self.http, method, path, body)
     }
 
     pub(crate) fn ready_status(&self) -> u16 {
@@ -135,6 +144,20 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// One HTTP request on a connection of its own: status and body.
+fn request(at: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(at).expect("HTTP is served");
+    let length = body.len();
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\ncontent-length: {length}");
+    write!(stream, "{head}\r\ncontent-type: application/json\r\n\r\n{body}").expect("the request is taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer in text");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    (status.expect("a status"), body.to_owned())
 }
 
 /// Ends the process if the returned sender is not dropped in time.

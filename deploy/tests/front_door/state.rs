@@ -85,3 +85,46 @@ fn a_file_creates_zones_once_and_apply_makes_them_as_listed() {
     assert_eq!(second.zone(&["get", "shop"])["limit"], 5);
     second.stop();
 }
+
+#[test]
+fn a_file_makes_namespaces_once_and_operators_change_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sluice.toml");
+    let text = "[[namespace]]\nprefix = \"chat:\"\nmaxlen = 2\nmemory_bytes = 100000\n";
+    std::fs::write(&file, text).unwrap();
+    let arguments = ["--config", file.to_str().unwrap()];
+    let first = Server::start(folder.path(), &arguments);
+    let policy = |maxlen: u64, keys: u64, bytes: &serde_json::Value| {
+        json!({
+            "prefix": "chat:", "maxlen": maxlen, "ttl_ms": null, "memory_bytes": 100_000, "on_full": "refuse",
+            "keys": keys, "bytes": bytes,
+        })
+    };
+    assert_eq!(first.stream(&["namespace", "list"]), json!([policy(2, 0, &json!(0))]));
+    for text in ["text=one", "text=two", "text=three"] {
+        assert!(first.stream(&["append", "chat:1", text]).is_string());
+    }
+    assert_eq!(first.stream(&["len", "chat:1"]), 2);
+    let range = first.stream(&["range", "chat:1", "--count", "1"]);
+    assert_eq!((&range[0][1], range.as_array().unwrap().len()), (&json!(["text", "two"]), 1));
+    assert_eq!(first.stream(&["end", "chat:1"]), 1);
+    let (status, page) = first.http("GET", "/v1/streams/chat:1/events", "");
+    assert!(status == 200 && page.contains("\"ended\":true"), "{page}");
+    let set = ["namespace", "set", "chat:", "--maxlen", "9", "--memory-bytes", "100000"];
+    assert_eq!(first.stream(&set), "OK");
+    first.stop();
+
+    let second = Server::start(folder.path(), &arguments);
+    let now = second.stream(&["namespace", "get", "chat:"]);
+    assert_eq!(now, policy(9, 1, &now["bytes"]), "the operator's change outlives the file");
+    let metrics = second.metrics();
+    let expected = format!("sluice_namespace_bytes{{prefix=\"chat:\"}} {}\n", now["bytes"]);
+    assert!(metrics.contains(&expected), "{expected} in {metrics}");
+    assert!(metrics.contains("sluice_namespace_keys{prefix=\"chat:\"} 1\n"));
+    assert!(metrics.contains("sluice_namespace_bytes_max{prefix=\"chat:\"} 100000\n"));
+    assert_eq!(second.stream(&["namespace", "delete", "chat:"]), 1);
+    let gone = second.try_stream(&["namespace", "get", "chat:"]);
+    let said = String::from_utf8(gone.stderr).unwrap();
+    assert!(!gone.status.success() && said.contains("there is no such namespace"), "{said}");
+    second.stop();
+}

@@ -13,6 +13,7 @@ use crate::reply::Reply;
 use crate::sequencer::Ask;
 use crate::shard::ears::{ListenerId, Tidings};
 use crate::stream::op::{Follow, KeyOp};
+use crate::stream::policy::Usage;
 use crate::stream::text::Text;
 use crate::stream::value::{Followed, Value};
 use crate::time::{MonoMs, WallMs};
@@ -67,6 +68,11 @@ impl Owner {
             Ask::Keys(ops) => self.answer_all(ops),
             _ => Reply::Refused(Refusal::Gone),
         }
+    }
+
+    /// The namespaces of this group as they are here.
+    pub fn namespaces(&self) -> impl Iterator<Item = Usage> + '_ {
+        self.shard.keyspace.usage()
     }
 
     /// From now on `listener` is told what becomes of the stream, and what it asks is answered as of this moment: with both

@@ -95,8 +95,6 @@ impl Owner {
             Outcome::Swept | Outcome::KeyChanged => Reply::KeyChanged,
             Outcome::Key(value) => Reply::Key(value),
             Outcome::Keys(values) => Reply::Keys(values),
-            Outcome::NamespaceSet { created } => Reply::NamespaceSet { created },
-            Outcome::NamespaceDeleted(was_there) => Reply::NamespaceDeleted(was_there),
             Outcome::Refused(refusal) => Reply::Refused(refusal),
         }
     }

@@ -223,12 +223,5 @@ fn token_of(ask: &Ask) -> Option<Token> {
 
 /// Whether a client may ask for this; all else is an owner's.
 fn is_clients(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::ZoneSet { .. }
-            | Command::ZoneDelete { .. }
-            | Command::NamespaceSet { .. }
-            | Command::NamespaceDelete { .. }
-            | Command::Leave { .. }
-    )
+    matches!(command, Command::ZoneSet { .. } | Command::ZoneDelete { .. } | Command::Leave { .. })
 }

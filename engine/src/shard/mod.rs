@@ -51,8 +51,6 @@ pub(crate) enum Outcome {
     KeyChanged,
     Key(Value),
     Keys(Vec<Value>),
-    NamespaceSet { created: bool },
-    NamespaceDeleted(bool),
     Refused(Refusal),
 }
 
@@ -152,13 +150,6 @@ impl Shard {
                     .sweep(at, EXPIRE_A_SWEEP, |key| heard.extend(ears.has(key).then(|| key.clone())));
                 heard.iter().for_each(|key| self.ears.hear(key, &self.keyspace, at.wall));
                 Outcome::Swept
-            }
-            Command::NamespaceSet { prefix, policy } => match self.keyspace.set_namespace(prefix, policy) {
-                Ok(created) => Outcome::NamespaceSet { created },
-                Err(why) => Outcome::Refused(Refusal::BadSetting(why)),
-            },
-            Command::NamespaceDelete { prefix } => {
-                Outcome::NamespaceDeleted(self.keyspace.delete_namespace(&prefix))
             }
         }
     }

@@ -110,6 +110,8 @@ impl Keyspace {
             KeyOp::Expire(expire) => self.expire(&expire, at.wall),
             KeyOp::Persist(key) => self.persist(&key, at.wall),
             KeyOp::Clear => self.clear(),
+            KeyOp::SetNamespace(prefix, policy) => self.change_namespace(prefix, policy),
+            KeyOp::DeleteNamespace(prefix) => Value::Integer(self.delete_namespace(&prefix).into()),
             question => self.answer(&question, at.wall),
         }
     }

@@ -10,7 +10,7 @@
 use super::fields::FieldsRef;
 use super::id::StreamId;
 use super::keyspace::{KEY_BYTES, Key, Keyspace};
-use super::policy::{OnFull, Policy, TOO_MANY_NAMESPACES};
+use super::policy::{OnFull, Policy, TOO_MANY_NAMESPACES, Usage};
 use super::text::Text;
 use super::value::Value;
 use crate::limit::NAMESPACES_MAX;
@@ -30,11 +30,6 @@ pub(crate) struct Space {
 impl Space {
     fn new(prefix: Text, policy: Policy) -> Space {
         Space { prefix, policy, keys: 0, bytes: 0, order: BTreeSet::new() }
-    }
-
-    /// Keys and bytes in it.
-    pub(crate) fn usage(&self) -> (u64, u64) {
-        (self.keys, self.bytes)
     }
 
     fn keeps_order(&self) -> bool {
@@ -115,6 +110,14 @@ impl Spaces {
 }
 
 impl Keyspace {
+    /// The same as an operation.
+    pub(super) fn change_namespace(&mut self, prefix: Text, policy: Policy) -> Value {
+        match self.set_namespace(prefix, policy) {
+            Ok(_) => Value::Done,
+            Err(why) => Value::error(format!("ERR {why}")),
+        }
+    }
+
     /// Makes a namespace, or changes its policy; true where it is new.
     pub(crate) fn set_namespace(&mut self, prefix: Text, policy: Policy) -> Result<bool, &'static str> {
         policy.check(&prefix)?;
@@ -141,20 +144,28 @@ impl Keyspace {
         true
     }
 
-    /// What is in each namespace.
+    /// The namespaces, and what is in them.
+    pub(crate) fn usage(&self) -> impl Iterator<Item = Usage> + '_ {
+        self.spaces.iter().map(|space| {
+            let (prefix, policy) = (space.prefix.clone(), space.policy);
+            Usage { prefix, policy, keys: space.keys, bytes: space.bytes }
+        })
+    }
+
+    /// The same as an answer.
     pub(super) fn namespaces(&self) -> Value {
         let word = |text: &str| Value::Text(Text::from(text.as_bytes()));
         let number = |value: u64| Value::Integer(i64::try_from(value).unwrap_or(i64::MAX));
         let bound = |value: Option<u64>| value.map_or(Value::Null, number);
-        let spaces = self.spaces.iter().map(|space| {
+        let spaces = self.usage().map(|space| {
             let fields = [
-                ("prefix", Value::Text(space.prefix.clone())),
+                ("prefix", Value::Text(space.prefix)),
                 ("maxlen", bound(space.policy.maxlen)),
                 ("ttl_ms", bound(space.policy.ttl_ms)),
                 ("memory_bytes", bound(space.policy.memory_bytes)),
                 ("on_full", word(space.policy.on_full.word())),
-                ("keys", number(space.usage().0)),
-                ("bytes", number(space.usage().1)),
+                ("keys", number(space.keys)),
+                ("bytes", number(space.bytes)),
             ];
             Value::Map(fields.into_iter().map(|(name, value)| (word(name), value)).collect())
         });
@@ -185,7 +196,7 @@ impl Keyspace {
         }
         let prefix = space.prefix.escape_ascii();
         Err(Value::error(format!(
-            "OOM namespace '{prefix}' is full: {} of {most} bytes are taken",
+            "OOM namespace '{prefix}' is full: {} of {most} bytes of this group's share are taken",
             space.bytes
         )))
     }

@@ -3,6 +3,7 @@
 
 use super::fields::Fields;
 use super::id::StreamId;
+use super::policy::Policy;
 use super::text::Text;
 use crate::id::RequestHash;
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,10 @@ pub enum KeyOp {
     /// An operation some argument of which makes no sense, and what is said of that. Nothing is done; where there is no such
     /// stream or group, that is said instead.
     Faulty(Box<KeyOp>, Text),
+    /// Makes a namespace of this prefix within one group, or gives it another policy.
+    SetNamespace(Text, Policy),
+    /// Removes a namespace within one group; its keys stay. 1, or 0 where there was none.
+    DeleteNamespace(Text),
 }
 
 /// An append.
@@ -418,7 +423,12 @@ impl KeyOp {
             KeyOp::ReadGroup(read) => read.streams.iter().for_each(|(key, _)| visit(key)),
             KeyOp::Delete(keys) | KeyOp::Exists(keys) => keys.iter().for_each(visit),
             KeyOp::Faulty(op, _) => op.visit_keys(&mut visit as &mut dyn FnMut(&Text)),
-            KeyOp::Scan(_) | KeyOp::Size | KeyOp::Clear | KeyOp::Namespaces => {}
+            KeyOp::Scan(_)
+            | KeyOp::Size
+            | KeyOp::Clear
+            | KeyOp::Namespaces
+            | KeyOp::SetNamespace(..)
+            | KeyOp::DeleteNamespace(_) => {}
         }
     }
 

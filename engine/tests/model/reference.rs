@@ -243,7 +243,6 @@ impl Reference {
             }
             // Streams have a model of their own.
             Command::Key(_) | Command::Keys(_) | Command::KeySweep => Verdict::Nothing,
-            Command::NamespaceSet { .. } | Command::NamespaceDelete { .. } => Verdict::Nothing,
             Command::KeyInstall { .. } | Command::KeyActivate { .. } => Verdict::Nothing,
         }
     }

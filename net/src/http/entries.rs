@@ -10,7 +10,7 @@ use sluice_engine::stream::value::{Added, ENDED, Extent, Followed, Reset, Value}
 
 const NO_STREAM: Problem = Problem::new(404, "NOSTREAM", "there is no such stream");
 /// Of a place in a stream: what follows it is not there any more.
-const LAPSED: Problem = Problem::new(410, "LAPSED", "the entries behind this place cannot be had");
+const LAPSED: Problem = Problem::new(410, "GONE", "the entries behind this place cannot be had");
 
 /// Writes the response. True where it is an error.
 pub(super) fn write(purpose: Purpose, shape: Shape, value: &Value, to: &mut Responder<'_>) -> bool {

@@ -63,8 +63,6 @@ impl Settled {
             Settled::Reply(Reply::Left(left)) => show(&Answer::Left(*left)),
             Settled::Reply(Reply::ZoneSet { created }) => show(&Answer::ZoneSet { created: *created }),
             Settled::Reply(Reply::ZoneDeleted(was)) => show(&Answer::ZoneDeleted(*was)),
-            Settled::Reply(Reply::NamespaceSet { created }) => show(&Answer::ZoneSet { created: *created }),
-            Settled::Reply(Reply::NamespaceDeleted(was)) => show(&Answer::ZoneDeleted(*was)),
             Settled::Reply(Reply::Key(value)) => show(&Answer::Value(value)),
             Settled::Reply(Reply::Keys(values)) => show(&Answer::Values(values)),
             Settled::Reply(Reply::Refused(refusal)) => show(&Answer::Refused(*refusal)),

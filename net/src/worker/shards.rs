@@ -319,14 +319,20 @@ impl Shards {
         }
     }
 
-    /// Tells somebody who is no client about zones of ours.
+    /// Tells somebody who is no client about zones and namespaces of ours.
     pub(crate) fn answer_survey(&self, survey: Survey, now: MonoMs) {
         let stats = |name: ZoneName| {
             let zone = self.shared.directory.zone(name.as_str().as_bytes())?;
             let owner = self.owners.get(usize::from(zone.group.0))?.as_ref()?;
             Some((name, owner.stats(zone, now).ok()?))
         };
-        (survey.take)(survey.zones.into_iter().filter_map(stats).collect());
+        match survey {
+            Survey::Zones(zones, take) => take(zones.into_iter().filter_map(stats).collect()),
+            Survey::Namespaces(group, take) => {
+                let owner = self.owners.get(usize::from(group.0)).and_then(Option::as_ref);
+                take(owner.map_or_else(Vec::new, |owner| owner.namespaces().collect()));
+            }
+        }
     }
 
     /// Hands a new connection to another worker; gives it back where too many are on their way there.

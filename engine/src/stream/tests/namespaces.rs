@@ -12,7 +12,7 @@ fn bounded(on_full: OnFull) -> Policy {
 }
 
 fn usage(bench: &mut Bench, number: usize) -> (u64, u64) {
-    bench.keys.spaces().iter().nth(number).map(|space| space.usage()).unwrap()
+    bench.keys.usage().nth(number).map(|usage| (usage.keys, usage.bytes)).unwrap()
 }
 
 fn len(bench: &mut Bench, key: &[u8]) -> Value {

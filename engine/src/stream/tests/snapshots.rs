@@ -37,9 +37,9 @@ fn command(draw: &mut Draw) -> Command {
                 memory_bytes: draw.rng.bool().then(|| draw.rng.u64(4_096..12_000)),
                 on_full: if draw.rng.bool() { OnFull::Refuse } else { OnFull::DropOldest },
             };
-            Command::NamespaceSet { prefix: Text::from(prefixes[draw.rng.usize(0..3)]), policy }
+            Command::Key(Box::new(KeyOp::SetNamespace(Text::from(prefixes[draw.rng.usize(0..3)]), policy)))
         }
-        1 => Command::NamespaceDelete { prefix: Text::from(b"b") },
+        1 => Command::Key(Box::new(KeyOp::DeleteNamespace(Text::from(b"b")))),
         2 => Command::KeySweep,
         3..=10 => Command::Keys((0..4).map(|_| draw.op()).collect()),
         _ => Command::Key(Box::new(draw.op())),

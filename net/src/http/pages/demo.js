@@ -58,10 +58,11 @@
       const answer = await response.json();
       if (response.status === 410) {
         const oldest = parse(String(answer.oldest));
-        gap(answer.reason, last, oldest);
-        if (!oldest) return;
-        // Everything from the oldest on is still there; the cursor stands just before it.
-        last = { epoch: oldest.epoch, seq: oldest.seq - 1 };
+        // Where the server says no place to go on from, everything from the oldest on is still there.
+        const onward = parse(String(answer.next)) || (oldest && { epoch: oldest.epoch, seq: oldest.seq - 1 });
+        gap(answer.reason, last, onward && { epoch: onward.epoch, seq: onward.seq + 1 });
+        if (!onward) return;
+        last = onward;
         if (text(last) === after) return;
         after = text(last);
         continue;

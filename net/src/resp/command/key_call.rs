@@ -1,6 +1,7 @@
 //! An operation on keys as a command asks for it, and what its answer becomes on the wire.
 
 use super::glob::matches_exactly;
+use super::stream::namespace;
 use super::value::encode_value;
 use crate::resp::encode::{Proto, Writer};
 use sluice_engine::stream::op::KeyOp;
@@ -46,6 +47,8 @@ pub enum Shape {
     Scan(Box<ScanStep>),
     /// `KEYS`: those that match.
     Keys(Box<[u8]>),
+    /// `X.NAMESPACE GET`: the one of this prefix.
+    Namespace(Box<[u8]>),
 }
 
 /// One step of a `SCAN` over all groups.
@@ -74,6 +77,10 @@ impl Shape {
             }
             (Shape::Keys(pattern), Value::Array(keys)) => {
                 listed(keys, |key| matches_exactly(pattern, key), proto, out)
+            }
+            (Shape::Namespace(prefix), Value::Array(spaces)) => {
+                let found = spaces.iter().find(|space| namespace::is_of(space, prefix));
+                encode_value(found.unwrap_or(&Value::Null), proto, out);
             }
             _ => encode_value(value, proto, out),
         }

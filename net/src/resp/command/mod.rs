@@ -75,6 +75,7 @@ pub static COMMANDS: &[&CommandSpec] = &[
     &stream::edit::XSETID,
     &stream::edit::END,
     &stream::info::XINFO,
+    &stream::namespace::SPEC,
     &stream::group::XGROUP,
     &stream::pending::XPENDING,
     &stream::claim::XCLAIM,

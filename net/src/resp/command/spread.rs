@@ -7,9 +7,11 @@
 //! Each part is atomic by itself.
 
 use super::key_call::Shape;
+use super::stream::namespace;
 use sluice_engine::id::GroupId;
 use sluice_engine::stream::entries::Entries;
 use sluice_engine::stream::op::{KeyOp, Read, ReadGroup, Scan};
+use sluice_engine::stream::policy::Policy;
 use sluice_engine::stream::text::Text;
 use sluice_engine::stream::value::Value;
 use std::collections::VecDeque;
@@ -28,8 +30,12 @@ pub enum Spread {
 pub enum Merge {
     /// Numbers are added.
     Sum,
+    /// 1 where any of them is not 0.
+    Any,
     /// All did it.
     Done,
+    /// Namespaces by prefix, what each has in all groups.
+    Namespaces,
     /// Streams, in the order asked for: of each the part that answers for it, and its key.
     Streams(Vec<(usize, Text)>),
     /// Keys, one behind the other.
@@ -46,6 +52,11 @@ pub fn spread(op: Box<KeyOp>, shape: &mut Shape, groups: u16, group_of: impl Fn(
         KeyOp::Scan(scan) => spread_scan(&scan, shape, groups),
         KeyOp::Size => everywhere(groups, Merge::Sum, || KeyOp::Size),
         KeyOp::Clear => everywhere(groups, Merge::Done, || KeyOp::Clear),
+        KeyOp::Namespaces => everywhere(groups, Merge::Namespaces, || KeyOp::Namespaces),
+        KeyOp::DeleteNamespace(prefix) => {
+            everywhere(groups, Merge::Any, || KeyOp::DeleteNamespace(prefix.clone()))
+        }
+        KeyOp::SetNamespace(prefix, policy) => spread_policy(&prefix, policy, groups),
         _ => {
             let (mut group, mut several) = (None, false);
             op.visit_keys(|key| {
@@ -59,6 +70,16 @@ pub fn spread(op: Box<KeyOp>, shape: &mut Shape, groups: u16, group_of: impl Fn(
 
 fn everywhere(groups: u16, merge: Merge, op: impl Fn() -> KeyOp) -> Spread {
     Spread::Many((0..groups).map(|group| (GroupId(group), op())).collect(), merge)
+}
+
+/// All groups or none: what the smallest share cannot be is told by one group, and no other hears of it.
+fn spread_policy(prefix: &Text, policy: Policy, groups: u16) -> Spread {
+    let part = |group| KeyOp::SetNamespace(prefix.clone(), policy.share(group, groups));
+    let last = groups.saturating_sub(1);
+    if policy.share(last, groups).check(prefix).is_err() {
+        return Spread::One(GroupId(last), Box::new(part(last)));
+    }
+    Spread::Many((0..groups).map(|group| (GroupId(group), part(group))).collect(), Merge::Done)
 }
 
 /// The client's cursor holds the group as well.
@@ -158,7 +179,9 @@ impl Merge {
         }
         match self {
             Merge::Sum => Value::Integer(values.iter().map(number).sum()),
+            Merge::Any => Value::Integer(values.iter().any(|value| number(value) != 0).into()),
             Merge::Done => Value::Done,
+            Merge::Namespaces => namespace::merge(values),
             Merge::Streams(order) => merge_streams(order, values),
             Merge::Keys => merge_keys(values),
         }

@@ -51,14 +51,14 @@ pub(super) fn rounds(count: u64, round: impl Fn(u64)) {
 pub(super) fn check(keys: &Keyspace) {
     assert_eq!(keys.bytes(), keys.recount(), "memory is counted as it is");
     let all = || (0..keys.slot_count() as u32).filter_map(|slot| keys.key(slot));
-    for space in keys.spaces().iter() {
+    for space in keys.usage() {
         let longest = |name: &[u8]| {
             let prefixes = keys.spaces().iter().map(|space| &space.prefix);
             prefixes.filter(|prefix| name.starts_with(prefix)).max_by_key(|prefix| prefix.len())
         };
         let own = all().filter(|key| longest(&key.name) == Some(&space.prefix));
         let usage = own.fold((0, 0), |(count, bytes), key| (count + 1, bytes + key.counted() as u64));
-        assert_eq!(space.usage(), usage, "what is in {:?} is counted", space.prefix);
+        assert_eq!((space.keys, space.bytes), usage, "what is in {:?} is counted", space.prefix);
     }
     for key in all() {
         let stream = &key.stream;

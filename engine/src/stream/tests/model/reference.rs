@@ -133,7 +133,8 @@ impl Stream {
                 told.reset = Some(if trimmed { Reset::Trimmed } else { Reset::Deleted });
             }
             let told_none = told.reset == Some(Reset::Trimmed);
-            for entry in self.entries.iter().filter(|entry| entry.dense > after && !told_none) {
+            let rest = self.entries.iter().filter(|entry| entry.dense > after && !told_none);
+            for entry in rest {
                 let full = told.entries.len() as u64 == follow.limit
                     || (!told.entries.is_empty() && told.entries.bytes() as u64 >= follow.bytes_max);
                 if entry.dense != behind + told.entries.len() as u64 || full {

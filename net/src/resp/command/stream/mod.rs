@@ -3,7 +3,7 @@
 //! ```text
 //! add   XADD        edit   XLEN XDEL XSETID X.END     group    XGROUP       claim  XCLAIM XAUTOCLAIM
 //! trim  XTRIM       range  XRANGE XREVRANGE           pending  XACK XPENDING
-//! id    ids         read   XREAD XREADGROUP           info     XINFO
+//! id    ids         read   XREAD XREADGROUP           info     XINFO        namespace  X.NAMESPACE
 //! ```
 
 pub(super) mod add;
@@ -12,6 +12,7 @@ pub(super) mod edit;
 pub(super) mod group;
 mod id;
 pub(super) mod info;
+pub(super) mod namespace;
 pub(super) mod pending;
 pub(super) mod range;
 pub(super) mod read;
