@@ -1,8 +1,7 @@
 //! Readers of streams that misbehave, and events that do: one that hangs up while it waits, every odd byte, an event of a
 //! megabyte. What memory readers cost that do not read is in `stalled.rs`.
 //!
-//! Seen to fail: with the end of a blocked connection not noticed, with replacement left out of JSON, with a bound of a
-//! megabyte for an argument.
+//! Seen to fail: with a server that does not notice the end of a connection that waits.
 
 mod support;
 

@@ -1,7 +1,5 @@
 //! A thousand readers that do not read, one that reads a byte at a time, and one that keeps up: the first cost a bounded
 //! amount, and are told what they missed when they read again. A binary of its own: it watches the memory of its process.
-//!
-//! Seen to fail: with the bound of a reader's unsent bytes lifted, and with a reader that goes on behind a gap unsaid.
 
 mod support;
 
