@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, then checks everything. Usage: deploy/test.sh [STEP…]      (no step: all, in this order)
 #
-#   tools    redis, nginx with nchan, wrk, curl, strace, chromium, and the Python and Node clients that the tests drive
+#   tools    redis, nginx with nchan, haproxy, wrk, curl, strace, chromium, and the Python and Node clients that the tests drive
 #   lint     formatting, clippy with warnings as errors
 #   test     unit, integration and documentation tests of every crate
 #   loom     every interleaving of the engine's lock-free cells
@@ -34,6 +34,7 @@ step_tools() {
     need redis-cli redis-tools
     need nginx nginx
     [ -f /usr/lib/nginx/modules/ngx_nchan_module.so ] || missing+=(libnginx-mod-nchan)
+    need haproxy haproxy
     need wrk wrk
     need curl curl
     need ip iproute2

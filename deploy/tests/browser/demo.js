@@ -42,7 +42,7 @@ tell({
     ];
     const ranges = [
       ["3.4", 200, { entries: [5, 6].map(inRange), next: "3.6", upToDate: true, ended: false }],
-      ["3.6", 410, { code: "GONE", reason: "trimmed", oldest: "3.11", newest: "3.12" }],
+      ["3.6", 410, { code: "GONE", reason: "trimmed", oldest: "3.11", newest: "3.12", next: "3.10" }],
       ["3.10", 200, { entries: [11, 12].map(inRange), next: "3.12", upToDate: true, ended: false }],
     ];
     const wrong = [];

@@ -58,7 +58,7 @@ pub(crate) struct Node {
     pub(crate) resp: String,
     pub(crate) admin: String,
     pub(crate) peer: String,
-    http: String,
+    pub(crate) http: String,
     /// A configuration file, where it has one.
     pub(crate) config: Option<PathBuf>,
     child: Option<Child>,

@@ -92,7 +92,11 @@ impl Response {
 
 impl Client {
     pub(crate) fn connect(at: SocketAddr) -> Client {
-        let stream = TcpStream::connect(at).unwrap();
+        Client::over(TcpStream::connect(at).unwrap())
+    }
+
+    /// Over a connection that was made otherwise.
+    pub(crate) fn over(stream: TcpStream) -> Client {
         stream.set_read_timeout(Some(HANG)).unwrap();
         stream.set_write_timeout(Some(HANG)).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -140,6 +144,13 @@ impl Client {
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
             Err(error) => panic!("no answer: {error}; so far {}", self.tail()),
         }
+    }
+
+    /// Has so many bytes more taken from the socket, and keeps them.
+    pub(crate) fn pull(&mut self, len: usize) {
+        let mut bytes = vec![0; len];
+        self.stream.read_exact(&mut bytes).unwrap();
+        self.held.extend_from_slice(&bytes);
     }
 
     /// Exactly so many bytes.

@@ -8,10 +8,15 @@ const PATIENCE_S: &str = "100";
 
 /// A program on the path, ended if it hangs.
 pub(super) fn program(name: &str) -> Command {
+    patiently(Path::new(server(name).get_program()))
+}
+
+/// A program on the path that runs until it is killed.
+pub(super) fn server(name: &str) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
     assert!(found, "{name} is not installed: run `deploy/test.sh tools` first");
-    patiently(Path::new(name))
+    Command::new(name)
 }
 
 /// Python with redis-py.

@@ -8,7 +8,7 @@ use std::process::{Child, Stdio};
 
 use redis::TypedCommands as _;
 
-use super::foreign::{check, node, program, python};
+use super::foreign::{check, node, python, server};
 use crate::server::Server;
 
 #[test]
@@ -69,7 +69,7 @@ impl Drop for Redis {
 }
 
 fn redis(socket: &Path) -> Redis {
-    let mut command = program("redis-server");
+    let mut command = server("redis-server");
     command.args(["--port", "0", "--save", "", "--unixsocket"]).arg(socket).stdout(Stdio::null());
     let redis = Redis(command.spawn().expect("redis-server starts"));
     while UnixStream::connect(socket).is_err() {

@@ -57,15 +57,18 @@
       const response = await fetch(`${path}?after=${after}&limit=${REPAIR_LIMIT}`, { cache: "no-store" });
       const answer = await response.json();
       if (response.status === 410) {
-        const oldest = parse(String(answer.oldest));
-        // Where the server says no place to go on from, everything from the oldest on is still there.
-        const onward = parse(String(answer.next)) || (oldest && { epoch: oldest.epoch, seq: oldest.seq - 1 });
-        gap(answer.reason, last, onward && { epoch: onward.epoch, seq: onward.seq + 1 });
-        if (!onward) return;
-        last = onward;
-        if (text(last) === after) return;
+        const next = parse(String(answer.next));
+        gap(answer.reason, last, next && { epoch: next.epoch, seq: next.seq + 1 });
+        // Everything behind that is still there; without a stream everything that comes is new.
+        last = next;
+        if (!next || text(next) === after) return undefined;
         after = text(last);
         continue;
+      }
+      if (response.status === 404) {
+        if (last) gap("removed", last, null);
+        last = null;
+        return undefined;
       }
       if (!response.ok) return complain(answer.detail || `The range was refused (${response.status}).`);
       for (const entry of answer.entries) {
@@ -122,9 +125,12 @@
     let words = "The stream is not to be had. Reload to try again.";
     try {
       const response = await fetch(`${path}?limit=1`, { cache: "no-store" });
+      // A proxy before servers that are away, or a server that is busy: that passes.
+      if (response.status >= 500 || response.status === 429) throw new Error(response.statusText);
       if (response.status === 404) words = "No such stream yet; append something";
       else if (!response.ok) words = (await response.json()).detail || words;
       else if ((await response.json()).ended) return then(() => repair(null));
+      else throw new Error("it is there again");
     } catch { words = "The server cannot be reached; trying again"; setTimeout(follow, 3000 + 2000 * Math.random()); }
     return status("lost", words);
   }

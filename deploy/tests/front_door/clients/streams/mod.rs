@@ -6,8 +6,8 @@
 //! redis_rs   the same in Rust
 //! streams.py redis-py, blocking and on asyncio        streams.js ioredis, node-redis
 //! ```
-//! Seen to fail: with the ids of a blocked read's `$` not settled, with the end of a blocked connection not noticed (both
-//! hang and are ended), and with an entry left out of what a group gives.
+//! Seen to fail: with a server that does not notice the end of a connection that waits, and where keys of two groups are
+//! appended to in one transaction, of which a reader of ours may see the second first.
 
 mod redis_rs;
 mod stage;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use tempfile::TempDir;
 
-use crate::clients::foreign::program;
+use crate::clients::foreign::server;
 use crate::server::Server;
 
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +74,7 @@ impl Drop for Stage {
 
 /// Redis that syncs each write, as we do; returns when it answers.
 fn redis(at: SocketAddr, folder: &Path) -> Child {
-    let mut command = program("redis-server");
+    let mut command = server("redis-server");
     command.args(["--save", "", "--appendonly", "yes", "--appendfsync", "always", "--bind", "127.0.0.1"]);
     command.args(["--port", &at.port().to_string(), "--dir"]).arg(folder);
     let child = command.stdout(Stdio::null()).spawn().expect("redis-server starts");
