@@ -51,7 +51,7 @@ impl Blocked {
         match &self.op {
             KeyOp::Read(read) => {
                 let streams: Vec<_> = read.streams.iter().filter(|(of, _)| of == key).cloned().collect();
-                (!streams.is_empty()).then(|| KeyOp::Read(Read { streams, ..*read }))
+                (!streams.is_empty()).then_some(KeyOp::Read(Read { streams, ..*read }))
             }
             KeyOp::ReadGroup(read) => {
                 let streams: Vec<_> = read.streams.iter().filter(|(of, _)| of == key).cloned().collect();
