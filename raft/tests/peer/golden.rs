@@ -49,7 +49,7 @@ fn handshakes() {
 fn requests() {
     assert_eq!(
         hex(Kind::Request, &(1_u64, 75_u64, append())),
-        "534c5052010300001c000000fd6f087e014b02000301010101030701030801000304f403046a6f696e010306"
+        "534c5052010300001d000000d4689b7d014b02000301010101030701030801000304f40300046a6f696e010306"
     );
     assert_eq!(
         hex(Kind::Request, &(2_u64, 75_u64, forward(ECHO, "x"))),
