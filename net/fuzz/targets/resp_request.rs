@@ -6,6 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sluice_engine::id::RequestHash;
 use sluice_net::cluster::{Addresses, Alone, Cluster};
 use sluice_net::pubsub::Wish;
 use sluice_net::resp::args::ArgsBuf;
@@ -116,6 +117,10 @@ impl ServerInfo for Server {
 
     fn wall_us(&self) -> u64 {
         1_700_000_000_000_000
+    }
+
+    fn request_hash(&self, key: &[u8], request: &[u8]) -> RequestHash {
+        RequestHash((key.len() * 1_000 + request.len()) as u128)
     }
 
     fn facts(&self) -> Facts {
