@@ -126,6 +126,7 @@ fn publish(arguments: &Arguments, prefix: &str, appended: &[AtomicU64]) -> Resul
         let due = (started.elapsed().as_secs_f64() * arguments.rate as f64) as u64;
         let count = due.saturating_sub(sent).min(APPENDS_A_WRITE);
         if count == 0 {
+            // The rate is kept by what is due, not by how long this takes.
             thread::sleep(Duration::from_micros(500));
             continue;
         }
