@@ -16,6 +16,8 @@ const THREADS: usize = 6;
 pub(super) const POLL_EVERY: Duration = Duration::from_millis(1_000);
 /// A pause where nothing is due.
 const IDLE: Duration = Duration::from_millis(2);
+/// Joins tried before polls have their turn: over slow links each takes as long as the links do.
+const TRIES_A_TURN: usize = 8;
 /// Users beyond this wait before nobody joins for a while.
 const WAITING_MAX: usize = 3_000;
 /// One poll in so many gives the place up instead.
@@ -168,6 +170,11 @@ impl Client {
         self.users
     }
 
+    /// Whether nothing more is to be asked for now.
+    fn is_called_off(&self) -> bool {
+        self.shared.paused.load(Ordering::Acquire) || self.shared.stop.load(Ordering::Acquire)
+    }
+
     fn count_waiting(&mut self) {
         let waiting = self.active.iter().filter(|at| !self.users[**at].is_admitted()).count();
         self.shared.waiting.fetch_add(waiting, Ordering::Relaxed);
@@ -191,10 +198,12 @@ impl Client {
 
     fn try_joins(&mut self) {
         let mut joining = std::mem::take(&mut self.joining);
+        let mut tries = 0;
         joining.retain_mut(|join| {
-            if join.next_try > Instant::now() {
+            if tries == TRIES_A_TURN || join.next_try > Instant::now() || self.is_called_off() {
                 return true;
             }
+            tries += 1;
             let node = self.any_node();
             match self.join(node, join) {
                 Some(user) => {
@@ -235,7 +244,7 @@ impl Client {
             self.active.iter().copied().filter(|at| self.users[*at].next_poll <= now).collect();
         let mut gone = Vec::new();
         for at in due {
-            if self.shared.paused.load(Ordering::Acquire) || self.shared.stop.load(Ordering::Acquire) {
+            if self.is_called_off() {
                 break;
             }
             if !self.poll(at) {
