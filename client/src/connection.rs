@@ -1,6 +1,6 @@
 //! One blocking connection.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
@@ -192,7 +192,13 @@ impl Connection {
         self.decoded = 0;
         let held = self.input.len();
         self.input.resize(held + READ_BYTES.max(needed.saturating_sub(held)), 0);
-        let read = self.stream.read(&mut self.input[held..]);
+        let read = loop {
+            match self.stream.read(&mut self.input[held..]) {
+                // A process that was stopped and goes on is told so by this.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
         self.input.truncate(held + read.as_ref().copied().unwrap_or(0));
         match read? {
             0 => Err(ClientError::Closed),

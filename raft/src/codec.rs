@@ -6,10 +6,12 @@
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::cmp::Ordering;
 use std::fmt;
 
 /// The format written here. A node that meets a newer one stops rather than skip what it cannot read.
-pub const FORMAT: u8 = 1;
+/// Format 1 had no wall time in batches, and no streams.
+pub const FORMAT: u8 = 2;
 
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +20,8 @@ pub enum CodecError {
     Empty,
     /// Written by a newer version, in this format.
     Newer(u8),
+    /// Written by a version before the first that this one can read, in this format.
+    Older(u8),
     /// Not what this format says.
     Malformed,
     /// Whole, but more follows.
@@ -33,6 +37,9 @@ impl fmt::Display for CodecError {
                     f,
                     "format {format} is newer than this program reads ({FORMAT}): start the newer program"
                 )
+            }
+            CodecError::Older(format) => {
+                write!(f, "format {format} is of an older program than this one reads ({FORMAT})")
             }
             CodecError::Malformed => f.write_str("malformed bytes"),
             CodecError::Trailing => f.write_str("bytes behind the end"),
@@ -70,8 +77,10 @@ pub(crate) fn encode_into<T: Serialize + ?Sized>(value: &T, room: usize) -> Byte
 /// [`CodecError`].
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     let (format, body) = bytes.split_first().ok_or(CodecError::Empty)?;
-    if *format != FORMAT {
-        return Err(CodecError::Newer(*format));
+    match format.cmp(&FORMAT) {
+        Ordering::Less => return Err(CodecError::Older(*format)),
+        Ordering::Greater => return Err(CodecError::Newer(*format)),
+        Ordering::Equal => {}
     }
     match postcard::take_from_bytes(body) {
         Ok((value, [])) => Ok(value),

@@ -45,6 +45,24 @@ impl Killed {
         self.nodes.kill(0);
     }
 
+    /// The node refuses to start while the file says that it has another format, in a head whose checksum is right.
+    fn refuses_format(&mut self, format: u32, to_do: &str) {
+        let path = self.path(SEGMENT);
+        let good = std::fs::read(&path).unwrap();
+        let mut other = good.clone();
+        other[8..12].copy_from_slice(&format.to_le_bytes());
+        let checksum = crc32fast::hash(&other[..HEAD - 4]);
+        other[HEAD - 4..HEAD].copy_from_slice(&checksum.to_le_bytes());
+        std::fs::write(&path, &other).unwrap();
+        self.nodes.clear_log(0);
+        self.nodes.start(0, None);
+        let line = self.nodes.gives_up(0);
+        assert!(line.contains(SEGMENT) && line.contains(&format!("has format {format},")), "{line}");
+        assert!(line.contains(to_do), "it says what to do: {line}");
+        assert!(std::fs::read(&path).unwrap() == other, "nothing is changed by a start that fails");
+        std::fs::write(&path, &good).unwrap();
+    }
+
     /// The node refuses to start as long as the byte is another one.
     fn refuses(&mut self, file: &str, at: usize) {
         let path = self.path(file);
@@ -63,6 +81,8 @@ impl Killed {
 }
 
 const SEGMENT: &str = "log/0000000001.seg";
+/// Bytes of a segment's head, its checksum last.
+const HEAD: usize = 64;
 
 /// Bytes of a segment that are in use.
 fn written(path: &Path) -> usize {
@@ -88,6 +108,14 @@ fn a_wrong_byte_is_refused_until_it_is_put_back() {
             killed.refuses(&name, at);
         }
     }
+    killed.starts();
+}
+
+#[test]
+fn a_log_of_another_version_is_left_to_the_program_that_wrote_it() {
+    let mut killed = Killed::new();
+    killed.refuses_format(1, "start the older program");
+    killed.refuses_format(3, "start the newer program");
     killed.starts();
 }
 

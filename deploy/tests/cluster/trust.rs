@@ -1,8 +1,14 @@
 //! Nodes that prove to each other who they are.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
 
+use bytes::BytesMut;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
+use sluice_raft::peer::frame::{self, FORMAT_MAX, FORMAT_MIN, Kind};
+use sluice_raft::peer::handshake::{Answer, Hello};
+use sluice_raft::peer::{Denial, Identity, Lane};
 
 use crate::nodes::{Nodes, eventually};
 
@@ -77,4 +83,42 @@ fn only_nodes_with_the_right_certificate_are_let_in() {
         assert_eq!(nodes.health(outsider, "/readyz"), Some(503), "node {outsider} was let in");
     }
     assert_eq!(nodes.status(0)["nodes"].as_array().unwrap().len(), 2);
+}
+
+/// Says that node 2 speaks these formats, as a process of another version does. What the node answers; then it hangs up, if
+/// it refused.
+fn greet(nodes: &Nodes, cluster: u128, formats: [u8; 2]) -> Answer {
+    let mut stream = TcpStream::connect(&nodes.all[0].peer).unwrap();
+    let [format_min, format_max] = formats;
+    let from = Identity { cluster, node: 2 };
+    let hello = Hello { format_min, format_max, ..Hello::new(from, 1, Lane::Append) };
+    stream.write_all(&frame::encode(Kind::Hello, &hello).unwrap()).unwrap();
+    let mut heard = BytesMut::new();
+    let welcome = loop {
+        if let Some(frame) = frame::take(&mut heard, 4_096).unwrap() {
+            break frame;
+        }
+        let mut some = [0; 4_096];
+        let bytes = stream.read(&mut some).unwrap();
+        assert!(bytes > 0, "an answer before the end");
+        heard.extend_from_slice(&some[..bytes]);
+    };
+    let answer: Answer = frame::decode(&welcome.body).unwrap();
+    if answer.is_err() {
+        assert_eq!(stream.read(&mut [0; 16]).unwrap(), 0, "a refusal is the last word");
+    }
+    answer
+}
+
+#[test]
+fn versions_share_a_cluster_as_far_as_they_share_a_format() {
+    let nodes = Nodes::form(3);
+    let cluster = nodes.status(0)["cluster"].as_str().expect("an id").to_owned();
+    let cluster = u128::from_str_radix(&cluster, 16).expect("digits");
+    let refused = Err(Denial::Format { min: FORMAT_MIN, max: FORMAT_MAX });
+    assert_eq!(greet(&nodes, cluster, [FORMAT_MAX + 1, FORMAT_MAX + 3]), refused, "too new");
+    assert_eq!(greet(&nodes, cluster, [0, FORMAT_MIN - 1]), refused, "too old");
+    let newer = greet(&nodes, cluster, [FORMAT_MAX, FORMAT_MAX + 1]).expect("a newer one that speaks ours");
+    assert_eq!(newer.format, FORMAT_MAX);
+    nodes.insist(1, &["set", "shop", "--limit", "5"]);
 }

@@ -1,5 +1,6 @@
 //! Why a log cannot be opened, in words that say what to do.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::io;
 
@@ -35,6 +36,15 @@ pub enum LogError {
         /// The newest format that this program reads.
         known: u32,
     },
+    /// A version of the program before the first that this one can read wrote this.
+    Older {
+        /// The file, in the data folder.
+        file: String,
+        /// Its format.
+        format: u32,
+        /// The oldest format that this program reads.
+        known: u32,
+    },
     /// The file belongs to another node or another cluster.
     Foreign {
         /// The file, in the data folder.
@@ -45,6 +55,16 @@ pub enum LogError {
 }
 
 impl LogError {
+    /// Whether a whole file of this format can be read by a program that knows one only.
+    pub(crate) fn check_format(file: &str, format: u32, known: u32) -> Result<(), LogError> {
+        let file = file.to_owned();
+        match format.cmp(&known) {
+            Ordering::Greater => Err(LogError::Newer { file, format, known }),
+            Ordering::Less => Err(LogError::Older { file, format, known }),
+            Ordering::Equal => Ok(()),
+        }
+    }
+
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> LogError {
         let doing = doing.into();
         move |error| LogError::Io { doing, error }
@@ -61,6 +81,10 @@ impl fmt::Display for LogError {
             LogError::Newer { file, format, known } => write!(
                 f,
                 "{file} has format {format}, this program reads up to {known}; start the newer program that wrote it"
+            ),
+            LogError::Older { file, format, known } => write!(
+                f,
+                "{file} has format {format}, this program reads from {known} on; start the older program that wrote it"
             ),
             LogError::Foreign { file, what } => {
                 write!(f, "{file} {what}; point this node at its own data folder")

@@ -20,8 +20,8 @@ pub(super) const HEAD: usize = 64;
 pub(super) const SEAL_BYTES: u64 = EMPTY_BYTES as u64;
 
 const MAGIC: &[u8; 8] = b"sluicelg";
-/// The format that is written, and the newest that is read.
-const FORMAT: u32 = 1;
+/// The format that is written and read: that of segments and of what [`crate::codec`] wrote into them.
+const FORMAT: u32 = 2;
 
 /// Where a record lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,9 +107,7 @@ impl Head {
             return Err(corrupt("the head of the segment does not match its checksum"));
         }
         let format = u32::from_le_bytes(part(head, 8));
-        if format > FORMAT {
-            return Err(LogError::Newer { file, format, known: FORMAT });
-        }
+        LogError::check_format(&file, format, FORMAT)?;
         let found = Head {
             number: u32::from_le_bytes(part(head, 12)),
             salt: u64::from_le_bytes(part(head, 16)),

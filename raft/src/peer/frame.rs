@@ -13,12 +13,12 @@ use std::fmt;
 
 use super::limit::{BODY_BYTES_MAX, HEADER_BYTES};
 
-/// The oldest format that this node speaks.
-pub const FORMAT_MIN: u8 = 1;
+/// The oldest format of bodies that this node speaks: before it, batches had no wall time and there were no streams.
+pub const FORMAT_MIN: u8 = 2;
 /// The newest one.
-pub const FORMAT_MAX: u8 = 1;
-/// The format of handshakes, for ever.
-pub const FORMAT_HELLO: u8 = 1;
+pub const FORMAT_MAX: u8 = 2;
+/// The format of frames and of handshakes, for ever.
+pub const FORMAT_FRAME: u8 = 1;
 
 const MAGIC: [u8; 4] = *b"SLPR";
 /// Bytes that the checksum covers before the body.
@@ -92,7 +92,7 @@ impl fmt::Display for FrameError {
             FrameError::Newer { format } => {
                 write!(
                     f,
-                    "format {format} is newer than {FORMAT_MAX}, the newest known here: upgrade this node"
+                    "frames of format {format}, not {FORMAT_FRAME}, the one known here: upgrade this node"
                 )
             }
             FrameError::Kind(kind) => write!(f, "frame of unknown kind {kind}"),
@@ -118,7 +118,7 @@ pub fn encode<T: Serialize + ?Sized>(kind: Kind, value: &T) -> Result<Bytes, Fra
         return Err(FrameError::Oversize { bytes, bytes_max: BODY_BYTES_MAX });
     }
     frame[..4].copy_from_slice(&MAGIC);
-    frame[4] = FORMAT_HELLO;
+    frame[4] = FORMAT_FRAME;
     frame[5] = kind.byte();
     frame[8..CHECKED].copy_from_slice(&(bytes as u32).to_le_bytes());
     let checksum = checksum(&frame[..CHECKED], &frame[HEADER_BYTES..]);
@@ -156,7 +156,7 @@ fn read_header(header: &[u8; HEADER_BYTES], body_bytes_max: usize) -> Result<(Ki
     if magic != MAGIC {
         return Err(FrameError::Magic);
     }
-    if format > FORMAT_MAX {
+    if format != FORMAT_FRAME {
         return Err(FrameError::Newer { format });
     }
     let known = Kind::from_byte(kind).filter(|_| reserved == 0).ok_or(FrameError::Kind(kind))?;

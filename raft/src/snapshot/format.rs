@@ -15,8 +15,8 @@ use sluice_engine::id::GroupId;
 use std::io;
 
 const MAGIC: &[u8; 8] = b"sluicesn";
-/// The format that is written, and the newest that is read.
-const FORMAT: u32 = 1;
+/// The format that is written and read.
+const FORMAT: u32 = 2;
 /// Bytes before the meta.
 const HEAD_BYTES: usize = 42;
 /// Bytes before a chunk's own, and bytes of the end.
@@ -70,9 +70,7 @@ pub(super) async fn read_head(
     }
     // Only a whole head says truly that it is newer.
     let format = u32::from_le_bytes(part(fixed, 8));
-    if format > FORMAT {
-        return Err(LogError::Newer { file: path.to_owned(), format, known: FORMAT });
-    }
+    LogError::check_format(path, format, FORMAT)?;
     let cluster = u128::from_le_bytes(part(fixed, 22));
     if cluster != expected.cluster {
         let what = format!("is of cluster {cluster:032x}, not of {:032x}", expected.cluster);

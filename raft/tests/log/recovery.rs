@@ -173,7 +173,7 @@ fn a_missing_segment_is_refused() {
 }
 
 #[test]
-fn what_another_node_or_a_newer_program_wrote_is_refused() {
+fn what_another_node_or_another_version_wrote_is_refused() {
     run(async {
         let (disk, _log) = written().await;
         for (node, cluster) in [(9, 2), (1, 9)] {
@@ -182,18 +182,17 @@ fn what_another_node_or_a_newer_program_wrote_is_refused() {
             let refused = Log::<SimRuntime>::open(Arc::new(disk.copy()), options).await.err();
             assert!(matches!(refused, Some(LogError::Foreign { .. })), "{refused:?}");
         }
-        let mut bytes = disk.read(FIRST);
-        bytes[8] = 2;
-        let crc = crc32fast::hash(&bytes[..60]);
-        bytes[60..64].copy_from_slice(&crc.to_le_bytes());
-        disk.replace(FIRST, bytes);
-        let line = refusal(&disk).await;
-        assert_eq!(
-            line,
-            format!(
-                "{FIRST} has format 2, this program reads up to 1; start the newer program that wrote it"
-            )
-        );
+        for (format, what) in [
+            (3, "this program reads up to 2; start the newer program that wrote it"),
+            (1, "this program reads from 2 on; start the older program that wrote it"),
+        ] {
+            let mut bytes = disk.read(FIRST);
+            bytes[8] = format;
+            let crc = crc32fast::hash(&bytes[..60]);
+            bytes[60..64].copy_from_slice(&crc.to_le_bytes());
+            disk.replace(FIRST, bytes);
+            assert_eq!(refusal(&disk).await, format!("{FIRST} has format {format}, {what}"));
+        }
     });
 }
 

@@ -6,7 +6,7 @@ use crate::support::{
 };
 use bytes::Bytes;
 use futures_util::future::join_all;
-use sluice_raft::peer::frame::{self, FrameError, Kind};
+use sluice_raft::peer::frame::{self, FORMAT_MAX, FrameError, Kind};
 use sluice_raft::peer::handshake::{Answer, Welcome};
 use sluice_raft::peer::limit::{BODY_BYTES_MAX, CAST_BYTES_MAX, SERVING_MAX, VOTE_LANE_BYTES_MAX};
 use sluice_raft::peer::{CallError, Cast, Lane, Local, Refusal, Response, Transport};
@@ -105,7 +105,7 @@ async fn start_deaf(node: u64) -> std::net::SocketAddr {
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a caller");
-        let welcome = Welcome { format: 1, from: identity(node), version: String::new() };
+        let welcome = Welcome { format: FORMAT_MAX, from: identity(node), version: String::new() };
         let answer = frame::encode::<Answer>(Kind::Welcome, &Ok(welcome)).expect("fits");
         stream.write_all(&answer).await.expect("the caller reads");
         let mut hello = [0; 16];
