@@ -4,7 +4,7 @@
 //! polled since the last pass that the leader confirmed began. Nobody is dropped for a silence that some node that
 //! answers polls might disprove: deadlines count only up to the moment that every one of them has reported.
 
-use crate::limit::{BLOCK_SLOTS, REPORT_BLOCKS, REPORT_MS, REPORT_OVERLAP_MS};
+use crate::limit::{BLOCK_SLOTS, REPORT_AGAIN_MS, REPORT_BLOCKS, REPORT_MS, REPORT_OVERLAP_MS};
 use crate::sequencer::{BlockPolls, ZonePolls};
 use crate::time::{LogTime, MonoMs};
 use crate::zone::state::{ZoneState, for_each_slot};
@@ -46,6 +46,7 @@ impl Reporter {
         now: LogTime,
         mono: MonoMs,
     ) -> (Vec<ZonePolls>, LogTime) {
+        self.keep_up_with(now);
         if self.began.is_none() && now.since_ms(self.covers) >= REPORT_MS {
             self.began = Some(now);
             self.cursor = (0, 0);
@@ -59,6 +60,17 @@ impl Reporter {
             self.sent = Some(Sent { began, at: mono });
         }
         (found, self.covers)
+    }
+
+    /// The log's time here may go back: a former leader's clock was ahead of its successor's log. Whoever polls from then
+    /// on polls at moments that are reported already by their number, and are not.
+    fn keep_up_with(&mut self, now: LogTime) {
+        let latest = self.covers.max(self.began.unwrap_or_default());
+        if latest.0 > now.0 + REPORT_OVERLAP_MS {
+            self.restart(LogTime(now.0.saturating_sub(REPORT_AGAIN_MS)));
+        } else if self.covers > now {
+            self.covers = LogTime(now.0 - now.0.min(REPORT_OVERLAP_MS));
+        }
     }
 
     /// The leader has seen what was sent at this moment, and so everything before.
@@ -126,4 +138,35 @@ pub(super) struct Heard {
     pub(super) covers: LogTime,
     /// When anything came from it.
     pub(super) at: LogTime,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reporter;
+    use crate::limit::{REPORT_MS, REPORT_OVERLAP_MS};
+    use crate::time::{LogTime, MonoMs};
+    use std::collections::BTreeMap;
+
+    /// What a step at this moment of the log says it covers.
+    fn covers(reporter: &mut Reporter, now: u64) -> u64 {
+        let (found, covers) = reporter.step(&BTreeMap::new(), LogTime(now), MonoMs(now));
+        assert!(found.is_empty());
+        covers.0
+    }
+
+    #[test]
+    fn what_is_covered_is_never_ahead_of_the_time() {
+        let mut reporter = Reporter::default();
+        assert_eq!(covers(&mut reporter, 50_000), 50_000);
+        assert_eq!(covers(&mut reporter, 50_000 + REPORT_MS - 1), 50_000, "a pass a while");
+        reporter.confirmed(MonoMs(50_000));
+        assert_eq!(reporter.since, LogTime(50_000));
+        // A little is the way's doing, and the next pass overlaps this one.
+        assert_eq!(covers(&mut reporter, 49_990), 49_990 - REPORT_OVERLAP_MS);
+        assert_eq!(reporter.since, LogTime(50_000));
+        // Much is another leader's clock: everything is told again.
+        assert_eq!(covers(&mut reporter, 45_000), 45_000, "a pass at once");
+        assert_eq!(reporter.since, LogTime(15_000));
+        assert_eq!(covers(&mut reporter, 45_000 + REPORT_MS), 45_000 + REPORT_MS);
+    }
 }
