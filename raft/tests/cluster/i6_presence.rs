@@ -14,11 +14,18 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A node tells the leader within this whom it heard, ms.
 const UNREPORTED_MS: u64 = 2_000;
 
-/// When a token's holder was last heard of for certain, and since when it is back after too long a silence.
+/// When a token's holder was last heard of for certain, and what came after too long a silence.
 #[derive(Clone, Copy)]
 struct Heard {
     at: u64,
-    late: Option<u64>,
+    back: Option<Back>,
+}
+
+/// Polls after the deadline, none too long after the one before.
+#[derive(Clone, Copy)]
+struct Back {
+    since: u64,
+    last: u64,
 }
 
 #[derive(Default)]
@@ -52,10 +59,16 @@ impl Presence {
     }
 
     fn heard(&mut self, look: &Look<'_>) {
-        let now = Heard { at: look.sent, late: None };
+        let now = Heard { at: look.sent, back: None };
         let heard = self.heard.entry(look.token.clone()).or_insert(now);
-        let is_in_time = !is_too_long(look.sent - heard.at, look.zone);
-        if is_in_time || look.sent >= *heard.late.get_or_insert(look.sent) + UNREPORTED_MS {
+        if !is_too_long(look.sent - heard.at, look.zone) {
+            *heard = now;
+            return;
+        }
+        let again = heard.back.filter(|back| !is_too_long(look.sent - back.last, look.zone));
+        let since = again.map_or(look.sent, |back| back.since);
+        heard.back = Some(Back { since, last: look.sent });
+        if look.sent >= since + UNREPORTED_MS {
             *heard = now;
         }
     }
