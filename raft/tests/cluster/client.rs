@@ -166,10 +166,10 @@ impl Client {
         let request = format!("{}-{}", self.number, self.joins);
         let began = self.town.now();
         while self.town.now() < began + JOIN_MS {
-            if let Some(token) = self.try_join(&request).await {
+            if let Some(token) = self.try_join(&request, began).await {
                 // Sometimes its answer is lost on the way: it asks once more.
                 if self.rng.u8(..8) == 0 {
-                    self.try_join(&request).await;
+                    self.try_join(&request, began).await;
                 }
                 return Some(token);
             }
@@ -179,7 +179,7 @@ impl Client {
         None
     }
 
-    async fn try_join(&mut self, request: &str) -> Option<TokenText> {
+    async fn try_join(&mut self, request: &str, began: u64) -> Option<TokenText> {
         let node = self.node();
         let sent = self.town.now();
         let answer =
@@ -188,7 +188,7 @@ impl Client {
         match answer {
             Ok(Told::Place { token, standing }) => {
                 let look = Look { zone: self.zone, token: &token, sent, answered, answer: Ok(standing) };
-                self.town.judge().joined(request, &look);
+                self.town.judge().joined(request, began, &look);
                 Some(token)
             }
             Err(Refusal::NoZone) => panic!("I3: node {node} denies zone {} at {answered}", self.zone),

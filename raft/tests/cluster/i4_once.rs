@@ -2,14 +2,19 @@
 
 use crate::cluster::client::{SETTLED_MS, ZoneRules};
 use crate::cluster::judge::{Look, TokenText};
+use crate::cluster::world::TROUBLE_MS;
 use sluice_engine::reply::Standing;
 use std::collections::BTreeMap;
 
-/// By token: its stamp, and when it was first told.
+/// While nodes are stopped and cut off, an admission may hang for so long between its stamp and its commit, ms: until then
+/// its holder waits, for certain.
+const HUNG_MS: u64 = 5_000;
+
 #[derive(Default)]
 pub(crate) struct Once {
+    /// By token: its stamp, and when it was first told.
     admitted: BTreeMap<TokenText, (u64, u64)>,
-    /// By token: when it was not admitted for certain.
+    /// By token: the earliest moment that its stamp may stand for.
     waited: BTreeMap<TokenText, u64>,
     /// Jumps of clocks: when, and how far, ms. The log's time follows its leader's.
     jumps: Vec<(u64, u64)>,
@@ -44,11 +49,18 @@ impl Once {
                 );
             }
             (Ok(Standing::Waiting(waiting)), None) if !waiting.stale => {
-                self.waited.insert(look.token.clone(), look.sent);
+                let hung_ms = if look.sent < TROUBLE_MS + HUNG_MS { HUNG_MS } else { 0 };
+                let earliest = self.waited.entry(look.token.clone()).or_default();
+                *earliest = (*earliest).max(look.sent.saturating_sub(hung_ms));
             }
             (_, None) => {}
         }
         false
+    }
+
+    /// Its join was first asked for then, and may have been carried out at once: answers get lost.
+    pub(crate) fn asked(&mut self, token: &TokenText, first: u64) {
+        self.waited.entry(token.clone()).or_insert(first);
     }
 
     pub(crate) fn jumped(&mut self, at: u64, by_ms: u64) {

@@ -77,9 +77,10 @@ impl Tally {
 }
 
 impl Judge {
-    /// A join under `request` was acknowledged with this place.
-    pub(crate) fn joined(&mut self, request: &str, look: &Look<'_>) {
+    /// A join under `request`, first asked for at `first`, was acknowledged with this place.
+    pub(crate) fn joined(&mut self, request: &str, first: u64, look: &Look<'_>) {
         self.tally.joins += 1;
+        self.once.asked(look.token, first);
         self.kept.joined(request, look);
         self.looked(look);
     }

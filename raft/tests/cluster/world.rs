@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex};
 const CLIENTS: u64 = 30;
 const WRITERS: u64 = 5;
 /// The phase in which things break, ms.
-const TROUBLE_MS: u64 = 12_000;
+pub(crate) const TROUBLE_MS: u64 = 12_000;
 /// After everything has healed, writes have to go through within this, ms.
 const RESUME_MS: u64 = 10_000;
 /// And replicas have to agree within this after the last client is gone, ms.
