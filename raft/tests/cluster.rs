@@ -13,10 +13,11 @@
 //! | a leader decides polls after its lease | 152 | `I6: gone at 4864 after 735 ms of silence` |
 //! | a follower believes echoes of its predecessor's clock | 97 | `I5: a token was shown 10 … after` 9 |
 //! | a node that was taken out of a group does not ask who leads it | 144; not in 200 since clocks jump | `finish` is never carried out |
+//! | a report claims moments of a former leader's clock | 817 | `I6: gone at 16825 after 400 ms of silence` |
 //! | a node id is given again | 2 | two nodes of one id |
 //! | `finish` leaves the change marked | 1 | `liveness: the members do not settle` |
 //!
-//! Three of them were not on purpose: those of the lease, of the echoes, and of the node that was taken out.
+//! Four of them were not on purpose: those of the lease, of the echoes, of the report, and of the node that was taken out.
 //! That a batch of another session is not void never shows here: openraft would have to lose the group and win it back while the
 //! batch waits for it. `raft/src/group/tests.rs` tells that story. Nor does it show in 120 seeds that a late tick moves no floor,
 //! when a clock jumps: no silence counts before every other node has reported after the jump.
