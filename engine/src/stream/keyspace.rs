@@ -78,7 +78,7 @@ impl Key {
 pub(crate) struct Keyspace {
     slots: Vec<Option<Box<Key>>>,
     free: BTreeSet<u32>,
-    index: Index,
+    pub(super) index: Index,
     deadlines: BTreeSet<(WallMs, u32)>,
     /// The last epoch given.
     epoch: u64,
