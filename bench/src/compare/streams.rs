@@ -117,20 +117,37 @@ impl Stage<'_> {
 
     /// Resident memory of a connection that waits for the first entry of a stream.
     fn idle_readers(&self) -> Result<Outcome> {
-        let side = |peer, server: &Server| -> Result<Sample> {
-            let before = server.resident_bytes()?;
+        let side = |peer, server: &Server| -> Result<(Sample, u64)> {
+            let (before, kernel_before) = (server.resident_bytes()?, kernel_bytes()?);
             let idle = Idle::open(peer, server.http, self.scale.readers)?;
             let grown = server.resident_bytes()?.saturating_sub(before);
+            let kernel = kernel_bytes()?.saturating_sub(kernel_before);
             drop(idle);
-            Ok(Sample::of_memory(grown, self.scale.readers))
+            Ok((Sample::of_memory(grown, self.scale.readers), kernel / self.scale.readers))
         };
         let (ours, nchan) = (Server::sluice(self.programs)?, Server::nchan(self.programs)?);
-        let rounds =
-            Rounds { ours: vec![side(Peer::Sluice, &ours)?], theirs: vec![side(Peer::Nchan, &nchan)?] };
+        let (ours, our_kernel) = side(Peer::Sluice, &ours)?;
+        let (theirs, their_kernel) = side(Peer::Nchan, &nchan)?;
+        let rounds = Rounds { ours: vec![ours], theirs: vec![theirs] };
         let row = Row::IdleReader;
-        let note = "resident memory of the processes; what sockets take in the kernel comes on top at both";
+        let note = format!(
+            "resident memory of the processes; the kernel's for a connection, both of its ends, on top: {our_kernel} \
+             beside {their_kernel} bytes"
+        );
         Ok(Outcome::new(row, "nchan", Measure::BytesPerWaiter, row.target(), &rounds).noted(note))
     }
+}
+
+/// What the kernel holds: its caches of objects, and pages of sockets. Of the whole machine, so a difference over many
+/// connections says something, and one over few does not.
+fn kernel_bytes() -> Result<u64> {
+    const PAGE_BYTES: u64 = 4_096;
+    let read = |path| fs::read_to_string(path).map_err(BenchError::io("reading what the kernel holds"));
+    let number = |text: &str| text.split_whitespace().find_map(|word| word.parse::<u64>().ok());
+    let (objects, sockets) = (read("/proc/meminfo")?, read("/proc/net/sockstat")?);
+    let kilobytes = objects.lines().find_map(|line| number(line.strip_prefix("Slab:")?));
+    let pages = sockets.lines().find_map(|line| number(line.strip_prefix("TCP:")?.split("mem").nth(1)?));
+    Ok(kilobytes.unwrap_or(0) * 1_024 + pages.unwrap_or(0) * PAGE_BYTES)
 }
 
 /// nginx with Nchan in one process.
