@@ -144,7 +144,8 @@ fn info_head(stream: &Stream) -> Vec<(Value, Value)> {
         ("radix-tree-nodes", number(blocks + 1)),
         ("last-generated-id", Value::Id(stream.last_id)),
         ("max-deleted-entry-id", Value::Id(stream.max_deleted)),
-        ("entries-added", number(stream.added)),
+        // Beyond what is signed it goes on below zero, as in Redis.
+        ("entries-added", Value::Integer(stream.added as i64)),
         ("recorded-first-entry-id", Value::Id(stream.first_id())),
     ]);
     match head {

@@ -24,7 +24,8 @@ impl Marks {
             first_id: stream.first_id(),
             last_id: stream.last_id,
             max_deleted: stream.max_deleted,
-            added: i64::try_from(stream.added).unwrap_or(i64::MAX),
+            // Counts turn around where Redis's do.
+            added: stream.added as i64,
         }
     }
 
@@ -43,11 +44,11 @@ impl Marks {
             return Some(self.added);
         }
         let is_whole = self.max_deleted == StreamId::MIN || self.max_deleted < self.first_id;
-        let before_first = self.added.saturating_sub_unsigned(self.len);
+        let before_first = self.added.wrapping_sub_unsigned(self.len);
         match id.cmp(&self.first_id) {
             _ if id > self.last_id || !is_whole => None,
             std::cmp::Ordering::Less => Some(before_first),
-            std::cmp::Ordering::Equal => Some(before_first.saturating_add(1)),
+            std::cmp::Ordering::Equal => Some(before_first.wrapping_add(1)),
             std::cmp::Ordering::Greater => None,
         }
     }
@@ -55,7 +56,7 @@ impl Marks {
     /// How many entries the group has read once it was given the entry of this id.
     pub(crate) fn read_with(&self, group: &Group, id: StreamId) -> Option<i64> {
         match group.read {
-            Some(read) if !self.has_hole_since(id) => Some(read.saturating_add(1)),
+            Some(read) if !self.has_hole_since(id) => Some(read.wrapping_add(1)),
             before if self.added == 0 => before,
             _ => self.estimate(id),
         }
@@ -67,6 +68,6 @@ impl Marks {
             return Some(0);
         }
         let read = group.read.filter(|_| !self.has_hole_since(group.last_id));
-        read.or_else(|| self.estimate(group.last_id)).map(|read| self.added.saturating_sub(read))
+        read.or_else(|| self.estimate(group.last_id)).map(|read| self.added.wrapping_sub(read))
     }
 }
