@@ -263,11 +263,12 @@ fn iterate(connection: &mut Connection, command: &Command) -> Result<Reply, Stri
     Err("an iteration without an end".to_owned())
 }
 
-/// An id as XSETID reads it.
+/// An id as XSETID reads it: white space before a number does not count.
 fn id_of(text: &[u8]) -> Option<(u64, u64)> {
+    let number = |text: &str| text.trim_ascii_start().parse().ok();
     let text = std::str::from_utf8(text).ok()?;
     match text.split_once('-') {
-        Some((milliseconds, sequence)) => Some((milliseconds.parse().ok()?, sequence.parse().ok()?)),
-        None => Some((text.parse().ok()?, 0)),
+        Some((milliseconds, sequence)) => Some((number(milliseconds)?, number(sequence)?)),
+        None => Some((number(text)?, 0)),
     }
 }

@@ -20,8 +20,9 @@ fn word(text: &str) -> Value {
     Value::Text(Text::from(text.as_bytes()))
 }
 
+/// A count as Redis prints it: beyond what is signed it goes on below zero.
 fn number(value: u64) -> Value {
-    Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+    Value::Integer(value as i64)
 }
 
 fn number_or_null(value: Option<i64>) -> Value {
@@ -144,8 +145,7 @@ fn info_head(stream: &Stream) -> Vec<(Value, Value)> {
         ("radix-tree-nodes", number(blocks + 1)),
         ("last-generated-id", Value::Id(stream.last_id)),
         ("max-deleted-entry-id", Value::Id(stream.max_deleted)),
-        // Beyond what is signed it goes on below zero, as in Redis.
-        ("entries-added", Value::Integer(stream.added as i64)),
+        ("entries-added", number(stream.added)),
         ("recorded-first-entry-id", Value::Id(stream.first_id())),
     ]);
     match head {

@@ -163,6 +163,9 @@ fn look_up<'a>(call: &mut Call<'a, '_>) -> Result<Found, Fault<'a>> {
     let spec = match call.args.get(1) {
         Some(word) if !spec.subcommands.is_empty() => {
             if word.eq_ignore_ascii_case(b"help") {
+                if call.args.len() != 2 {
+                    return Err(Fault::HelpArity(spec.name));
+                }
                 heed_listener(call, spec)?;
                 return Ok(Found { spec, run: None });
             }

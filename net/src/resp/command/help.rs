@@ -6,9 +6,6 @@ use super::spec::{Argument, ArgumentKind, CommandSpec};
 
 /// Lists the subcommands of `spec`, two lines each, as Redis does.
 pub(super) fn run<'a>(call: &mut Call<'a, '_>, spec: &'static CommandSpec) -> Result<Step<'a>, Fault<'a>> {
-    if call.args.len() != 2 {
-        return Err(Fault::HelpArity(spec.name));
-    }
     let title = spec.name.to_uppercase();
     let mut lines = vec![format!("{title} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")];
     for sub in spec.subcommands {
