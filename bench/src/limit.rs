@@ -31,7 +31,7 @@ pub const LUA_JOINS_MAX: usize = 2_000_000;
 pub const DECK_REPEATS: usize = 4_096;
 
 /// Zones, or streams, that requests without tokens are spread over.
-pub const ZONES_MAX: u64 = 20_000;
+pub const ZONES_MAX: u64 = 50_000;
 
 /// Readers of one stream that a fan-out has: a process may hold 20,000 files here.
 pub const READERS_MAX: u64 = 19_000;

@@ -15,6 +15,8 @@ use crate::load::{Arguments, Operation, STREAM_EVENT_BYTES};
 
 /// Entries that a stream keeps.
 const ENTRIES: u64 = 50;
+/// Streams whose memory is measured, for each that is there before: a huge page more or less is nothing among so many.
+const ADDED_PARTS: u64 = 3;
 /// Appends to each stream where memory is measured: every entry was replaced once.
 const APPENDS_A_STREAM: u64 = 100;
 
@@ -52,25 +54,26 @@ impl Stage<'_> {
         Ok(Outcome::new(row, &self.programs.redis_name(), Measure::RatePerS, row.target(), &rounds))
     }
 
-    /// Resident memory that each stream adds to as many that are there already, filled to the end of its MAXLEN twice. The
-    /// first ones also pay for what any load does: buffers, a log's cache.
+    /// Resident memory that each stream adds where there are some already, filled to the end of its MAXLEN twice. The first
+    /// ones also pay for what any load does: buffers, a log's cache.
     fn stream_memory(&self) -> Result<Outcome> {
+        let (first, added) = (self.scale.streams, ADDED_PARTS * self.scale.streams);
         let side = |server: &Server| -> Result<Sample> {
-            let requests = Some(self.scale.streams * APPENDS_A_STREAM);
-            let fill = |zone: &str| {
+            let fill = |zone: &str, zones: u64| {
+                let requests = Some(zones * APPENDS_A_STREAM);
                 let appends = self.appends(server.address);
-                load(self.programs, &Arguments { requests, zone: zone.to_owned(), ..appends })
+                load(self.programs, &Arguments { requests, zones, zone: zone.to_owned(), ..appends })
             };
-            fill("first")?;
+            fill("first", first)?;
             let before = server.resident_bytes()?;
-            let filled = fill("bench")?;
+            let filled = fill("bench", added)?;
             let grown = server.resident_bytes()?.saturating_sub(before);
-            Ok(Sample { fault: filled.fault(), ..Sample::of_memory(grown, self.scale.streams) })
+            Ok(Sample { fault: filled.fault(), ..Sample::of_memory(grown, added) })
         };
         let (ours, redis) = (Server::sluice(self.programs)?, Server::redis(self.programs)?);
         let rounds = Rounds { ours: vec![side(&ours)?], theirs: vec![side(&redis)?] };
         let row = Row::StreamMemory;
-        let note = "what streams add to as many; what a first load takes once is left out at both";
+        let note = "what streams add to a third as many; what a first load takes once is left out at both";
         let outcome =
             Outcome::new(row, &self.programs.redis_name(), Measure::BytesPerWaiter, row.target(), &rounds);
         Ok(outcome.noted(note))
