@@ -1,5 +1,7 @@
 //! A thousand readers that do not read, one that reads a byte at a time, and one that keeps up: the first cost a bounded
 //! amount, and are told what they missed when they read again. A binary of its own: it watches the memory of its process.
+//!
+//! Seen to fail: with connections that take news however much they have not sent yet.
 
 mod support;
 

@@ -9,10 +9,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use thread_priority::unix::{
-    NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
-};
-use thread_priority::{ThreadPriority, ThreadPriorityOsValue};
 use tokio::sync::oneshot;
 
 use super::config::{Drawn, NodeConfig, StartError, Timing};
@@ -79,7 +75,6 @@ impl Server {
         let answering = Arc::clone(&bells);
         let door: Door = Arc::new(move |wake| bells.door(wake));
         let run = move || {
-            defer_to_workers();
             let runtime = match runtime(move || answering.answer()) {
                 Ok(runtime) => runtime,
                 Err(error) => return drop(started.send(Err(StartError::Threads(error)))),
@@ -179,13 +174,10 @@ async fn start(config: ServerConfig, door: Door) -> Sent {
 
 /// Syncs block: the log's writer gets a thread.
 fn drive(writer: BoxFuture<'static, ()>) {
-    let run = move || {
-        defer_to_workers();
-        match runtime(|| ()) {
-            Ok(runtime) => runtime.block_on(writer),
-            // Without its writer the log answers nothing, so nothing is lost.
-            Err(error) => tracing::error!(%error, "the log has no thread"),
-        }
+    let run = move || match runtime(|| ()) {
+        Ok(runtime) => runtime.block_on(writer),
+        // Without its writer the log answers nothing, so nothing is lost.
+        Err(error) => tracing::error!(%error, "the log has no thread"),
     };
     if let Err(error) = thread::Builder::new().name("raft-log".to_owned()).spawn(run) {
         tracing::error!(%error, "the log has no thread");
@@ -196,17 +188,5 @@ fn drive(writer: BoxFuture<'static, ()>) {
 fn background(job: Job) {
     if let Err(error) = thread::Builder::new().name("raft-state".to_owned()).spawn(job) {
         tracing::error!(%error, "no thread for a state");
-    }
-}
-
-/// Has the system run the calling thread when its turn comes, and not the moment it is woken. Where it shares a core with a
-/// worker, each batch woke it in the middle of the worker's turn: so often were two threads switched, and so few batches
-/// did it find. An append cost a sixth more for it. On a core of its own nothing changes.
-fn defer_to_workers() {
-    let batch = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
-    let as_it_is = ThreadPriority::Os(ThreadPriorityOsValue::default());
-    if let Err(error) = set_thread_priority_and_policy(thread_native_id(), as_it_is, batch) {
-        // It costs speed, not correctness.
-        tracing::debug!(?error, "a thread of the log is scheduled as any other");
     }
 }
