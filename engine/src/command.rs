@@ -80,15 +80,6 @@ pub enum Command {
 }
 
 impl Command {
-    /// Its operations on keys.
-    pub(crate) fn key_ops(&self) -> &[KeyOp] {
-        match self {
-            Command::Key(op) => std::slice::from_ref(&**op),
-            Command::Keys(ops) => ops,
-            _ => &[],
-        }
-    }
-
     /// Bytes of keys, ids and fields that it carries, about; 0 for those that carry none.
     #[must_use]
     pub fn bytes(&self) -> usize {

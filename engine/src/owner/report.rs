@@ -69,7 +69,7 @@ impl Reporter {
         if latest.0 > now.0 + REPORT_OVERLAP_MS {
             self.restart(LogTime(now.0.saturating_sub(REPORT_AGAIN_MS)));
         } else if self.covers > now {
-            self.covers = LogTime(now.0 - now.0.min(REPORT_OVERLAP_MS));
+            self.covers = LogTime(now.0.saturating_sub(REPORT_OVERLAP_MS));
         }
     }
 

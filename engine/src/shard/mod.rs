@@ -23,7 +23,6 @@ use crate::snapshot::cut::ShardCut;
 use crate::stream::keyspace::{Keyspace, Moment};
 use crate::stream::op::{GroupOp, KeyOp};
 use crate::stream::value::Value;
-use crate::stream::warm::WARMED;
 use crate::time::{LogTime, WallMs};
 use crate::token::Place;
 use crate::zone::settings::{ZoneName, ZonePatch};
@@ -106,13 +105,9 @@ impl Shard {
         // Entries without commands carry no stamp of their own, and a new leader's clock may be behind the old one's.
         self.stamp = self.stamp.max(batch.stamp);
         self.wall = self.wall.max(batch.wall);
-        let mut commands = batch.commands.into_iter();
-        while !commands.as_slice().is_empty() {
-            self.keyspace.warm(commands.as_slice().iter().take(WARMED).flat_map(Command::key_ops));
-            for command in commands.by_ref().take(WARMED) {
-                self.ordinal += 1;
-                outcomes.push(self.apply_one(command));
-            }
+        for command in batch.commands {
+            self.ordinal += 1;
+            outcomes.push(self.apply_one(command));
         }
     }
 

@@ -78,7 +78,7 @@ impl Key {
 pub(crate) struct Keyspace {
     slots: Vec<Option<Box<Key>>>,
     free: BTreeSet<u32>,
-    pub(super) index: Index,
+    index: Index,
     deadlines: BTreeSet<(WallMs, u32)>,
     /// The last epoch given.
     epoch: u64,

@@ -9,7 +9,6 @@
 //!                                     ├─ state   one stream ── run ── block: its entries
 //!                                     │                     └─ group ── pending, lag
 //!                                     └─ requests   repeats of an append
-//! warm    the cache, ahead of a batch
 //! append  read  keys  group_change  group_read  claim  info            one file a family of operations
 //! ```
 //! An entry has two positions: its Redis id, and its number within the stream's *epoch*, which is dense from 1. No epoch is
@@ -42,6 +41,5 @@ pub(crate) mod state;
 mod tests;
 pub mod text;
 pub mod value;
-pub(crate) mod warm;
 
 pub use crate::shard::ears::{ListenerId, Tidings};

@@ -216,11 +216,6 @@ impl Run {
         entries.skip_while(move |entry| entry.id > end)
     }
 
-    /// Where the oldest entry begins and the next one will be written: what an append to a stream of steady length touches.
-    pub(crate) fn ends(&self) -> (*const u8, *const u8) {
-        (self.block(0).live().as_ptr(), self.tail.live().as_ptr_range().end)
-    }
-
     /// Entries of this number and later.
     pub(crate) fn since_dense(&self, dense: u64) -> impl Iterator<Item = EntryRef<'_>> + Clone {
         let from = self.block_of(|block| block.base_dense <= dense);

@@ -18,7 +18,6 @@ mod epoch;
 mod image;
 mod lanes;
 mod own;
-mod prefetch;
 mod published;
 mod shape;
 mod span;
@@ -28,7 +27,6 @@ mod zone_table;
 
 pub use epoch::{Guard, pin};
 pub use image::{BlockImage, ImageError};
-pub(crate) use prefetch::{prefetch, prefetch_all};
 pub use published::Published;
 pub use shape::{FAN, LiveWords, SLOTS, WORD_BITS, WORDS};
 pub use view::{Handle, Lookup, WaitersView};
