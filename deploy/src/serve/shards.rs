@@ -137,6 +137,7 @@ impl Shards {
             owner.flush();
             owner.drain_replies(&mut replies);
         }
+        self.owners.iter_mut().for_each(Owner::wake);
         replies.into_iter().map(|(_, reply)| reply).collect()
     }
 }

@@ -334,10 +334,15 @@ impl Owner {
         self.is_alone = is_alone;
     }
 
-    /// Sends what the last turns left for other nodes and the log. To be called after a turn, once a thread has done all else:
-    /// whoever is woken by it may want the same core.
+    /// Puts together what the last turns left for other nodes and the log. To be called after a turn; [`Owner::wake`] follows.
     pub fn flush(&mut self) {
         self.sequencer.flush();
+    }
+
+    /// Sends what was flushed. To be called after every owner of the thread was flushed and all else is done: whoever is woken by
+    /// it may want the same core, and then finds the work of all of them.
+    pub fn wake(&mut self) {
+        self.sequencer.wake();
     }
 
     /// When [`Owner::turn`] wants to be called even if nothing arrives.

@@ -137,8 +137,12 @@ pub trait Sequencer: Send {
         let _ = (ticket, reply, applied);
     }
 
-    /// What was proposed, forwarded and answered goes out now, together. Until then it may be held back.
+    /// What was proposed, forwarded and answered is to go out, together, at the next [`Sequencer::wake`]. Until then it may be
+    /// held back.
     fn flush(&mut self) {}
+
+    /// Wakes whoever carries out what was flushed: once for all owners that did since, whichever of them asks.
+    fn wake(&mut self) {}
 
     /// Tells the leader who was heard of. May get lost.
     fn report(&mut self, presence: Presence) {

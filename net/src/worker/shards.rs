@@ -384,6 +384,7 @@ impl Shards {
     /// Sends what the owners left for others, and wakes the workers that were sent something.
     pub(crate) fn notify(&mut self) {
         self.owners.iter_mut().flatten().for_each(Owner::flush);
+        self.owners.iter_mut().flatten().for_each(Owner::wake);
         for (woken, mailbox) in self.woken.iter_mut().zip(&self.shared.mailboxes) {
             if std::mem::take(woken) {
                 mailbox.notify();

@@ -14,17 +14,28 @@ use super::shared::Shared;
 /// The gate of a node.
 #[derive(Default)]
 pub(crate) struct Gate {
-    /// Something was left that nobody has looked for. By owners; taken back by the gate's task.
+    /// Something was left that the gate was not rung for. By owners.
+    left: AtomicBool,
+    /// The gate was rung, and nobody has looked. By owners; taken back by the gate's task.
     rung: AtomicBool,
     task: AtomicWaker,
 }
 
 impl Gate {
-    /// What the caller left is looked for soon.
+    /// Something is there for the next ring.
+    pub(crate) fn leave(&self) {
+        // Release: what was left is visible to whoever rings for it.
+        self.left.store(true, Ordering::Release);
+    }
+
+    /// What was left, by whomever, is looked for soon. Where others rang for it already this does nothing: the task, woken in
+    /// between on the caller's core, would find nothing.
     pub(crate) fn ring(&self) {
-        // Release: what was left is visible to whoever takes the ring back.
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            self.task.wake();
+        if self.left.load(Ordering::Relaxed) && self.left.swap(false, Ordering::AcqRel) {
+            // Release: what was left is visible to whoever takes the ring back.
+            if !self.rung.swap(true, Ordering::AcqRel) {
+                self.task.wake();
+            }
         }
     }
 

@@ -178,8 +178,12 @@ impl Sequencer for Port {
             self.is_left = true;
         }
         if std::mem::take(&mut self.is_left) {
-            self.shared.gate.ring();
+            self.shared.gate.leave();
         }
+    }
+
+    fn wake(&mut self) {
+        self.shared.gate.ring();
     }
 
     fn report(&mut self, presence: Presence) {

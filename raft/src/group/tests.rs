@@ -213,7 +213,10 @@ fn what_an_owner_leaves_is_taken_when_it_rings() {
     attend();
     shared.errands.forward(vec![(Ticket(1), Ask::Hash)]);
     attend();
+    gate.ring();
+    attend();
     assert_eq!(woken.load(Ordering::Relaxed), 0, "the owner has not finished");
+    gate.leave();
     gate.ring();
     attend();
     assert_eq!(woken.load(Ordering::Relaxed), 1);

@@ -232,6 +232,7 @@ impl Driver {
                 owner.flush();
                 owner.drain_replies(&mut replies);
             }
+            self.owners.iter_mut().for_each(Owner::wake);
             for (ticket, reply) in replies.drain(..) {
                 if let Some(back) = self.waiting.remove(&ticket) {
                     // A client may have given up.

@@ -133,6 +133,7 @@ impl Nodes {
                 owner.flush();
                 owner.drain_replies(&mut run.replies);
             }
+            run.owners.iter_mut().for_each(Owner::wake);
         }
         let _ = self.rung.recv_timeout(TURN);
     }
