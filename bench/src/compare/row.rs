@@ -32,8 +32,12 @@ pub enum Row {
     StreamAdd,
     /// Resident memory a stream of 50 entries, without readers, beside Redis.
     StreamMemory,
-    /// One stream and many readers: deliveries a second, and the P99 of a delivery, against Nchan.
+    /// One stream, many readers and four publishers, each with one message under way: deliveries a second, and the P99 of a
+    /// delivery, against Nchan.
     FanOut,
+    /// The same with one publisher. A delivery is then a send of its own on both sides, nearly all of it the kernel's, so this says
+    /// what a server adds to that.
+    FanOutAlone,
     /// Resident memory a connection that waits for an event, beside Nchan.
     IdleReader,
     /// Bytes that a join on three nodes adds to a node's log, pipeline 16, beside the file of a Redis that appends every
@@ -80,7 +84,7 @@ impl Row {
     /// The ratio to reach.
     pub fn target(self) -> Target {
         match self {
-            Self::Generator | Self::Memory | Self::JoinLatency => Target::None,
+            Self::Generator | Self::Memory | Self::JoinLatency | Self::FanOutAlone => Target::None,
             Self::RespPollP16 => Target::AtLeast(10.0),
             Self::StreamAdd | Self::FanOut => Target::AtLeast(2.0),
             Self::StreamMemory => Target::OursAtMost(super::streams::stream_bytes_max()),
@@ -107,7 +111,9 @@ impl Row {
             Self::Memory | Self::RespPollP16 | Self::RespGetP16 | Self::RespPollP1 | Self::JoinP16 => REDIS,
             Self::LoggedBytes | Self::JoinLatency | Self::ReplicatedJoins => REDIS,
             Self::StreamAdd | Self::StreamMemory => REDIS,
-            Self::FanOut | Self::IdleReader => &[Program::Setpriv, Program::Taskset, Program::Nginx],
+            Self::FanOut | Self::FanOutAlone | Self::IdleReader => {
+                &[Program::Setpriv, Program::Taskset, Program::Nginx]
+            }
             Self::HttpPoll => &[Program::Setpriv, Program::Taskset, Program::Nginx, Program::Wrk],
         }
     }
@@ -120,7 +126,8 @@ impl Row {
 
     /// Whether it is about streams.
     pub(crate) fn is_of_streams(self) -> bool {
-        matches!(self, Self::StreamAdd | Self::StreamMemory | Self::FanOut | Self::IdleReader)
+        let of_readers = matches!(self, Self::FanOut | Self::FanOutAlone | Self::IdleReader);
+        of_readers || matches!(self, Self::StreamAdd | Self::StreamMemory)
     }
 
     /// Whether it runs on three nodes.

@@ -17,6 +17,8 @@ use crate::load::{Arguments, Operation, STREAM_EVENT_BYTES};
 const ENTRIES: u64 = 50;
 /// Streams whose memory is measured, for each that is there before: a huge page more or less is nothing among so many.
 const ADDED_PARTS: u64 = 3;
+/// Publishers of a fan-out at its limit.
+const PUBLISHERS: u64 = 4;
 /// Appends to each stream where memory is measured: every entry was replaced once.
 const APPENDS_A_STREAM: u64 = 100;
 
@@ -32,7 +34,8 @@ impl Stage<'_> {
             match row {
                 Row::StreamAdd => done(self.stream_add()?),
                 Row::StreamMemory => done(self.stream_memory()?),
-                Row::FanOut => self.fan_out(done)?,
+                Row::FanOut => self.fan_out(Row::FanOut, PUBLISHERS, Target::AtMost(0.5), done)?,
+                Row::FanOutAlone => self.fan_out(Row::FanOutAlone, 1, Target::None, done)?,
                 _ => done(self.idle_readers()?),
             }
         }
@@ -79,27 +82,27 @@ impl Stage<'_> {
         Ok(outcome.noted(note))
     }
 
-    fn fan_out(&self, done: &mut dyn FnMut(Outcome)) -> Result<()> {
+    fn fan_out(&self, row: Row, publishers: u64, p99: Target, done: &mut dyn FnMut(Outcome)) -> Result<()> {
         let (ours, nchan) = (Server::sluice(self.programs)?, Server::nchan(self.programs)?);
         let rounds = alternate(
             self.scale.rounds,
-            |_| self.fan_out_once(Peer::Sluice, &ours),
-            |_| self.fan_out_once(Peer::Nchan, &nchan),
+            |_| self.fan_out_once(Peer::Sluice, &ours, publishers),
+            |_| self.fan_out_once(Peer::Nchan, &nchan, publishers),
         )?;
-        let row = Row::FanOut;
         done(Outcome::new(row, "nchan", Measure::RatePerS, row.target(), &rounds));
-        done(Outcome::new(row, "nchan", Measure::P99Us, Target::AtMost(0.5), &rounds));
+        done(Outcome::new(row, "nchan", Measure::P99Us, p99, &rounds));
         Ok(())
     }
 
     /// In a process of its own, on the core of the generators.
-    fn fan_out_once(&self, peer: Peer, server: &Server) -> Result<Sample> {
+    fn fan_out_once(&self, peer: Peer, server: &Server, publishers: u64) -> Result<Sample> {
         let own = std::env::current_exe().map_err(BenchError::io("asking for the own path"))?;
         let before = server.cpu_seconds()?;
         let mut command = Command::new(&self.programs.taskset);
         command.args(["-c", LOAD_CORE]).arg(own).args(["fanout", "--json", "--peer", peer.word()]);
         command.args(["--address", &server.http.to_string(), "--publish", &server.address.to_string()]);
         command.args(["--readers", &self.scale.readers.to_string()]);
+        command.args(["--publishers", &publishers.to_string()]);
         command.args(["--seconds", &self.scale.seconds.to_string()]);
         let output = command.stdin(Stdio::null()).output().map_err(BenchError::io("running a fan-out"))?;
         let report: fanout::Report =
@@ -107,13 +110,17 @@ impl Stage<'_> {
                 name: format!("fan-out of {peer:?}"),
                 reason: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             })?;
+        let fault = match (report.missing, report.repeated) {
+            (0, 0) => None,
+            (missing, repeated) => Some(format!("{missing} deliveries never came, {repeated} came again")),
+        };
         let deliveries = (report.messages * report.readers).max(1);
         Ok(Sample {
             rate_per_s: report.deliveries_per_s,
             p50_us: report.p50_us,
             p99_us: report.p99_us,
             cpu_us: Some((server.cpu_seconds()? - before) * 1e6 / deliveries as f64),
-            fault: (report.missing > 0).then(|| format!("{} deliveries never came", report.missing)),
+            fault,
             ..Sample::default()
         })
     }

@@ -1,13 +1,16 @@
 //! One stream, many readers: how fast each of them has what is appended.
 //!
 //! ```text
-//! publisher ── append ─▶ server ─▶ event stream ─▶ reader 0 … readers − 1 (one thread, epoll)
-//!     ▲                                                 │
-//!     └────────── all of them have it: the next ◀───────┘
+//! publisher 0 … ── append ─▶ server ─▶ event stream ─▶ reader 0 … readers − 1 (one thread, epoll)
+//!     ▲                                                     │
+//!     └──────────── all of them have its message ◀──────────┘
 //! ```
-//! A message is appended when every reader has the one before, so deliveries a second are readers by the time of a round. The time
-//! of a delivery is from the moment that the append was sent.
+//! Each publisher has a connection of its own, and appends its next message when every reader has the one before. With one, a
+//! delivery is a send of its own at any server, and deliveries a second are readers by the time of a pass over them; with
+//! several, events come faster than passes end, as they do where a fan-out is at its limit. The time of a delivery is from the
+//! moment that the append was sent.
 
+mod flight;
 mod peer;
 mod reader;
 
@@ -21,7 +24,8 @@ use mio::{Events, Poll, Token};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{BenchError, Result};
-use crate::limit::{DRAIN_MS_MAX, EVENTS_MAX, LATENCY_NS_MAX, LATENCY_NS_MIN, MESSAGES_MAX, READERS_MAX};
+use crate::limit::{EVENTS_MAX, LATENCY_NS_MAX, LATENCY_NS_MIN, MESSAGES_MAX, PUBLISHERS_MAX, READERS_MAX};
+use flight::Flight;
 use peer::Publisher;
 use reader::Reader;
 
@@ -59,6 +63,9 @@ pub struct Arguments {
     /// How many readers.
     #[arg(long, default_value_t = 15_000)]
     pub readers: u64,
+    /// How many publishers, each with one message under way.
+    #[arg(long, default_value_t = 1)]
+    pub publishers: u64,
     /// For so many seconds.
     #[arg(long, default_value_t = 5)]
     pub seconds: u64,
@@ -72,7 +79,7 @@ pub struct Arguments {
 pub struct Report {
     /// Readers.
     pub readers: u64,
-    /// Messages that all of them had.
+    /// Messages that they were told, or should have been.
     pub messages: u64,
     /// Deliveries a second.
     pub deliveries_per_s: f64,
@@ -82,6 +89,8 @@ pub struct Report {
     pub p99_us: f64,
     /// Deliveries that never came.
     pub missing: u64,
+    /// Deliveries that came again.
+    pub repeated: u64,
 }
 
 impl Report {
@@ -99,7 +108,7 @@ impl fmt::Display for Report {
             "{:.0} deliveries/s, P50 {:.0} us, P99 {:.0} us",
             self.deliveries_per_s, self.p50_us, self.p99_us
         )?;
-        write!(out, "{} missing", self.missing)
+        write!(out, "{} missing, {} repeated", self.missing, self.repeated)
     }
 }
 
@@ -128,36 +137,39 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
     if !(1..=READERS_MAX).contains(&arguments.readers) {
         return Err(BenchError::Argument(format!("--readers must lie between 1 and {READERS_MAX}")));
     }
-    let mut fanout = Fanout::connect(arguments)?;
-    // The first round also waits until everybody listens.
-    fanout.round(0)?;
-    let started = Instant::now();
-    let mut number = 1;
-    fanout.latencies.reset();
-    while started.elapsed() < Duration::from_secs(arguments.seconds) && number < MESSAGES_MAX {
-        fanout.round(number)?;
-        number += 1;
+    if !(1..=PUBLISHERS_MAX).contains(&arguments.publishers) {
+        return Err(BenchError::Argument(format!("--publishers must lie between 1 and {PUBLISHERS_MAX}")));
     }
-    let seconds = started.elapsed().as_secs_f64();
-    let (messages, histogram) = (number - 1, &fanout.latencies);
+    let mut fanout = Fanout::connect(arguments)?;
+    // The first message also waits until everybody listens.
+    fanout.run(1, Duration::from_secs(arguments.seconds))?;
+    fanout.latencies.reset();
+    (fanout.missing, fanout.repeated) = (0, 0);
+    let started = Instant::now();
+    let delivered = fanout.run(fanout.publishers.len(), Duration::from_secs(arguments.seconds))?;
+    let (seconds, histogram) = (started.elapsed().as_secs_f64(), &fanout.latencies);
     let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
     Ok(Report {
         readers: arguments.readers,
-        messages,
-        deliveries_per_s: (messages * arguments.readers - fanout.missing) as f64 / seconds,
+        messages: (delivered + fanout.missing) / arguments.readers,
+        deliveries_per_s: delivered as f64 / seconds,
         p50_us: at(0.5),
         p99_us: at(0.99),
         missing: fanout.missing,
+        repeated: fanout.repeated,
     })
 }
 
 struct Fanout {
     poll: Poll,
     readers: Vec<Reader>,
-    publisher: Publisher,
+    publishers: Vec<Publisher>,
     latencies: Histogram<u64>,
     buffer: Vec<u8>,
+    /// Number of the next message.
+    next: u64,
     missing: u64,
+    repeated: u64,
 }
 
 impl Fanout {
@@ -170,44 +182,78 @@ impl Fanout {
             reader.register(poll.registry(), Token(number as usize))?;
             readers.push(reader);
         }
+        let publisher = |_| Publisher::connect(arguments.peer, arguments.publish);
         let latencies = Histogram::new_with_bounds(LATENCY_NS_MIN, LATENCY_NS_MAX, 3);
         Ok(Fanout {
             poll,
             readers,
-            publisher: Publisher::connect(arguments.peer, arguments.publish)?,
+            publishers: (0..arguments.publishers).map(publisher).collect::<Result<_>>()?,
             latencies: latencies.expect("fixed bounds are valid"),
             buffer: vec![0; 64 << 10],
+            next: 0,
             missing: 0,
+            repeated: 0,
         })
     }
 
-    /// Appends one message, and waits until every reader has it.
-    fn round(&mut self, number: u64) -> Result<()> {
-        let marker = format!("#{number:08}#");
-        let started = Instant::now();
-        self.publisher.append(&marker)?;
-        let mut left = self.readers.len();
+    /// Has so many of the publishers append for this long, and waits for the last of their messages: at least one message, and the
+    /// only one where `publishers` is 1 and none was before. Returns how often readers were told.
+    fn run(&mut self, publishers: usize, time: Duration) -> Result<u64> {
+        let is_first = self.next == 0;
+        let (started, mut delivered) = (Instant::now(), 0);
+        let mut flights: Vec<Flight> = Vec::with_capacity(publishers);
+        for publisher in 0..publishers {
+            flights.push(self.append(publisher)?);
+        }
         let mut events = Events::with_capacity(EVENTS_MAX);
-        while left > 0 {
-            if started.elapsed() > Duration::from_millis(DRAIN_MS_MAX) {
-                self.missing += left as u64;
-                return Ok(());
-            }
-            match self.poll.poll(&mut events, Some(Duration::from_millis(100))) {
-                Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
-                    return Err(BenchError::io("waiting for events")(error));
+        while !flights.is_empty() {
+            delivered += self.listen(&mut flights, &mut events)?;
+            let mut at = 0;
+            while let Some(flight) = flights.get(at) {
+                if flight.left > 0 && !flight.is_lost() {
+                    at += 1;
+                    continue;
                 }
-                _ => {}
-            }
-            for event in &events {
-                let reader = &mut self.readers[event.token().0];
-                if reader.read(&mut self.buffer, number, marker.as_bytes())? {
-                    left -= 1;
-                    let ns = started.elapsed().as_nanos() as u64;
-                    self.latencies.saturating_record(ns.clamp(LATENCY_NS_MIN, LATENCY_NS_MAX));
+                self.missing += flight.left;
+                self.publishers[flight.publisher].settle()?;
+                if is_first || started.elapsed() >= time || self.next >= MESSAGES_MAX {
+                    flights.remove(at);
+                } else {
+                    flights[at] = self.append(flight.publisher)?;
                 }
             }
         }
-        self.publisher.settle()
+        Ok(delivered)
+    }
+
+    fn append(&mut self, publisher: usize) -> Result<Flight> {
+        let flight = Flight::begin(publisher, self.next, self.readers.len() as u64);
+        self.next += 1;
+        self.publishers[publisher].append(flight.number)?;
+        Ok(flight)
+    }
+
+    /// Takes what has come to readers.
+    fn listen(&mut self, flights: &mut [Flight], events: &mut Events) -> Result<u64> {
+        match self.poll.poll(events, Some(Duration::from_millis(100))) {
+            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
+                return Err(BenchError::io("waiting for events")(error));
+            }
+            _ => {}
+        }
+        let mut delivered = 0;
+        for event in &*events {
+            let number = event.token().0;
+            self.readers[number].read(&mut self.buffer, |message| {
+                let flight = flights.iter_mut().find(|flight| flight.number == message);
+                let Some(ns) = flight.and_then(|flight| flight.arrive(number)) else {
+                    self.repeated += 1;
+                    return;
+                };
+                delivered += 1;
+                self.latencies.saturating_record(ns.clamp(LATENCY_NS_MIN, LATENCY_NS_MAX));
+            })?;
+        }
+        Ok(delivered)
     }
 }

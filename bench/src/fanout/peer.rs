@@ -4,16 +4,19 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use super::Peer;
+use super::reader::marker;
 use crate::error::{BenchError, Result};
 
-/// The stream's name.
-const NAME: &str = "fanout";
+/// The stream's name: one of this process, as whoever begins to read is told what a stream holds.
+fn name() -> String {
+    format!("fanout{}", std::process::id())
+}
 
 /// What a reader sends.
 pub(super) fn read_request(peer: Peer, address: SocketAddr) -> Vec<u8> {
     let path = match peer {
-        Peer::Sluice => format!("/v1/streams/{NAME}/events"),
-        Peer::Nchan => format!("/sub/{NAME}"),
+        Peer::Sluice => format!("/v1/streams/{}/events", name()),
+        Peer::Nchan => format!("/sub/{}", name()),
     };
     format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n\r\n").into_bytes()
 }
@@ -33,20 +36,22 @@ impl Publisher {
         Ok(Publisher { peer, address, socket, output: Vec::new() })
     }
 
-    /// Sends a message with this marker in it.
-    pub(super) fn append(&mut self, marker: &str) -> Result<()> {
+    /// Sends a message with this number in it.
+    pub(super) fn append(&mut self, number: u64) -> Result<()> {
+        let marker = marker(number);
         let text = format!(
             "{{\"step\":\"resize\",\"done\":17,\"of\":40,\"file\":\"a3f9c1.jpg\",\"n\":\"{marker}\"}}"
         );
+        let name = name();
         self.output.clear();
         match self.peer {
             Peer::Sluice => {
                 let words: [&[u8]; 7] =
-                    [b"XADD", NAME.as_bytes(), b"MAXLEN", b"50", b"*", b"event", text.as_bytes()];
+                    [b"XADD", name.as_bytes(), b"MAXLEN", b"50", b"*", b"event", text.as_bytes()];
                 sluice_client::encode_command(&mut self.output, &words);
             }
             Peer::Nchan => {
-                let head = format!("POST /pub/{NAME} HTTP/1.1\r\nHost: {}\r\n", self.address);
+                let head = format!("POST /pub/{name} HTTP/1.1\r\nHost: {}\r\n", self.address);
                 self.output.extend_from_slice(head.as_bytes());
                 let length = format!("Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n", text.len());
                 self.output.extend_from_slice(length.as_bytes());

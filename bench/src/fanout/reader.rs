@@ -3,14 +3,17 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 
-use memchr::memmem;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use crate::error::{BenchError, Result};
 
-/// Bytes of a marker less one: so much of a read may be the beginning of one.
-const TAIL_BYTES: usize = 9;
+/// What a marker begins with.
+const MARK: u8 = b'#';
+/// Bytes of a marker.
+const MARKER_BYTES: usize = 10;
+/// So much of the end of a read may be the beginning of one.
+const TAIL_BYTES: usize = MARKER_BYTES - 1;
 
 pub(super) struct Reader {
     address: SocketAddr,
@@ -18,8 +21,6 @@ pub(super) struct Reader {
     /// The end of the last read.
     tail: [u8; TAIL_BYTES],
     tail_len: usize,
-    /// The round whose message it has; `None`: not even the first.
-    has: Option<u64>,
 }
 
 impl Reader {
@@ -29,7 +30,7 @@ impl Reader {
         socket.write_all(request).map_err(BenchError::io("asking for a stream"))?;
         socket.set_nonblocking(true).map_err(BenchError::io("preparing a reader"))?;
         let socket = TcpStream::from_std(socket);
-        Ok(Reader { address, socket, tail: [0; TAIL_BYTES], tail_len: 0, has: None })
+        Ok(Reader { address, socket, tail: [0; TAIL_BYTES], tail_len: 0 })
     }
 
     /// One whose request was answered with something already.
@@ -40,7 +41,7 @@ impl Reader {
         let mut first = [0; 1];
         socket.read_exact(&mut first).map_err(BenchError::io("waiting for a stream"))?;
         let socket = TcpStream::from_std(socket);
-        Ok(Reader { address, socket, tail: [0; TAIL_BYTES], tail_len: 0, has: None })
+        Ok(Reader { address, socket, tail: [0; TAIL_BYTES], tail_len: 0 })
     }
 
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> Result<()> {
@@ -48,34 +49,61 @@ impl Reader {
         registered.map_err(BenchError::io("registering a reader with epoll"))
     }
 
-    /// Takes what has come; true where the message of this round is in it, for the first time.
-    pub(super) fn read(&mut self, buffer: &mut [u8], round: u64, marker: &[u8]) -> Result<bool> {
-        let mut found = false;
+    /// Takes what has come, and tells the number of each message in it.
+    pub(super) fn read(&mut self, buffer: &mut [u8], mut told: impl FnMut(u64)) -> Result<()> {
         loop {
             let kept = self.tail_len;
             buffer[..kept].copy_from_slice(&self.tail[..kept]);
             match self.socket.read(&mut buffer[kept..]) {
-                Ok(0) => return Err(BenchError::Closed { address: self.address, answered: round }),
+                Ok(0) => return Err(BenchError::Closed { address: self.address, answered: 0 }),
                 Ok(read) => {
                     let bytes = &buffer[..kept + read];
-                    found |= memmem::find(bytes, marker).is_some();
-                    let rest = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
+                    let mut rest = 0;
+                    for at in memchr::memchr_iter(MARK, bytes) {
+                        let Some(marker) = bytes.get(at..at + MARKER_BYTES) else { break };
+                        if at >= rest
+                            && let Some(number) = number_of(marker)
+                        {
+                            told(number);
+                            rest = at + MARKER_BYTES;
+                        }
+                    }
+                    let rest = &bytes[rest.max(bytes.len().saturating_sub(TAIL_BYTES))..];
                     self.tail[..rest.len()].copy_from_slice(rest);
                     self.tail_len = rest.len();
                     // Edge-triggered epoll tells when more comes.
                     if kept + read < buffer.len() {
-                        break;
+                        return Ok(());
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(BenchError::io("reading a stream")(error)),
             }
         }
-        let is_new = found && self.has != Some(round);
-        if is_new {
-            self.has = Some(round);
-        }
-        Ok(is_new)
+    }
+}
+
+/// What marks a message with this number.
+pub(super) fn marker(number: u64) -> String {
+    format!("#{number:08}#")
+}
+
+fn number_of(marker: &[u8]) -> Option<u64> {
+    let digits = marker.strip_prefix(b"#")?.strip_suffix(b"#")?;
+    digits
+        .iter()
+        .try_fold(0, |number, digit| digit.is_ascii_digit().then(|| 10 * number + u64::from(digit - b'0')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{marker, number_of};
+
+    #[test]
+    fn a_marker_tells_its_number() {
+        assert_eq!(number_of(marker(1_203).as_bytes()), Some(1_203));
+        assert_eq!(number_of(b"#0000x203#"), None);
+        assert_eq!(number_of(b"#00001203 "), None);
     }
 }

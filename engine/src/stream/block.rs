@@ -8,7 +8,7 @@
 //! is part of the state: it depends on the operations alone, never on an allocator, a snapshot or a restart. The
 //! buffer follows it.
 //!
-//! Costs: an append writes the entry once; at a steady length the buffer is moved once in a quarter of its length.
+//! Costs: an append writes the entry once; at a steady length the buffer is moved once in an eighth of its length.
 
 use super::entries::EntryRef;
 use super::fields::{FieldsRef, put_varint, take_varint, varint_len};
@@ -17,7 +17,7 @@ use super::id::StreamId;
 /// What a sealed block takes beside its room: the struct, the counts of its `Arc`, its place in the run.
 pub(crate) const BLOCK_OVERHEAD_BYTES: usize = size_of::<Block>() + 2 * size_of::<usize>() + 16;
 /// Spare room grows by this part of what a block holds.
-const SPARE_PART: usize = 4;
+const SPARE_PART: usize = 8;
 /// The least spare room.
 const SPARE_BYTES: usize = 32;
 

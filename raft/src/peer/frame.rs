@@ -13,10 +13,10 @@ use std::fmt;
 
 use super::limit::{BODY_BYTES_MAX, HEADER_BYTES};
 
-/// The oldest format of bodies that this node speaks: before it, batches had no wall time and there were no streams.
-pub const FORMAT_MIN: u8 = 2;
+/// The oldest format of bodies that this node speaks: with those before it, the same log would not make the same state.
+pub const FORMAT_MIN: u8 = 3;
 /// The newest one.
-pub const FORMAT_MAX: u8 = 2;
+pub const FORMAT_MAX: u8 = 3;
 /// The format of frames and of handshakes, for ever.
 pub const FORMAT_FRAME: u8 = 1;
 
