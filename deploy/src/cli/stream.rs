@@ -34,6 +34,12 @@ enum StreamCommand {
         /// Makes a repeat of the same append harmless
         #[arg(long, value_name = "ID")]
         request: Option<String>,
+        /// Remove the stream so many milliseconds from now
+        #[arg(long)]
+        ttl_ms: Option<u64>,
+        /// Say with it that nothing will follow
+        #[arg(long)]
+        end: bool,
     },
     /// Show entries, the oldest first
     Range {
@@ -133,15 +139,36 @@ impl From<WireError> for StreamError {
 
 /// Does what was asked and prints the answer.
 pub(crate) fn run(args: &StreamArgs) -> Result<(), StreamError> {
-    let words = words(&args.command);
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let requests = requests(&args.command);
+    let Some((last, before)) = requests.split_last() else { return Ok(()) };
     let mut connection = args.reach.open()?;
-    let absent = connection.ask(&words, |reply| {
+    for words in before {
+        connection.ask(&slices(words), |_| ())?;
+    }
+    let absent = connection.ask(&slices(last), |reply| {
+        let reply = if before.is_empty() { reply } else { outcome(reply)? };
         let json = || format!("{}\n", print::json(reply));
         print::show(&if args.reach.json { json() } else { print::lines(reply) });
-        absence(&args.command, reply)
-    })?;
+        Ok::<_, WireError>(absence(&args.command, reply))
+    })??;
     absent.map_or(Ok(()), |why| Err(StreamError::Absent(why)))
+}
+
+fn slices(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
+}
+
+/// The reply to the first command of a transaction, unless one of them failed.
+fn outcome<'a, 'b>(reply: &'a Value<'b>) -> Result<&'a Value<'b>, WireError> {
+    let Value::Array(replies) = reply else { return Ok(reply) };
+    let failed = replies.iter().find_map(|reply| match reply {
+        Value::Error(text) => Some(String::from_utf8_lossy(text).into_owned()),
+        _ => None,
+    });
+    match (failed, replies.first()) {
+        (Some(why), _) => Err(WireError::Refused(why)),
+        (None, first) => Ok(first.unwrap_or(reply)),
+    }
 }
 
 /// What was missing, if the reply says that something was.
@@ -157,11 +184,27 @@ fn absence(command: &StreamCommand, reply: &Value<'_>) -> Option<&'static str> {
     is_nothing.then_some(why)
 }
 
-/// The request that a command stands for.
+/// The requests that a command stands for: one, or a transaction.
+fn requests(command: &StreamCommand) -> Vec<Vec<String>> {
+    let (ttl_ms, end, key) = match command {
+        StreamCommand::Append { key, ttl_ms, end, .. } if *end || ttl_ms.is_some() => (ttl_ms, *end, key),
+        _ => return vec![words(command)],
+    };
+    let mut requests = vec![owned(&["MULTI"]), words(command)];
+    requests.extend(ttl_ms.map(|ttl| owned(&["PEXPIRE", key, &ttl.to_string()])));
+    requests.extend(end.then(|| owned(&["X.END", key])));
+    requests.push(owned(&["EXEC"]));
+    requests
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// The request of a command by itself.
 fn words(command: &StreamCommand) -> Vec<String> {
-    let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     match command {
-        StreamCommand::Append { key, fields, maxlen, request } => {
+        StreamCommand::Append { key, fields, maxlen, request, .. } => {
             let mut words = owned(&["XADD", key]);
             option(&mut words, "MAXLEN", maxlen.map(|most| most.to_string()));
             option(&mut words, "REQUEST", request.clone());
@@ -182,14 +225,23 @@ fn words(command: &StreamCommand) -> Vec<String> {
             owned(&["X.NAMESPACE", "DEL", prefix])
         }
         StreamCommand::Namespace(NamespaceCommand::Set { prefix, maxlen, ttl_ms, memory_bytes, on_full }) => {
-            let mut words = owned(&["X.NAMESPACE", "SET", prefix]);
-            option(&mut words, "MAXLEN", maxlen.map(|most| most.to_string()));
-            option(&mut words, "TTL_MS", ttl_ms.map(|ttl| ttl.to_string()));
-            option(&mut words, "MEMORY_BYTES", memory_bytes.map(|bytes| bytes.to_string()));
-            option(&mut words, "ON_FULL", on_full.map(|word| word.word().to_owned()));
-            words
+            namespace_words(prefix, [*maxlen, *ttl_ms, *memory_bytes], *on_full)
         }
     }
+}
+
+/// `X.NAMESPACE SET` with what bounds it: entries, milliseconds and bytes.
+pub(super) fn namespace_words(
+    prefix: &str,
+    [maxlen, ttl_ms, memory_bytes]: [Option<u64>; 3],
+    on_full: Option<OnFull>,
+) -> Vec<String> {
+    let mut words = owned(&["X.NAMESPACE", "SET", prefix]);
+    option(&mut words, "MAXLEN", maxlen.map(|most| most.to_string()));
+    option(&mut words, "TTL_MS", ttl_ms.map(|ttl| ttl.to_string()));
+    option(&mut words, "MEMORY_BYTES", memory_bytes.map(|bytes| bytes.to_string()));
+    option(&mut words, "ON_FULL", on_full.map(|word| word.word().to_owned()));
+    words
 }
 
 fn option(words: &mut Vec<String>, name: &str, value: Option<String>) {
@@ -198,8 +250,9 @@ fn option(words: &mut Vec<String>, name: &str, value: Option<String>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{StreamArgs, words};
+    use super::{StreamArgs, outcome, requests};
     use clap::Parser;
+    use sluice_net::resp::reply::Value;
 
     #[derive(Parser)]
     struct Line {
@@ -208,10 +261,12 @@ mod tests {
     }
 
     #[test]
-    fn every_command_is_one_request() {
+    fn every_command_is_one_request_or_a_transaction() {
         for (line, request) in [
             ("append s a=1 b=x=y", "XADD s * a 1 b x=y"),
             ("append s a= --maxlen 50 --request r1", "XADD s MAXLEN 50 REQUEST r1 * a "),
+            ("append s a=1 --ttl-ms 9 --end", "MULTI; XADD s * a 1; PEXPIRE s 9; X.END s; EXEC"),
+            ("append s a=1 --end", "MULTI; XADD s * a 1; X.END s; EXEC"),
             ("range s", "XRANGE s - +"),
             ("range s --start - --end 5-1 --count 2", "XRANGE s - 5-1 COUNT 2"),
             ("end s", "X.END s"),
@@ -227,11 +282,22 @@ mod tests {
         ] {
             let parsed = Line::try_parse_from(["stream"].into_iter().chain(line.split(' ')));
             let parsed = parsed.unwrap_or_else(|error| panic!("{line}: {error}"));
-            assert_eq!(words(&parsed.stream.command).join(" "), request, "{line}");
+            let requests = requests(&parsed.stream.command);
+            let requests: Vec<_> = requests.iter().map(|words| words.join(" ")).collect();
+            assert_eq!(requests.join("; "), request, "{line}");
         }
         for line in ["append s", "append s a", "namespace set a: --on-full drop", "range s --count x"] {
             let parsed = Line::try_parse_from(["stream"].into_iter().chain(line.split(' ')));
             assert!(parsed.is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_transaction_tells_the_id_or_what_failed() {
+        let id = Value::Bulk(b"1-1");
+        let done = Value::Array(vec![id.clone(), Value::Integer(1)]);
+        assert!(matches!(outcome(&done), Ok(Value::Bulk(b"1-1"))));
+        let failed = Value::Array(vec![id, Value::Error(b"ERR no")]);
+        assert_eq!(outcome(&failed).unwrap_err().to_string(), "ERR no");
     }
 }

@@ -1,13 +1,14 @@
 //! `sluice zone …`: zones of a running server, over RESP.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use sluice_engine::zone::settings::{Mode, Texts, ZonePatch};
 
 use super::print;
 use super::reach::Reach;
+use super::stream::namespace_words;
 use super::wire::WireError;
 use crate::config::{Config, ConfigError};
 
@@ -46,7 +47,7 @@ enum ZoneCommand {
         /// The zone
         zone: String,
     },
-    /// Make the zones of a configuration file as the file says, existing ones too
+    /// Make the zones and namespaces of a configuration file as the file says, existing ones too
     Apply {
         /// The configuration file
         file: PathBuf,
@@ -145,9 +146,9 @@ impl SettingArgs {
 pub(crate) enum ZoneError {
     Config(ConfigError),
     Wire(WireError),
-    /// `zone apply` stopped at this zone; those before it are applied.
+    /// `zone apply` stopped at this zone or namespace; those before it are applied.
     At {
-        zone: String,
+        what: String,
         why: WireError,
     },
     /// There was nothing to remove.
@@ -159,7 +160,7 @@ impl fmt::Display for ZoneError {
         match self {
             ZoneError::Config(error) => error.fmt(f),
             ZoneError::Wire(error) => error.fmt(f),
-            ZoneError::At { zone, why } => write!(f, "zone {zone}: {why}; the zones before it are applied"),
+            ZoneError::At { what, why } => write!(f, "{what}: {why}; what the file has before it is applied"),
             ZoneError::Absent => f.write_str("there was no such zone or place"),
         }
     }
@@ -176,17 +177,7 @@ impl From<WireError> for ZoneError {
 /// Does what was asked and prints the answer.
 pub(crate) fn run(args: &ZoneArgs) -> Result<(), ZoneError> {
     if let ZoneCommand::Apply { file } = &args.command {
-        let zones = Config::load(Some(file), &[]).map_err(ZoneError::Config)?.zones;
-        let mut connection = args.reach.open()?;
-        for zone in &zones {
-            let words = set_words(zone.name.as_str(), &zone.patch);
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            let at = |why| ZoneError::At { zone: zone.name.to_string(), why };
-            connection.ask(&words, |_| ()).map_err(at)?;
-        }
-        let count = zones.len();
-        print::show(&if args.reach.json { format!("{count}\n") } else { format!("{count} zones applied\n") });
-        return Ok(());
+        return apply(args, file);
     }
     let words = words(&args.command);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -197,6 +188,32 @@ pub(crate) fn run(args: &ZoneArgs) -> Result<(), ZoneError> {
         removes && reply.integer() == Some(0)
     })?;
     if absent { Err(ZoneError::Absent) } else { Ok(()) }
+}
+
+/// Makes the zones and namespaces of a file as it says.
+fn apply(args: &ZoneArgs, file: &Path) -> Result<(), ZoneError> {
+    let config = Config::load(Some(file), &[]).map_err(ZoneError::Config)?;
+    let zones = config
+        .zones
+        .iter()
+        .map(|zone| (format!("zone {}", zone.name), set_words(zone.name.as_str(), &zone.patch)));
+    let namespaces = config.namespaces.iter().map(|entry| {
+        let policy = &entry.policy;
+        let bounds = [policy.maxlen, policy.ttl_ms, policy.memory_bytes];
+        (format!("namespace {}", entry.prefix), namespace_words(&entry.prefix, bounds, Some(policy.on_full)))
+    });
+    let mut connection = args.reach.open()?;
+    for (what, words) in zones.chain(namespaces) {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        connection.ask(&words, |_| ()).map_err(|why| ZoneError::At { what, why })?;
+    }
+    let (zones, namespaces) = (config.zones.len(), config.namespaces.len());
+    print::show(&match (args.reach.json, namespaces) {
+        (true, _) => format!("{{\"zones\":{zones},\"namespaces\":{namespaces}}}\n"),
+        (false, 0) => format!("{zones} zones applied\n"),
+        (false, _) => format!("{zones} zones and {namespaces} namespaces applied\n"),
+    });
+    Ok(())
 }
 
 /// The request that a command stands for.

@@ -4,6 +4,7 @@
 mod damage;
 mod disk;
 mod forming;
+mod granting;
 mod losing;
 mod membership;
 mod nodes;

@@ -70,7 +70,8 @@ fn a_file_creates_zones_once_and_apply_makes_them_as_listed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("sluice.toml");
     let title = "title = { en = \"Please wait\" }";
-    std::fs::write(&file, format!("[[zone]]\nname = \"shop\"\nlimit = 5\n{title}\n")).unwrap();
+    let zone = format!("[[zone]]\nname = \"shop\"\nlimit = 5\n{title}\n");
+    std::fs::write(&file, &zone).unwrap();
     let arguments = ["--config", file.to_str().unwrap()];
     let first = Server::start(folder.path(), &arguments);
     assert_eq!(first.zone(&["list"]), json!(["shop"]));
@@ -83,6 +84,10 @@ fn a_file_creates_zones_once_and_apply_makes_them_as_listed() {
     let applied = run(&["zone", "apply", file.to_str().unwrap(), "--resp", &resp]);
     assert_eq!(String::from_utf8(applied.stdout).unwrap(), "1 zones applied\n");
     assert_eq!(second.zone(&["get", "shop"])["limit"], 5);
+    std::fs::write(&file, format!("{zone}[[namespace]]\nprefix = \"chat:\"\nmaxlen = 2\n")).unwrap();
+    let applied = run(&["zone", "apply", file.to_str().unwrap(), "--resp", &resp]);
+    assert_eq!(String::from_utf8(applied.stdout).unwrap(), "1 zones and 1 namespaces applied\n");
+    assert_eq!(second.stream(&["namespace", "get", "chat:"])["maxlen"], 2);
     second.stop();
 }
 
@@ -108,6 +113,11 @@ fn a_file_makes_namespaces_once_and_operators_change_them() {
     let range = first.stream(&["range", "chat:1", "--count", "1"]);
     assert_eq!((&range[0][1], range.as_array().unwrap().len()), (&json!(["text", "two"]), 1));
     assert_eq!(first.stream(&["end", "chat:1"]), 1);
+    assert!(first.stream(&["append", "job:1", "text=done", "--ttl-ms", "3600000", "--end"]).is_string());
+    let page = first.http("GET", "/v1/streams/job:1/events", "").1;
+    assert!(page.contains(r#""ended":true"#), "{page}");
+    assert!(first.stream(&["append", "job:2", "text=late", "--ttl-ms", "1"]).is_string());
+    while first.stream(&["len", "job:2"]) != 0 {}
     let (status, page) = first.http("GET", "/v1/streams/chat:1/events", "");
     assert!(status == 200 && page.contains("\"ended\":true"), "{page}");
     let set = ["namespace", "set", "chat:", "--maxlen", "9", "--memory-bytes", "100000"];
