@@ -1,23 +1,65 @@
 //! Talks to sluice over RESP.
 //!
 //! ```text
-//! Connection ── join / poll / leave / zone_set / stats ──▶ typed replies     connection.rs, reply.rs
-//!            └─ call (any command) ──▶ Value                                resp::reply of sluice-net
-//! ```
+//! tasks ── Client: zone / stream / publish / call                                  client.rs, zone.rs, stream.rs, wait.rs
+//!            │  deadline, retries, failover                                        pool.rs, node.rs
+//!            ▼
+//!          one connection a node: commands out in one write, replies in order      link/
 //!
-//! Today this is one blocking connection for tools and tests: no pool, no reconnect, no push messages. Each call
-//! is one round trip, except [`Connection::join_many`], which pipelines.
+//! one reader ── Follower: entries of many streams, each once                       follow/
+//!            └─ Subscription: published messages                                   subscribe.rs
+//!                 │  a connection of its own, made again when lost                 listener.rs
+//!                 ▼
+//!               connect.rs, socket.rs, input.rs        bytes of RESP: resp of sluice-net
+//!
+//! threads that block: blocking.rs, and connection.rs (one plain connection, for tools)
+//! ```
+//! Reading order: `client.rs`, `pool.rs`, `node.rs`, `link/mod.rs`, then `listener.rs` and `follow/mod.rs`. Every bound is in
+//! `limit.rs`.
+//!
+//! Tasks of this crate are one for each connection of calls, and none for listeners: those are driven by whoever reads them.
 //!
 //! This crate may not know the engine, replication or the server's sockets; it sees what any client sees.
 
 #![forbid(unsafe_code)]
 
+pub mod blocking;
+mod builder;
+mod client;
+mod connect;
 mod connection;
+mod cursor;
 mod error;
+mod fault;
+mod follow;
+mod input;
 mod limit;
+mod link;
+mod listener;
+mod metrics;
+mod node;
+mod pool;
 mod reply;
+mod settings;
+mod socket;
+mod stream;
+mod subscribe;
+mod wait;
+mod zone;
 
+pub use builder::Builder;
+pub use client::Client;
 pub use connection::{Connection, encode_command};
+pub use cursor::Cursor;
 pub use error::ClientError;
+pub use fault::Error;
+pub use follow::{After, Event, Follower, Reason};
+pub use metrics::Metrics;
 pub use reply::{Place, State, ZoneSettings, ZoneStats};
 pub use sluice_net::resp::reply::{Reply, Value, decode};
+pub use stream::{Append, Entry, Fields, Stream};
+pub use subscribe::{News, Subscription};
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
+pub use wait::Wait;
+pub use zone::{Join, Zone};

@@ -42,8 +42,12 @@ pub struct Place {
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ZoneSettings {
-    /// Admissions in 60 s.
+    /// Admissions in any window.
     pub limit: Option<u64>,
+    /// The window.
+    pub window_ms: Option<u64>,
+    /// The part of it in which admissions are spread evenly.
+    pub slice_ms: Option<u64>,
     /// How often waiters poll.
     pub poll_ms: Option<u64>,
     /// Silence after which a waiter is out.
@@ -54,6 +58,12 @@ pub struct ZoneSettings {
     pub pass_ttl_ms: Option<u64>,
     /// `auto`, `paused`, `open` or `closed`.
     pub mode: Option<String>,
+    /// Of the waiting page: pairs of a language and the text in it. Those that are not named are left.
+    pub title: Vec<(String, String)>,
+    /// Below the title, in the same shape.
+    pub message: Vec<(String, String)>,
+    /// Where the page sends the admitted.
+    pub target_url: Option<String>,
 }
 
 /// A zone's counters.
@@ -82,6 +92,12 @@ pub struct ZoneStats {
 }
 
 impl Place {
+    /// Whether it may enter.
+    #[must_use]
+    pub fn is_admitted(&self) -> bool {
+        self.state == State::Admitted
+    }
+
     pub(crate) fn read(reply: &Value<'_>) -> Result<Self, ClientError> {
         let state = match reply.field(b"state").and_then(Value::bytes) {
             Some(b"waiting") => State::Waiting,
@@ -131,6 +147,17 @@ fn text(reply: &Value<'_>, name: &str) -> Option<String> {
     std::str::from_utf8(bytes).ok().map(str::to_owned)
 }
 
+/// Pairs of a language and a text.
+fn texts(reply: &Value<'_>, name: &str) -> Vec<(String, String)> {
+    let word = |value: &Value<'_>| value.bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    match reply.field(name.as_bytes()) {
+        Some(Value::Map(pairs)) => {
+            pairs.iter().filter_map(|(tag, text)| Some((word(tag)?, word(text)?))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// A count, or `None` where the field is missing or negative, which stands for "unknown".
 fn count(reply: &Value<'_>, name: &str) -> Option<u64> {
     u64::try_from(reply.field(name.as_bytes())?.integer()?).ok()
@@ -149,14 +176,38 @@ impl ZoneSettings {
     pub(crate) fn words(&self) -> Vec<String> {
         let numbers = [
             ("LIMIT", self.limit),
+            ("WINDOW_MS", self.window_ms),
+            ("SLICE_MS", self.slice_ms),
             ("POLL_MS", self.poll_ms),
             ("ABANDON_MS", self.abandon_ms),
             ("MAX_WAITING", self.max_waiting),
             ("PASS_TTL_MS", self.pass_ttl_ms),
         ];
         let numbers = numbers.into_iter().filter_map(|(name, value)| Some((name, value?.to_string())));
-        let mode = self.mode.iter().map(|mode| ("MODE", mode.clone()));
-        numbers.chain(mode).flat_map(|(name, value)| [name.to_owned(), value]).collect()
+        let named = [("MODE", &self.mode), ("TARGET_URL", &self.target_url)];
+        let named = named.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+        let words = numbers.chain(named).flat_map(|(name, value)| [name.to_owned(), value]);
+        let texts = [("TITLE", &self.title), ("MESSAGE", &self.message)];
+        let texts = texts.into_iter().flat_map(|(name, texts)| texts.iter().map(move |text| (name, text)));
+        words
+            .chain(texts.flat_map(|(name, (tag, text))| [name.to_owned(), tag.clone(), text.clone()]))
+            .collect()
+    }
+
+    pub(crate) fn read(reply: &Value<'_>) -> Result<Self, ClientError> {
+        Ok(Self {
+            limit: Some(required(reply, "limit")?),
+            window_ms: count(reply, "window_ms"),
+            slice_ms: count(reply, "slice_ms"),
+            poll_ms: count(reply, "poll_ms"),
+            abandon_ms: count(reply, "abandon_ms"),
+            max_waiting: count(reply, "max_waiting"),
+            pass_ttl_ms: count(reply, "pass_ttl_ms"),
+            mode: text(reply, "mode"),
+            title: texts(reply, "title"),
+            message: texts(reply, "message"),
+            target_url: text(reply, "target_url").filter(|url| !url.is_empty()),
+        })
     }
 }
 

@@ -1,0 +1,292 @@
+//! The client: a cheap handle that any number of tasks use at once.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use sluice_net::resp::reply::{Reply, Value, decode};
+
+use crate::builder::Builder;
+use crate::error::ClientError;
+use crate::fault::Error;
+use crate::follow::Follower;
+use crate::limit::TIMEOUT_MIN;
+use crate::link::{Answer, Want};
+use crate::metrics::Metrics;
+use crate::pool::{Call, Pool, Repeat};
+use crate::settings::Settings;
+use crate::stream::Stream;
+use crate::subscribe::Subscription;
+use crate::zone::Zone;
+
+/// Talks to a cluster of sluice over one connection for each node that is used. Clones share everything; when the last one
+/// is gone, the connections are closed.
+///
+/// Nothing is connected before the first call. Each call has one deadline for all that it takes: connecting, waiting for
+/// room, being sent again after a refusal that asks for patience, or to another node. Calls that change nothing when
+/// repeated are repeated when the connection is lost; the others end with [`Error::Unanswered`] then. A call that is
+/// dropped leaves nothing behind, but what was sent may be carried out.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), sluice_client::Error> {
+/// use sluice_client::{Client, Join};
+/// let client = Client::builder(["10.0.0.1:7379", "10.0.0.2:7379"]).build()?;
+/// let zone = client.zone("shop");
+/// let place = zone.join(Join { user: Some("u-17"), ..Join::default() }).await?;
+/// let place = zone.admitted(&place.token).await?;
+/// println!("{:?}", place.pass);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    timeout: Duration,
+}
+
+#[derive(Debug)]
+struct Shared {
+    pool: Pool,
+    /// Keys of the function that makes request ids, drawn from the system.
+    secret: RandomState,
+    drawn: AtomicU64,
+}
+
+impl Client {
+    /// Begins a client of the nodes at `addresses`, each `host:port`. Calls go to the first one until it fails.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sluice_client::Client;
+    /// let client = Client::builder(["127.0.0.1:7379"]).call_timeout(Duration::from_secs(2)).build()?;
+    /// # Ok::<(), sluice_client::Error>(())
+    /// ```
+    pub fn builder<A: Into<String>>(addresses: impl IntoIterator<Item = A>) -> Builder {
+        Builder::new(Settings::new(addresses.into_iter().map(Into::into).collect()))
+    }
+
+    pub(crate) fn new(settings: Settings) -> Self {
+        let timeout = settings.call_timeout;
+        let pool = Pool::new(settings);
+        Self {
+            shared: Arc::new(Shared { pool, secret: RandomState::new(), drawn: AtomicU64::new(0) }),
+            timeout,
+        }
+    }
+
+    /// The same client, whose calls take at most `timeout`, and at least 10 ms.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { shared: self.shared.clone(), timeout: timeout.max(TIMEOUT_MIN) }
+    }
+
+    /// The zone `name`, which need not exist yet.
+    #[must_use]
+    pub fn zone(&self, name: &str) -> Zone {
+        Zone::new(self.clone(), name)
+    }
+
+    /// The names of all zones, sorted.
+    ///
+    /// # Errors
+    /// As [`Client::call`], but it is repeated.
+    pub async fn zones(&self) -> Result<Vec<String>, Error> {
+        self.ask(&[b"Q.ZONE", b"LIST"], Repeat::Always, |reply| match reply {
+            Value::Array(names) => names.iter().map(word).collect(),
+            other => Err(unexpected(other)),
+        })
+        .await
+    }
+
+    /// The stream under `key`, which need not exist yet.
+    #[must_use]
+    pub fn stream(&self, key: impl AsRef<[u8]>) -> Stream {
+        Stream::new(self.clone(), key.as_ref())
+    }
+
+    /// A reader of any number of streams, with a connection of its own.
+    #[must_use]
+    pub fn follow(&self) -> Follower {
+        Follower::new(self.shared.pool.settings.clone())
+    }
+
+    /// Tells everybody who listens to `channel`; how many that were at the node that was asked.
+    ///
+    /// # Errors
+    /// As [`Client::call`]. It is never sent twice.
+    pub async fn publish(&self, channel: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> Result<u64, Error> {
+        let words = [b"PUBLISH", channel.as_ref(), payload.as_ref()];
+        self.ask(&words, Repeat::Unsent, count).await
+    }
+
+    /// A listener, with a connection of its own, that is told nothing until channels or patterns are added.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription {
+        Subscription::new(self.shared.pool.settings.clone())
+    }
+
+    /// Sends any command and has its reply read. It is sent again where the server refused it as `BUSY`, and never once it
+    /// may have been carried out.
+    ///
+    /// Commands that change the connection for everybody on it, or keep others waiting, are not taken: subscriptions,
+    /// transactions, `HELLO`, `AUTH`, `SELECT`, `RESET`, `QUIT`, and reads that block.
+    ///
+    /// ```no_run
+    /// # async fn example(client: sluice_client::Client) -> Result<(), sluice_client::Error> {
+    /// let keys = client.call(&[b"DBSIZE"], |reply| Ok(reply.integer())).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What the server says, typed; what `read` says; [`Error::Unanswered`] where it may have been carried out,
+    /// [`Error::Disconnected`] and [`Error::Overloaded`] where it was not sent.
+    pub async fn call<T>(
+        &self,
+        command: &[&[u8]],
+        read: impl Fn(&Value<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if !may_share(command) {
+            return Err(Error::Invalid("this command is not for a connection that is shared"));
+        }
+        self.ask(command, Repeat::Unsent, read).await
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.shared.pool.counters.snapshot()
+    }
+
+    /// Makes a call with one command.
+    pub(crate) async fn ask<T>(
+        &self,
+        command: &[&[u8]],
+        repeat: Repeat,
+        read: impl Fn(&Value<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.ask_all(&[command], repeat, read).await
+    }
+
+    /// Makes a call with several commands, of which the last one's reply counts.
+    pub(crate) async fn ask_all<T>(
+        &self,
+        commands: &[&[&[u8]]],
+        repeat: Repeat,
+        read: impl Fn(&Value<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.make(&Call { commands, want: Want::Raw, repeat }, |answer| value_of(&answer, &read)).await
+    }
+
+    /// Makes a call and has its answer read.
+    pub(crate) async fn make<T>(
+        &self,
+        call: &Call<'_>,
+        read: impl Fn(Answer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.shared.pool.ask(call, self.timeout, read).await
+    }
+
+    /// A request id that nobody else has and nobody can guess: 128 bits of a keyed hash of a count.
+    pub(crate) fn draw_request(&self) -> String {
+        let drawn = self.shared.drawn.fetch_add(1, Relaxed);
+        let half = |which: u8| self.shared.secret.hash_one((which, drawn));
+        format!("{:016x}{:016x}", half(0), half(1))
+    }
+}
+
+/// Has the value in `answer` read, or the error that it is.
+pub(crate) fn value_of<T>(
+    answer: &Answer,
+    read: impl Fn(&Value<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let Answer::Raw(bytes) = answer else {
+        return Err(Error::Protocol("a place where none was asked for".to_owned()));
+    };
+    match decode(bytes).map_err(ClientError::from)? {
+        Reply::Value { value: Value::Error(text), .. } => Err(Error::of_reply(text)),
+        Reply::Value { value, .. } => read(&value),
+        Reply::Incomplete { .. } => Err(Error::Protocol("a part of a reply".to_owned())),
+    }
+}
+
+/// A reply that is not what the command promises.
+pub(crate) fn unexpected(reply: &Value<'_>) -> Error {
+    Error::Protocol(format!("{reply:?}"))
+}
+
+/// A count.
+pub(crate) fn count(reply: &Value<'_>) -> Result<u64, Error> {
+    reply.integer().and_then(|number| u64::try_from(number).ok()).ok_or_else(|| unexpected(reply))
+}
+
+/// A string as text.
+pub(crate) fn word(reply: &Value<'_>) -> Result<String, Error> {
+    let bytes = reply.bytes().ok_or_else(|| unexpected(reply))?;
+    Ok(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// Commands after which the replies on a connection would not be what the other callers expect.
+const ALONE: &[&str] = &[
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "PSUBSCRIBE",
+    "PUNSUBSCRIBE",
+    "SSUBSCRIBE",
+    "SUNSUBSCRIBE",
+    "X.SUB",
+    "X.UNSUB",
+    "MULTI",
+    "EXEC",
+    "DISCARD",
+    "WATCH",
+    "MONITOR",
+    "HELLO",
+    "AUTH",
+    "SELECT",
+    "RESET",
+    "QUIT",
+    "SYNC",
+    "PSYNC",
+];
+
+fn may_share(command: &[&[u8]]) -> bool {
+    let Some((name, rest)) = command.split_first() else { return false };
+    let is = |text: &&str| name.eq_ignore_ascii_case(text.as_bytes());
+    // A reply that may be left out leaves the others without their places.
+    let is_reply = is(&"CLIENT") && rest.first().is_some_and(|word| word.eq_ignore_ascii_case(b"REPLY"));
+    let reads = ["XREAD", "XREADGROUP"].iter().any(is);
+    let blocks = reads && rest.iter().any(|word| word.eq_ignore_ascii_case(b"BLOCK"));
+    !ALONE.iter().any(is) && !is_reply && !blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{Client, may_share};
+
+    #[test]
+    fn commands_that_would_confuse_the_others_are_kept_off() {
+        for alone in
+            ["subscribe a", "MULTI", "client reply off", "XREAD BLOCK 0 STREAMS a $", "quit", "X.SUB a"]
+        {
+            let words: Vec<&[u8]> = alone.split(' ').map(str::as_bytes).collect();
+            assert!(!may_share(&words), "{alone}");
+        }
+        assert!(!may_share(&[]));
+        for shared in ["PING", "CLIENT ID", "XREAD COUNT 1 STREAMS a 0", "PUBLISH a block"] {
+            let words: Vec<&[u8]> = shared.split(' ').map(str::as_bytes).collect();
+            assert!(may_share(&words), "{shared}");
+        }
+    }
+
+    #[test]
+    fn request_ids_are_drawn_once() {
+        let client = Client::builder(["a:1"]).build().expect("has an address");
+        let ids: HashSet<String> = (0..10_000).map(|_| client.draw_request()).collect();
+        assert_eq!(ids.len(), 10_000);
+        assert!(ids.iter().all(|id| id.len() == 32));
+    }
+}
