@@ -93,15 +93,17 @@ impl Table {
         self.wishes.len() > WISHES_MAX
     }
 
-    /// A new connection knows of nothing.
+    /// A new connection knows of nothing: everything is asked for again, in the order in which it was added.
     pub(super) fn restart(&mut self) {
         self.asked.clear();
-        self.wishes.clear();
-        for (key, follow) in &mut self.keys {
+        for follow in self.keys.values_mut() {
             follow.has_missed |= follow.is_live && follow.after == After::Newest;
             follow.is_live = false;
-            self.wishes.push_back(Wish::Follow(key.clone(), follow.generation));
         }
+        let mut keys: Vec<_> =
+            self.keys.iter().map(|(key, follow)| (follow.generation, key.clone())).collect();
+        keys.sort_unstable_by_key(|(generation, _)| *generation);
+        self.wishes = keys.into_iter().map(|(generation, key)| Wish::Follow(key, generation)).collect();
     }
 
     /// Writes the next request, unless too much is unanswered; false where there is none. A place that was lost before it was
@@ -194,7 +196,8 @@ impl Table {
         match kind {
             b"x.entry" => {
                 let cursor = cursor(text(2)?)?;
-                let (id, fields) = (word(&parts[3])?, fields(parts.get(4).ok_or_else(malformed)?)?);
+                let part = |at: usize| parts.get(at).ok_or_else(malformed);
+                let (id, fields) = (word(part(3)?)?, fields(part(4)?)?);
                 Ok(self.entry(key, cursor, id, fields))
             }
             b"x.reset" => {
