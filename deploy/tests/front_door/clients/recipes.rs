@@ -24,7 +24,7 @@ fn each_waits_for_its_turn_and_enters() {
         command
     };
     // Imports look beside the module and not where NODE_PATH says.
-    let near = folder.path().join("node");
+    let near = folder.path().join("module");
     std::fs::create_dir(&near).unwrap();
     std::fs::copy(recipe("room.mjs"), near.join("room.mjs")).unwrap();
     std::os::unix::fs::symlink(super::foreign::node_modules(), near.join("node_modules")).unwrap();
