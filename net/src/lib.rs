@@ -52,6 +52,7 @@ mod hub;
 pub mod limit;
 #[cfg(feature = "server")]
 pub mod observer;
+#[cfg(feature = "server")]
 mod pass;
 #[cfg(feature = "server")]
 mod protocol;
