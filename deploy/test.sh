@@ -44,20 +44,24 @@ step_tools() {
     need node nodejs
     need npm npm
     need chromium chromium
+    need java openjdk-17-jdk-headless
     # Without its fonts Korean pages are boxes.
     [ -d /usr/share/fonts/opentype/noto ] || missing+=(fonts-noto-cjk)
     if [ ${#missing[@]} -gt 0 ]; then
         as_root apt-get update -q
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
     fi
-    if ! "$python" -c 'import redis' 2>/dev/null; then
+    if ! "$python" -c 'import redis, jwt, cryptography' 2>/dev/null; then
         python3 -c 'import ensurepip' 2>/dev/null || as_root apt-get install -qy python3-venv
         python3 -m venv "$tools_dir/venv"
-        "$python" -m pip install --quiet --disable-pip-version-check 'redis>=5,<9'
+        "$python" -m pip install --quiet --disable-pip-version-check 'redis>=5,<9' 'PyJWT[crypto]>=2,<3'
     fi
-    if [ ! -d "$node_modules/ioredis" ] || [ ! -d "$node_modules/redis" ] || [ ! -d "$node_modules/playwright-core" ]; then
-        npm install --silent --no-audit --no-fund --no-save --prefix "$tools_dir/node" ioredis@5 'redis@>=5 <7' playwright-core@1
-    fi
+    local package
+    for package in ioredis redis playwright-core jose; do
+        [ -d "$node_modules/$package" ] && continue
+        npm install --silent --no-audit --no-fund --no-save --prefix "$tools_dir/node" \
+            ioredis@5 'redis@>=5 <7' playwright-core@1 jose@6
+    done
 }
 
 step_lint() {

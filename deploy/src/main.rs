@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use cli::{Cli, Command, ConfigCommand, PlaneError, ServeArgs, StreamError, ZoneError};
+use cli::{Cli, Command, ConfigCommand, PlaneError, ServeArgs, StreamError, WireError, ZoneError};
 use config::{Config, ConfigError, Layer};
 use serve::StartError;
 
@@ -36,6 +36,7 @@ enum Failure {
     Serve(StartError),
     Zone(ZoneError),
     Stream(StreamError),
+    Wire(WireError),
     Cluster(PlaneError),
 }
 
@@ -46,6 +47,7 @@ impl fmt::Display for Failure {
             Failure::Serve(error) => error.fmt(f),
             Failure::Zone(error) => error.fmt(f),
             Failure::Stream(error) => error.fmt(f),
+            Failure::Wire(error) => error.fmt(f),
             Failure::Cluster(error) => error.fmt(f),
         }
     }
@@ -57,6 +59,8 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve(&args),
         Command::Zone(args) => cli::run_zone(&args).map_err(Failure::Zone),
         Command::Stream(args) => cli::run_stream(&args).map_err(Failure::Stream),
+        Command::Key(args) => cli::run_key(&args).map_err(Failure::Wire),
+        Command::Pass(args) => cli::run_pass(&args).map_err(Failure::Wire),
         Command::Cluster(args) => cli::run_cluster(&args).map_err(Failure::Cluster),
         Command::Config(ConfigCommand::Check { file }) => check(&file),
     };

@@ -8,11 +8,12 @@ use crate::error::Refusal;
 use crate::id::{GroupId, RequestHash, UserHash, ZoneId};
 use crate::keyring::Keyring;
 use crate::limit::NO_LEADER_RETRY_MS;
+use crate::pass::{PassKey, PassKeys};
 use crate::reply::Standing;
 use crate::shard::view::ShardView;
 use crate::slot;
 use crate::structure::{Guard, pin};
-use crate::time::{LogTime, MonoMs};
+use crate::time::{LogTime, MonoMs, WallMs};
 use crate::token::{Place, Token, TokenText, UnverifiedToken};
 use crate::zone::settings::{ZoneName, ZoneSettings};
 use crate::zone::view::{Look, Seen, ZoneView};
@@ -182,6 +183,27 @@ impl Directory {
     #[must_use]
     pub fn derived_key(&self, purpose: &[u8]) -> [u8; 32] {
         self.with_keys(b"", |keys| keys.derived(purpose))
+    }
+
+    /// The keys that sign passes of this group, as this node has them.
+    #[must_use]
+    pub fn pass_keys(&self, group: GroupId) -> Option<PassKeys> {
+        Some(self.views.get(usize::from(group.0))?.passes.read(&pin()).clone())
+    }
+
+    /// What the pass of an admission is made of, as `read` takes it: the zone's name, the key, what the wall clock showed at the
+    /// stamp, and for how long the pass is good, ms. `None` where the zone is not there any more.
+    pub fn pass_of<T>(
+        &self,
+        zone: ZoneId,
+        stamp: LogTime,
+        read: impl FnOnce(&str, &PassKey, WallMs, u32) -> T,
+    ) -> Option<T> {
+        let guard = pin();
+        let view = self.views.get(usize::from(zone.group.0))?;
+        let (keys, zone) = (view.passes.read(&guard), view.zones.get(zone.ordinal, &guard)?);
+        let ttl_ms = zone.settings(&guard).pass_ttl_ms;
+        Some(read(zone.name().as_str(), keys.at(stamp), keys.wall_at(stamp), ttl_ms))
     }
 
     /// Log time of a group.

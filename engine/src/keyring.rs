@@ -5,6 +5,7 @@
 //! MAC: SipHash-2-4 (Aumasson and Bernstein, 2012), 64 bits, keyed by 128 secret bits.
 
 use crate::id::{KeyGen, RequestHash, UserHash};
+use crate::pass::{PassKeyId, PassKeys, PassSeed};
 use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher24x128};
 use std::hash::Hasher;
@@ -69,6 +70,13 @@ impl Keyring {
             half.copy_from_slice(&self.identity_hash(b'k', purpose, &[number]).to_le_bytes());
         }
         key
+    }
+
+    /// The key that signs passes until an operator rotates it: the same in every group.
+    pub(crate) fn first_pass_key(&self) -> PassKeys {
+        let name = self.derived(b"name of the first pass key");
+        let name = name.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        PassKeys::new(PassKeyId(name), PassSeed(self.derived(b"first pass key")))
     }
 
     /// This ring and one more key, which verifies from now on. The same ring where it is known.

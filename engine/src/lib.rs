@@ -28,6 +28,7 @@ pub mod limit;
 pub mod mailbox;
 pub mod node;
 pub mod owner;
+pub mod pass;
 pub mod reply;
 pub mod sequencer;
 pub(crate) mod shard;

@@ -53,6 +53,8 @@ pub mod limit;
 #[cfg(feature = "server")]
 pub mod observer;
 #[cfg(feature = "server")]
+mod pass;
+#[cfg(feature = "server")]
 mod protocol;
 #[cfg(feature = "server")]
 pub mod pubsub;

@@ -65,6 +65,10 @@ pub const STREAM_TTL_MS_MAX: u64 = 1 << 53;
 pub const GRANT_KEYS_MAX: usize = 64;
 /// Bytes of them, with two more each: the token must fit a cookie of 4096 bytes, and a request line.
 pub const GRANT_BYTES_MAX: usize = 2_048;
+/// Passes that a turn of a worker signs: about a millisecond.
+pub const PASSES_PER_TURN: usize = 50;
+/// Passes that a worker keeps for those who ask again, half a kilobyte each.
+pub const PASSES_KEPT: usize = 4_096;
 /// How long a subscribe token holds where nobody says.
 pub const GRANT_TTL_MS: u64 = 60_000;
 /// How long it may hold: it cannot be taken back.

@@ -141,6 +141,8 @@ pub enum Answer<'a> {
         token: &'a [u8],
         /// In the queue, or in.
         standing: Standing,
+        /// What the admitted show to the service.
+        pass: Option<&'a [u8]>,
     },
     /// True where a place was given up, false where it was gone already.
     Left(bool),

@@ -3,13 +3,15 @@
 use crate::clients::Register;
 use crate::cluster::Cluster;
 use crate::config::NetConfig;
+use crate::pass;
 use crate::pubsub::channels::Channels;
-use crate::resp::server::{ClientRow, Facts, Role, ServerInfo, SlowRow};
+use crate::resp::server::{ClientRow, Facts, PassKeyRow, Role, ServerInfo, SlowRow};
 use crate::stats::Stats;
 use crate::worker::lines::Lines;
 use crate::worker::mailbox::Mailbox;
 use sluice_engine::directory::Directory;
 use sluice_engine::id::RequestHash;
+use sluice_engine::pass::{PassKeyId, PassSeed};
 use sluice_engine::time::WallMs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
@@ -122,6 +124,14 @@ impl ServerInfo for Shared {
 
     fn request_hash(&self, key: &[u8], request: &[u8]) -> RequestHash {
         self.directory.request_hash(key, request)
+    }
+
+    fn pass_keys(&self) -> Vec<PassKeyRow> {
+        pass::all_keys(&self.directory).iter().map(pass::row).collect()
+    }
+
+    fn draw_pass_key(&self) -> Option<(PassKeyId, PassSeed)> {
+        pass::draw()
     }
 
     fn facts(&self) -> Facts {

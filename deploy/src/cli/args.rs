@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::cluster::ClusterArgs;
+use super::key::{KeyArgs, PassArgs};
 use super::stream::StreamArgs;
 use super::zone::ZoneArgs;
 use crate::config::Layer;
@@ -28,6 +29,10 @@ pub(crate) enum Command {
     Zone(ZoneArgs),
     /// Streams of a running server, and their namespaces
     Stream(StreamArgs),
+    /// Keys that sign passes
+    Key(KeyArgs),
+    /// Passes of the admitted
+    Pass(PassArgs),
     /// The cluster of a running node
     Cluster(ClusterArgs),
     /// Look at configuration files

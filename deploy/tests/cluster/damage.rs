@@ -45,10 +45,12 @@ impl Killed {
         self.nodes.kill(0);
     }
 
-    /// The node refuses to start while the file says that it has another format, in a head whose checksum is right.
-    fn refuses_format(&mut self, format: u32, to_do: &str) {
+    /// The node refuses to start while the file says that it has a format so much newer, in a head whose checksum is right.
+    fn refuses_format(&mut self, newer: i32, to_do: &str) {
         let path = self.path(SEGMENT);
         let good = std::fs::read(&path).unwrap();
+        let own = u32::from_le_bytes(good[8..12].try_into().unwrap());
+        let format = own.checked_add_signed(newer).unwrap();
         let mut other = good.clone();
         other[8..12].copy_from_slice(&format.to_le_bytes());
         let checksum = crc32fast::hash(&other[..HEAD - 4]);
@@ -114,8 +116,8 @@ fn a_wrong_byte_is_refused_until_it_is_put_back() {
 #[test]
 fn a_log_of_another_version_is_left_to_the_program_that_wrote_it() {
     let mut killed = Killed::new();
-    killed.refuses_format(1, "start the older program");
-    killed.refuses_format(3, "start the newer program");
+    killed.refuses_format(-1, "start the older program");
+    killed.refuses_format(1, "start the newer program");
     killed.starts();
 }
 

@@ -1,4 +1,4 @@
-//! Leave to read streams, given at one node and taken at every other.
+//! Leave to read streams, and leave to enter: given at one node and the same at every other.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -59,4 +59,28 @@ fn a_subscribe_token_of_one_node_is_good_at_every_node_and_names_its_streams_onl
         let (status, why) = ask(&nodes, node, "POST", "/v1/streams/job:1/events", token, r#"{"a":"b"}"#);
         assert_eq!(status, 401, "a reader is no writer: {why}");
     }
+}
+
+#[test]
+fn the_pass_of_an_admission_is_the_same_at_every_node_also_where_a_leader_was_lost() {
+    let mut nodes = Nodes::form(3);
+    (0..3).for_each(|node| nodes.wait_writable(node));
+    nodes.insist(0, &["set", "shop", "--limit", "60"]);
+    let place = nodes.insist(1, &["join", "shop"]);
+    assert_eq!(place["state"], "admitted", "{place}");
+    let token = place["token"].as_str().expect("a token");
+    let everywhere = |nodes: &Nodes, among: &[usize]| {
+        for node in among {
+            let polled = nodes.insist(*node, &["poll", "shop", token]);
+            assert_eq!(polled["pass"], place["pass"], "at node {node}");
+        }
+    };
+    assert!(place["pass"].is_string(), "{place}");
+    everywhere(&nodes, &[0, 1, 2]);
+    nodes.kill(0);
+    nodes.wait_writable(1);
+    everywhere(&nodes, &[1, 2]);
+    nodes.start(0, None);
+    nodes.wait_ready(0);
+    everywhere(&nodes, &[0]);
 }

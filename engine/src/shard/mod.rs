@@ -18,6 +18,7 @@ use crate::error::{Refusal, UNKNOWN_KEY};
 use crate::id::{GroupId, KeyGen, RequestHash, Seq, UserHash, ZoneId};
 use crate::keyring::Keyring;
 use crate::limit::ZONES_PER_SHARD_MAX;
+use crate::pass::{PassKeyOp, PassKeys};
 use crate::sequencer::Committed;
 use crate::snapshot::cut::ShardCut;
 use crate::stream::keyspace::{Keyspace, Moment};
@@ -68,6 +69,7 @@ pub(crate) struct Shard {
     pub(crate) zones: BTreeMap<u64, ZoneState>,
     pub(crate) names: BTreeMap<ZoneName, u64>,
     pub(crate) keys: Keyring,
+    pub(crate) passes: PassKeys,
     pub(crate) requests: Requests,
     pub(crate) keyspace: Keyspace,
     /// This process's, not the state's.
@@ -80,6 +82,7 @@ pub(crate) struct Shard {
 
 impl Shard {
     pub(crate) fn new(group: GroupId, keys: Keyring, epoch: LogTime, shared_names: Arc<Names>) -> Shard {
+        let passes = keys.first_pass_key();
         Shard {
             group,
             index: 0,
@@ -88,8 +91,9 @@ impl Shard {
             ordinal: 0,
             zones: BTreeMap::new(),
             names: BTreeMap::new(),
-            view: Arc::new(ShardView::new(keys.clone())),
+            view: Arc::new(ShardView::new(keys.clone(), passes.clone())),
             keys,
+            passes,
             requests: Requests::default(),
             keyspace: Keyspace::default(),
             ears: Ears::default(),
@@ -105,6 +109,9 @@ impl Shard {
         // Entries without commands carry no stamp of their own, and a new leader's clock may be behind the old one's.
         self.stamp = self.stamp.max(batch.stamp);
         self.wall = self.wall.max(batch.wall);
+        if self.passes.note_wall(self.stamp, self.wall) {
+            self.view.passes.replace(self.passes.clone());
+        }
         for command in batch.commands {
             self.ordinal += 1;
             outcomes.push(self.apply_one(command));
@@ -155,6 +162,9 @@ impl Shard {
     }
 
     fn change_key(&mut self, op: KeyOp) -> Value {
+        if let KeyOp::PassKey(op) = &op {
+            return self.change_pass_key(op);
+        }
         let at = self.moment();
         if self.ears.is_empty() {
             return self.keyspace.change(op, at);
@@ -287,6 +297,21 @@ impl Shard {
             }
             None => Outcome::Refused(Refusal::BadSetting(UNKNOWN_KEY)),
         }
+    }
+
+    fn change_pass_key(&mut self, op: &PassKeyOp) -> Value {
+        match self.passes.changed(op, self.stamp) {
+            Ok(passes) => {
+                self.set_passes(passes);
+                Value::Done
+            }
+            Err(why) => Value::error(format!("ERR {why}")),
+        }
+    }
+
+    pub(crate) fn set_passes(&mut self, passes: PassKeys) {
+        self.view.passes.replace(passes.clone());
+        self.passes = passes;
     }
 
     fn set_keys(&mut self, keys: Keyring) {

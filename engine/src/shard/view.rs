@@ -3,6 +3,7 @@
 use crate::error::Refusal;
 use crate::keyring::Keyring;
 use crate::limit::NO_LEADER_RETRY_MS;
+use crate::pass::PassKeys;
 use crate::reply::Standing;
 use crate::structure::{Guard, Published, ZoneTable, pin};
 use crate::time::{LogTime, MonoMs};
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// The readable half of a shard: written by its owner only.
 pub(crate) struct ShardView {
     pub(crate) keys: Published<Keyring>,
+    pub(crate) passes: Published<PassKeys>,
     pub(crate) zones: ZoneTable<Arc<ZoneView>>,
     /// Log time minus the monotonic clock, in ms; changed by the owner as it applies.
     offset_ms: AtomicU64,
@@ -33,9 +35,10 @@ pub(crate) struct ShardView {
 }
 
 impl ShardView {
-    pub(crate) fn new(keys: Keyring) -> ShardView {
+    pub(crate) fn new(keys: Keyring, passes: PassKeys) -> ShardView {
         ShardView {
             keys: Published::new(keys),
+            passes: Published::new(passes),
             zones: ZoneTable::new(),
             offset_ms: AtomicU64::new(0),
             memory_bytes: AtomicU64::new(0),

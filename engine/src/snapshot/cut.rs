@@ -153,6 +153,7 @@ impl ShardCut {
             wall: shard.wall,
             ordinal: shard.ordinal,
             keys: shard.keys.clone(),
+            passes: shard.passes.clone(),
         };
         frame::record(&mut out, Kind::Shard, |out| record::put_shard(out, &header));
         for (ordinal, zone) in &mut shard.zones {

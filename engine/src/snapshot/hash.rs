@@ -32,6 +32,7 @@ pub(crate) fn state_hash(shard: &Shard) -> u64 {
         wall: shard.wall,
         ordinal: shard.ordinal,
         keys,
+        passes: shard.passes.clone(),
     };
     feed(&mut |out| record::put_shard(out, &header));
     for (ordinal, zone) in &shard.zones {

@@ -3,6 +3,7 @@
 use super::frame::{Reader, put_count, put_text};
 use crate::id::{GroupId, KeyGen, RequestHash, Seq, UserHash, ZoneId};
 use crate::keyring::Keyring;
+use crate::pass::{PassKey, PassKeyId, PassKeys, PassSeed, Wall};
 use crate::shard::requests::Remembered;
 use crate::structure::{BlockImage, SLOTS, WORDS};
 use crate::time::{LogTime, WallMs};
@@ -26,6 +27,7 @@ pub(crate) struct ShardHeader {
     pub(crate) wall: WallMs,
     pub(crate) ordinal: u64,
     pub(crate) keys: Keyring,
+    pub(crate) passes: PassKeys,
 }
 
 /// A zone but for its blocks and its expiring users.
@@ -48,6 +50,38 @@ pub(crate) fn put_shard(out: &mut Vec<u8>, shard: &ShardHeader) {
         out.push(generation.0);
         out.extend_from_slice(&secret);
     }
+    put_passes(out, &shard.passes);
+}
+
+/// Stands for no moment.
+const NEVER: u64 = u64::MAX;
+
+fn put_passes(out: &mut Vec<u8>, passes: &PassKeys) {
+    put_count(out, passes.all().len());
+    for key in passes.all() {
+        let [since, until] = [key.since, key.until].map(|stamp| stamp.map_or(NEVER, |stamp| stamp.0));
+        put!(out, key.id.0, since, until);
+        out.extend_from_slice(&key.seed.0);
+    }
+    put_count(out, passes.walls().len());
+    for wall in passes.walls() {
+        put!(out, wall.from.0, wall.wall.0);
+    }
+}
+
+fn read_passes(from: &mut Reader<'_>) -> Option<PassKeys> {
+    let stamp = |value: u64| (value != NEVER).then_some(LogTime(value));
+    let count = from.count(56)?;
+    let keys: Option<Vec<_>> = (0..count)
+        .map(|_| {
+            let (id, since, until) = (PassKeyId(from.u64()?), stamp(from.u64()?), stamp(from.u64()?));
+            Some(PassKey { id, seed: PassSeed(from.array()?), since, until })
+        })
+        .collect();
+    let count = from.count(16)?;
+    let walls: Option<Vec<_>> =
+        (0..count).map(|_| Some(Wall { from: LogTime(from.u64()?), wall: WallMs(from.u64()?) })).collect();
+    PassKeys::from_parts(keys?, walls?)
 }
 
 pub(crate) fn read_shard(from: &mut Reader<'_>) -> Option<ShardHeader> {
@@ -63,6 +97,7 @@ pub(crate) fn read_shard(from: &mut Reader<'_>) -> Option<ShardHeader> {
         wall,
         ordinal,
         keys: Keyring::from_parts(&keys?, active, identity)?,
+        passes: read_passes(from)?,
     })
 }
 

@@ -127,6 +127,7 @@ impl Collected {
         shard.index = header.index;
         shard.ordinal = header.ordinal;
         shard.wall = header.wall;
+        shard.set_passes(header.passes);
         for parts in self.zones.into_values() {
             shard.insert_zone(parts.build(shard.group, shard.stamp)?);
         }

@@ -6,6 +6,7 @@ use super::id::StreamId;
 use super::policy::Policy;
 use super::text::Text;
 use crate::id::RequestHash;
+use crate::pass::PassKeyOp;
 use serde::{Deserialize, Serialize};
 
 /// One operation.
@@ -74,6 +75,8 @@ pub enum KeyOp {
     SetNamespace(Text, Policy),
     /// Removes a namespace within one group; its keys stay. 1, or 0 where there was none.
     DeleteNamespace(Text),
+    /// Changes a key that signs passes, within one group. Not for a keyspace: the shard does it.
+    PassKey(PassKeyOp),
 }
 
 /// An append.
@@ -428,7 +431,8 @@ impl KeyOp {
             | KeyOp::Clear
             | KeyOp::Namespaces
             | KeyOp::SetNamespace(..)
-            | KeyOp::DeleteNamespace(_) => {}
+            | KeyOp::DeleteNamespace(_)
+            | KeyOp::PassKey(_) => {}
         }
     }
 

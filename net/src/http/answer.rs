@@ -28,16 +28,16 @@ pub(crate) fn write(
         return entries::write(purpose, shape, value, to);
     }
     match (purpose, answer) {
-        (Purpose::Wait | Purpose::Entry, Answer::Place { zone, token, standing }) => {
-            write_traffic(to.body, zone, token, *standing);
+        (Purpose::Wait | Purpose::Entry, Answer::Place { zone, token, standing, pass }) => {
+            write_traffic(to.body, zone, token, *standing, *pass);
             to.send(200, Media::Json, shape, &[]);
         }
-        (Purpose::TokenCreate, Answer::Place { zone, token, standing }) => {
-            write_resource(to.body, zone, token, *standing);
+        (Purpose::TokenCreate, Answer::Place { zone, token, standing, pass }) => {
+            write_resource(to.body, zone, token, *standing, *pass);
             to.send(201, Media::Json, shape, &[Field::Location(zone, token)]);
         }
-        (Purpose::TokenGet, Answer::Place { zone, token, standing }) => {
-            write_resource(to.body, zone, token, *standing);
+        (Purpose::TokenGet, Answer::Place { zone, token, standing, pass }) => {
+            write_resource(to.body, zone, token, *standing, *pass);
             to.send(200, Media::Json, shape, &[]);
         }
         // Giving up what was given up already is what the caller wanted, too.
@@ -79,13 +79,15 @@ fn write_room(
     directory: &Directory,
     to: &mut Responder<'_>,
 ) -> bool {
+    let mut shown = "";
     let (stage, from, language) = match (answer, purpose) {
-        (Answer::Place { zone, token, standing }, Purpose::RoomJoin { language }) => {
+        (Answer::Place { zone, token, standing, .. }, Purpose::RoomJoin { language }) => {
             let from = if let Standing::Waiting(waiting) = standing { waiting.position } else { 0 };
             to.send(303, Media::Text, shape, &[Field::SeeOther(zone, token, from, language)]);
             return false;
         }
-        (Answer::Place { token, standing, .. }, Purpose::Room { language, from }) => {
+        (Answer::Place { token, standing, pass, .. }, Purpose::Room { language, from }) => {
+            shown = std::str::from_utf8(pass.unwrap_or_default()).unwrap_or_default();
             (Stage::Placed(std::str::from_utf8(token).unwrap_or_default(), *standing), from, language)
         }
         (Answer::Refused(refusal), Purpose::Room { language, .. } | Purpose::RoomJoin { language }) => {
@@ -95,7 +97,7 @@ fn write_room(
     };
     let settings = directory.settings(asked_zone);
     let zone = std::str::from_utf8(asked_zone).unwrap_or_default();
-    let visitor = Visitor { zone, settings: settings.as_deref(), language, from, stage };
+    let visitor = Visitor { zone, settings: settings.as_deref(), language, from, stage, pass: shown };
     let status = visitor.write(to.body);
     to.send(status, Media::Html, shape, &[Field::Page(language)]);
     matches!(stage, Stage::Refused(_))

@@ -14,7 +14,7 @@ mod entries;
 pub(crate) mod fault;
 pub(crate) mod following;
 mod handler;
-mod json;
+pub(crate) mod json;
 pub(crate) mod pages;
 mod percent;
 mod place;

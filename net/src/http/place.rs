@@ -4,12 +4,19 @@ use super::json::Object;
 use sluice_engine::reply::{Standing, Waiting};
 
 /// As existing apps read it: `canEnter`, and `waiting` while they may not.
-pub(crate) fn write_traffic(body: &mut Vec<u8>, zone: &[u8], token: &[u8], standing: Standing) {
+pub(crate) fn write_traffic(
+    body: &mut Vec<u8>,
+    zone: &[u8],
+    token: &[u8],
+    standing: Standing,
+    pass: Option<&[u8]>,
+) {
     let mut object = Object::open(body);
     let can_enter = matches!(standing, Standing::Admitted(_));
     object.truth("canEnter", can_enter).text("token", token).text("zoneId", zone);
     match standing {
         Standing::Admitted(since) => {
+            show_pass(&mut object, pass);
             object.number("admittedAt", whole(since.0));
         }
         Standing::Waiting(waiting) => {
@@ -25,12 +32,19 @@ pub(crate) fn write_traffic(body: &mut Vec<u8>, zone: &[u8], token: &[u8], stand
 }
 
 /// As a resource: one flat object.
-pub(crate) fn write_resource(body: &mut Vec<u8>, zone: &[u8], token: &[u8], standing: Standing) {
+pub(crate) fn write_resource(
+    body: &mut Vec<u8>,
+    zone: &[u8],
+    token: &[u8],
+    standing: Standing,
+    pass: Option<&[u8]>,
+) {
     let mut object = Object::open(body);
     object.text("zone", zone).text("token", token);
     match standing {
         Standing::Admitted(since) => {
             object.text("state", b"admitted").number("position", 0).number("etaMs", 0);
+            show_pass(&mut object, pass);
             object.number("admittedAt", whole(since.0));
         }
         Standing::Waiting(waiting) => {
@@ -40,6 +54,12 @@ pub(crate) fn write_resource(body: &mut Vec<u8>, zone: &[u8], token: &[u8], stan
         }
     }
     object.close();
+}
+
+fn show_pass(object: &mut Object<'_>, pass: Option<&[u8]>) {
+    if let Some(pass) = pass {
+        object.text("pass", pass);
+    }
 }
 
 /// Only where it is so: what is usual goes without saying.
@@ -60,9 +80,11 @@ mod tests {
     use sluice_engine::reply::{Eta, Waiting};
     use sluice_engine::time::LogTime;
 
-    fn check(write: fn(&mut Vec<u8>, &[u8], &[u8], Standing), standing: Standing, expected: &str) {
+    type Write = fn(&mut Vec<u8>, &[u8], &[u8], Standing, Option<&[u8]>);
+
+    fn check(write: Write, standing: Standing, expected: &str) {
         let mut body = Vec::new();
-        write(&mut body, b"TEST_ZONE", b"t0k", standing);
+        write(&mut body, b"TEST_ZONE", b"t0k", standing, Some(b"a.b.c"));
         assert_eq!(String::from_utf8(body).unwrap(), expected);
     }
 
@@ -87,7 +109,7 @@ mod tests {
         check(
             write_traffic,
             Standing::Admitted(LogTime(9)),
-            r#"{"canEnter":true,"token":"t0k","zoneId":"TEST_ZONE","admittedAt":9}"#,
+            r#"{"canEnter":true,"token":"t0k","zoneId":"TEST_ZONE","pass":"a.b.c","admittedAt":9}"#,
         );
     }
 
@@ -107,7 +129,7 @@ mod tests {
         check(
             write_resource,
             Standing::Admitted(LogTime(9)),
-            r#"{"zone":"TEST_ZONE","token":"t0k","state":"admitted","position":0,"etaMs":0,"admittedAt":9}"#,
+            r#"{"zone":"TEST_ZONE","token":"t0k","state":"admitted","position":0,"etaMs":0,"pass":"a.b.c","admittedAt":9}"#,
         );
     }
 }

@@ -50,6 +50,8 @@ pub(crate) enum Field<'a> {
 pub(crate) enum Media {
     /// An answer.
     Json,
+    /// Public keys, as RFC 7517 has them.
+    Keys,
     /// An error, as RFC 9457 has it.
     Problem,
     /// A word for a person or a probe.
@@ -110,9 +112,11 @@ impl Responder<'_> {
             self.out.extend_from_slice(b"\r\nContent-Type: ");
             self.out.extend_from_slice(media.name().as_bytes());
         }
-        // A file that pages load says itself how long it may be kept.
-        if !matches!(media, Media::Style | Media::Script) {
-            self.out.extend_from_slice(b"\r\nCache-Control: no-store");
+        match media {
+            // A file that pages load says itself how long it may be kept.
+            Media::Style | Media::Script => {}
+            Media::Keys => self.out.extend_from_slice(b"\r\nCache-Control: public, max-age=60"),
+            _ => self.out.extend_from_slice(b"\r\nCache-Control: no-store"),
         }
         self.out.extend_from_slice(b"\r\nDate: ");
     }
@@ -197,6 +201,7 @@ impl Media {
     fn name(self) -> &'static str {
         match self {
             Media::Json => "application/json",
+            Media::Keys => "application/jwk-set+json",
             Media::Problem => "application/problem+json",
             Media::Text => "text/plain; charset=utf-8",
             Media::Html => "text/html; charset=utf-8",

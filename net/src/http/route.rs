@@ -39,6 +39,8 @@ pub(crate) enum Route<'a> {
     Health,
     Ready,
     OpenApi,
+    /// The public halves of the keys that sign passes.
+    PassKeys,
     /// `OPTIONS *`.
     Server,
 }
@@ -88,6 +90,7 @@ impl Route<'_> {
             "/healthz" => Some(Route::Health),
             "/readyz" => Some(Route::Ready),
             "/openapi.json" => Some(Route::OpenApi),
+            "/.well-known/jwks.json" => Some(Route::PassKeys),
             "*" => Some(Route::Server),
             "/v1/streams" => Some(Route::Streams),
             "/v1/subscribe-tokens" => Some(Route::SubscribeTokens),
@@ -110,7 +113,8 @@ impl Route<'_> {
             | Route::Page { .. }
             | Route::Health
             | Route::Ready
-            | Route::OpenApi => "GET, HEAD, OPTIONS",
+            | Route::OpenApi
+            | Route::PassKeys => "GET, HEAD, OPTIONS",
             Route::Server => "OPTIONS",
         }
     }
@@ -193,6 +197,8 @@ mod tests {
             ("/room/shop", Some(Route::Room { zone })),
             ("/room/shop/", None),
             ("/room/", None),
+            ("/.well-known/jwks.json", Some(Route::PassKeys)),
+            ("/.well-known/", None),
             ("/demo", Some(Route::Demo)),
             ("/pages/room.js", Some(Route::Page { name: "room.js" })),
             ("/pages/../room.js", None),

@@ -82,6 +82,7 @@ pub(crate) fn handle(call: &Call<'_>, line: &mut Line, desk: &mut Desk, turn: Tu
         (Some(Method::Get | Method::Head), Route::Health) => handler::health::alive(&mut visit),
         (Some(Method::Get | Method::Head), Route::Ready) => handler::health::ready(&mut visit),
         (Some(Method::Get | Method::Head), Route::OpenApi) => handler::openapi::run(&mut visit),
+        (Some(Method::Get | Method::Head), Route::PassKeys) => handler::pass_keys::run(&mut visit),
         _ => {
             let (allow, traffic) = (Some(route.methods()), route.is_traffic());
             let problem = Problem::new(405, "METHOD", "the method does not apply");
@@ -108,7 +109,7 @@ impl Visit<'_, '_> {
                     date: &desk.date,
                     origins: &desk.shared.config.cors_origins,
                 };
-                let failed = told.show(request, directory, |answer| {
+                let failed = told.show(request, directory, &mut desk.signer, |answer| {
                     answer::write(purpose, shape, answer, zone, directory, &mut to)
                 });
                 desk.counts.errors += u64::from(failed);
@@ -135,7 +136,7 @@ impl Visit<'_, '_> {
                     origins: &desk.shared.config.cors_origins,
                 };
                 let directory = &desk.shared.directory;
-                let failed = settled.show(b"", directory, |answer| {
+                let failed = settled.show(b"", directory, &mut desk.signer, |answer| {
                     answer::write(purpose, shape, answer, b"", directory, &mut to)
                 });
                 desk.counts.errors += u64::from(failed);

@@ -85,16 +85,16 @@ pub(crate) fn tell(
     out: &mut Vec<u8>,
 ) -> Next {
     let next = match answer {
-        Answer::Place { zone, token, standing: standing @ Standing::Waiting(waiting) } => {
+        Answer::Place { zone, token, standing: standing @ Standing::Waiting(waiting), .. } => {
             if clear && said.is_none_or(|said| differs(said, *waiting)) {
-                write_resource(body, zone, token, *standing);
+                write_resource(body, zone, token, *standing, None);
                 sse::event(out, "position", None, body);
                 *said = Some(*waiting);
             }
             Next::Ask(waiting.poll_ms)
         }
-        Answer::Place { zone, token, standing } => {
-            write_resource(body, zone, token, *standing);
+        Answer::Place { zone, token, standing, pass } => {
+            write_resource(body, zone, token, *standing, *pass);
             sse::event(out, ADMITTED, Some(ADMITTED.as_bytes()), body);
             Next::End
         }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn place(standing: Standing) -> Answer<'static> {
-        Answer::Place { zone: b"shop", token: b"t0k", standing }
+        Answer::Place { zone: b"shop", token: b"t0k", standing, pass: None }
     }
 
     #[test]

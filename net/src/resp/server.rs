@@ -3,6 +3,7 @@
 use super::encode::Proto;
 use crate::cluster::Cluster;
 use sluice_engine::id::RequestHash;
+use sluice_engine::pass::{PassKeyId, PassSeed};
 use std::net::SocketAddr;
 
 /// What Redis this server is compatible with. Clients decide by it which commands they may use.
@@ -102,6 +103,19 @@ pub struct SlowRow<'a> {
     pub name: &'a [u8],
 }
 
+/// A key that signs passes, as `Q.KEY LIST` shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PassKeyRow {
+    /// Its id, the `kid` of its passes.
+    pub id: String,
+    /// `installed`, `active` or `retired`.
+    pub state: &'static str,
+    /// Since when it signs or did, ms of log time.
+    pub since_ms: Option<u64>,
+    /// Its public half, base64url.
+    pub public: String,
+}
+
 /// Figures for `INFO`. A worker fills them in when asked; 0 is said where a figure is not known.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
@@ -190,6 +204,16 @@ pub trait ServerInfo {
 
     /// The hash under which a request id of this key is remembered.
     fn request_hash(&self, key: &[u8], request: &[u8]) -> RequestHash;
+
+    /// The keys that sign passes or did, the oldest first.
+    fn pass_keys(&self) -> Vec<PassKeyRow> {
+        Vec::new()
+    }
+
+    /// A new key that signs passes; `None` where the system has no randomness.
+    fn draw_pass_key(&self) -> Option<(PassKeyId, PassSeed)> {
+        None
+    }
 
     /// Figures for `INFO`.
     fn facts(&self) -> Facts;

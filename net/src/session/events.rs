@@ -87,9 +87,10 @@ impl EventTalk {
         let mark = out.len();
         let Source::Token(watch) = &mut self.source else { return Talked::On };
         let (name, said) = watch.parts();
-        let body = &mut desk.body;
-        let next = settled
-            .show(name.zone(), &desk.shared.directory, |answer| tell(answer, name, said, clear, body, out));
+        let Desk { shared, body, signer, .. } = &mut *desk;
+        let next = settled.show(name.zone(), &shared.directory, signer, |answer| {
+            tell(answer, name, said, clear, body, out)
+        });
         if out.len() > mark {
             self.beat_at = MonoMs(now.0 + desk.shared.config.heartbeat_ms);
         }
@@ -108,15 +109,19 @@ impl EventTalk {
     /// Does what the moment asks for; what is said goes to the desk.
     fn act(&mut self, line: &mut Line, desk: &mut Desk, turn: Turn<'_>) -> Talked {
         let clear = line.buffers.as_ref().is_none_or(|buffers| buffers.unsent() == 0);
-        if self.ask_at.is_some_and(|at| at <= turn.now) {
+        let asks = self.ask_at.is_some_and(|at| at <= turn.now);
+        if asks && desk.signer.is_spent() {
+            self.ask_at = Some(MonoMs(turn.now.0 + limit::WHEEL_TICK_MS));
+        } else if asks {
             self.ask_at = None;
             let Source::Token(watch) = &mut self.source else { return Talked::On };
             let (name, said) = watch.parts();
             let request = name.request();
             if let Asked::Told(told) = line.ask(&request, false, || Awaited::Event, desk, turn) {
-                let Desk { shared, body, out, .. } = desk;
-                let next = told
-                    .show(&request, &shared.directory, |answer| tell(answer, name, said, clear, body, out));
+                let Desk { shared, body, out, signer, .. } = desk;
+                let next = told.show(&request, &shared.directory, signer, |answer| {
+                    tell(answer, name, said, clear, body, out)
+                });
                 if self.follow(next, turn.now) == Talked::Out {
                     return Talked::Out;
                 }

@@ -17,6 +17,7 @@ use super::reading;
 use super::resp::{RespTalk, is_write};
 use super::settled::Settled;
 use super::stop::Stop;
+use crate::pass::Signer;
 use crate::pubsub::Wish;
 use crate::request::RequestKind;
 use crate::resp::args::ArgsBuf;
@@ -133,7 +134,7 @@ fn run_all(
                     Asked::Later => exec.plan.wait_for(kind, proto),
                     Asked::Told(told) => {
                         let out = &mut desk.out;
-                        told.show(&request, &desk.shared.directory, |answer| {
+                        told.show(&request, &desk.shared.directory, &mut desk.signer, |answer| {
                             encode_answer(answer, kind, proto, out)
                         });
                         exec.plan.say(mark, &mut desk.out);
@@ -169,7 +170,7 @@ fn run_all(
 /// Sends what the groups are asked, and sees to it that the reply is written.
 fn finish(mut plan: Plan, line: &mut Line, desk: &mut Desk, turn: Turn<'_>) {
     if plan.asked == 0 && plan.groups.is_empty() {
-        plan.write(Vec::new(), &desk.shared.directory, &mut desk.out);
+        plan.write(Vec::new(), &desk.shared.directory, &mut desk.signer, &mut desk.out);
         return;
     }
     for (group, ops) in &mut plan.groups {
@@ -225,7 +226,13 @@ impl Plan {
     }
 
     /// Appends the reply; `parts` are the answers, those of the groups last.
-    pub(crate) fn write(self, parts: Vec<Settled>, directory: &Directory, out: &mut Vec<u8>) {
+    pub(crate) fn write(
+        self,
+        parts: Vec<Settled>,
+        directory: &Directory,
+        signer: &mut Signer,
+        out: &mut Vec<u8>,
+    ) {
         let mut parts = parts.into_iter();
         let asked: Vec<_> = parts.by_ref().take(self.asked).collect();
         let mut asked = asked.into_iter();
@@ -242,7 +249,7 @@ impl Plan {
                 }
                 Element::Answer(kind, proto) => match asked.next() {
                     Some(settled) => {
-                        settled.show(b"", directory, |answer| encode_answer(answer, kind, proto, out))
+                        settled.show(b"", directory, signer, |answer| encode_answer(answer, kind, proto, out))
                     }
                     None => encode_refusal(Refusal::Gone, out),
                 },

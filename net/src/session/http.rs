@@ -36,7 +36,7 @@ pub(crate) fn drive(
         if rest.is_empty() {
             break Stop::Starved { needed: 1 };
         }
-        if desk.budget == 0 {
+        if desk.budget == 0 || desk.signer.is_spent() {
             break Stop::Budget;
         }
         if line.is_full(desk.out.len()) {

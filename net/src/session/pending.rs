@@ -19,6 +19,7 @@ use crate::http::recall::Recall;
 use crate::request::RequestKind;
 use crate::resp::command::spread::Merge;
 use crate::resp::encode::Proto;
+use sluice_engine::reply::{Reply, Standing};
 use sluice_engine::time::MonoMs;
 use std::collections::VecDeque;
 
@@ -180,6 +181,14 @@ impl Pending {
             }
             _ => false,
         }
+    }
+
+    /// Whether the reply at the front is there, and tells of an admission, so that a pass has to be made for it.
+    pub(crate) fn needs_pass(&self) -> bool {
+        let Some(Place::Asked { settled: Some(Settled::Reply(reply)), .. }) = self.places.front() else {
+            return false;
+        };
+        matches!(reply, Reply::Place { standing: Standing::Admitted(_), .. })
     }
 
     /// Takes the reply at the front, if it is there.

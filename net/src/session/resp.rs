@@ -87,7 +87,7 @@ pub(crate) fn drive(
         if rest.is_empty() {
             break Stop::Starved { needed: 1 };
         }
-        if desk.budget == 0 {
+        if desk.budget == 0 || desk.signer.is_spent() {
             break Stop::Budget;
         }
         if line.is_full(desk.out.len()) {
@@ -214,7 +214,8 @@ fn ask(
         Asked::Later => Ok(()),
         Asked::Told(told) => {
             let out = &mut desk.out;
-            told.show(request, &desk.shared.directory, |answer| encode_answer(answer, kind, proto, out));
+            let directory = &desk.shared.directory;
+            told.show(request, directory, &mut desk.signer, |answer| encode_answer(answer, kind, proto, out));
             Ok(())
         }
     }

@@ -1,6 +1,7 @@
 //! An answer that is there at once, and how any answer is shown to an encoder.
 
 use super::settled::Settled;
+use crate::pass::Signer;
 use crate::request::{Answer, Request};
 use sluice_engine::directory::Directory;
 use sluice_engine::error::Refusal;
@@ -26,17 +27,31 @@ impl Told {
         Told::Settled(Settled::refused(refusal))
     }
 
-    /// Calls `show` with the answer to `request`.
+    /// Why nothing is told, where that is so.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Told::Settled(Settled::Reply(Reply::Refused(refusal))) => Some(*refusal),
+            _ => None,
+        }
+    }
+
+    /// Calls `show` with the answer to `request`. The admitted are given their pass.
     pub(crate) fn show<R>(
         &self,
         request: &Request<'_>,
         directory: &Directory,
+        signer: &mut Signer,
         show: impl FnOnce(&Answer<'_>) -> R,
     ) -> R {
         let (zone, token) = subject(request);
         match self {
-            Told::Standing(standing) => show(&Answer::Place { zone, token, standing: *standing }),
-            Told::Settled(settled) => settled.show(zone, directory, show),
+            Told::Standing(standing @ Standing::Admitted(stamp)) => {
+                let own = directory.verify(zone, token).ok();
+                let pass = own.and_then(|own| signer.pass(directory, &own, token, *stamp));
+                show(&Answer::Place { zone, token, standing: *standing, pass })
+            }
+            Told::Standing(standing) => show(&Answer::Place { zone, token, standing: *standing, pass: None }),
+            Told::Settled(settled) => settled.show(zone, directory, signer, show),
             Told::Settings(settings) => show(&Answer::Zone { zone, settings }),
             Told::Zones(names) => show(&Answer::Zones(names)),
         }
@@ -49,12 +64,20 @@ impl Settled {
         &self,
         zone: &[u8],
         directory: &Directory,
+        signer: &mut Signer,
         show: impl FnOnce(&Answer<'_>) -> R,
     ) -> R {
         match self {
             Settled::Decided(decision) => show(&Answer::Decided(decision)),
             Settled::Reply(Reply::Place { token, standing }) => match directory.text(token) {
-                Some(text) => show(&Answer::Place { zone, token: text.as_bytes(), standing: *standing }),
+                Some(text) => {
+                    let (own, text) = (token, text.as_bytes());
+                    let pass = match standing {
+                        Standing::Admitted(stamp) => signer.pass(directory, own, text, *stamp),
+                        Standing::Waiting(_) => None,
+                    };
+                    show(&Answer::Place { zone, token: text, standing: *standing, pass })
+                }
                 // No group of this node: nobody here would accept the token.
                 None => show(&Answer::Refused(Refusal::Gone)),
             },
@@ -66,7 +89,7 @@ impl Settled {
             Settled::Reply(Reply::Key(value)) => show(&Answer::Value(value)),
             Settled::Reply(Reply::Keys(values)) => show(&Answer::Values(values)),
             Settled::Reply(Reply::Refused(refusal)) => show(&Answer::Refused(*refusal)),
-            Settled::Reply(Reply::KeyChanged) => unreachable!("no client asks for another key"),
+            Settled::Reply(Reply::KeyChanged) => unreachable!("no client asks for another token key"),
         }
     }
 }

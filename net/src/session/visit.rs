@@ -206,7 +206,9 @@ impl Session {
     fn collect(&mut self, desk: &mut Desk, now: MonoMs) {
         let Some(buffers) = &mut self.line.buffers else { return };
         let mut output = std::mem::take(&mut buffers.output);
-        while let Some(ready) = buffers.pending.next_ready() {
+        while !(desk.signer.is_spent() && buffers.pending.needs_pass())
+            && let Some(ready) = buffers.pending.next_ready()
+        {
             match ready {
                 Ready::Written(len) => buffers.pending.take_written(len, &mut output),
                 Ready::Settled { awaited: Awaited::Event, settled, .. } => {
@@ -298,6 +300,10 @@ impl Session {
     }
 
     fn fate(&mut self, closing: bool, now: MonoMs) -> Fate {
+        if self.line.buffers.as_ref().is_some_and(|buffers| buffers.pending.needs_pass()) {
+            // This turn has signed enough.
+            return Fate::Again;
+        }
         let (answered, sent) = match &self.line.buffers {
             None => (true, true),
             Some(buffers) => (buffers.pending.is_empty(), buffers.unsent() == 0),
@@ -354,14 +360,14 @@ fn slow_name_of(awaited: &Awaited) -> Option<&'static str> {
 }
 
 /// Writes a reply that is made of several answers. Returns the command's name.
-fn gathered(gather: Gather, parts: Vec<Settled>, output: &mut Vec<u8>, desk: &Desk) -> &'static str {
+fn gathered(gather: Gather, parts: Vec<Settled>, output: &mut Vec<u8>, desk: &mut Desk) -> &'static str {
     match gather {
         Gather::Key(awaited, merge) => {
             awaited.tell(&keys::merged(&merge, parts), output);
             awaited.command
         }
         Gather::Exec(plan) => {
-            plan.write(parts, &desk.shared.directory, output);
+            plan.write(parts, &desk.shared.directory, &mut desk.signer, output);
             "exec"
         }
     }
@@ -371,7 +377,8 @@ fn encode(awaited: &Awaited, settled: &Settled, output: &mut Vec<u8>, desk: &mut
     let directory = &desk.shared.directory;
     match awaited {
         Awaited::Resp(kind, proto) => {
-            settled.show(b"", directory, |answer| encode_answer(answer, *kind, *proto, output));
+            let signer = &mut desk.signer;
+            settled.show(b"", directory, signer, |answer| encode_answer(answer, *kind, *proto, output));
         }
         Awaited::Key(key) => key.tell(settled, output),
         // Parts are written by their last place.
@@ -384,7 +391,7 @@ fn encode(awaited: &Awaited, settled: &Settled, output: &mut Vec<u8>, desk: &mut
                 date: &desk.date,
                 origins: &desk.shared.config.cors_origins,
             };
-            settled.show(recall.zone(), directory, |answer| {
+            settled.show(recall.zone(), directory, &mut desk.signer, |answer| {
                 answer::write(recall.purpose, recall.shape, answer, recall.zone(), directory, &mut to)
             });
         }

@@ -7,6 +7,7 @@ use super::wheel::Wheel;
 use crate::clock::HttpDate;
 use crate::http::respond::Responder;
 use crate::hub::Hubs;
+use crate::pass::Signer;
 use crate::pubsub::post::Post;
 use crate::resp::args::ArgsBuf;
 use crate::session::buffers::Pool;
@@ -31,6 +32,7 @@ pub(crate) struct Desk {
     pub(crate) pool: Pool,
     pub(crate) post: Post,
     pub(crate) date: HttpDate,
+    pub(crate) signer: Signer,
     /// Requests that may still be answered in this visit.
     pub(crate) budget: usize,
     /// The server is draining: every answer is its connection's last.
@@ -60,6 +62,7 @@ impl Desk {
             pool: Pool::default(),
             post,
             date: HttpDate::new(),
+            signer: Signer::new(),
             budget: 0,
             closing: false,
             out: Vec::new(),

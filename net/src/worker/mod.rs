@@ -173,6 +173,7 @@ impl Worker {
     fn turn(&mut self, events: &Events, turn: Turn<'_>) {
         self.desk.date.refresh(turn.now);
         self.taken = 0;
+        self.desk.signer.begin_turn();
         for event in events {
             self.dispatch(Event::of(event), turn);
         }

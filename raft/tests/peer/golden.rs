@@ -1,4 +1,4 @@
-//! Bytes of the second format. They may never change: nodes of two versions talk to each other while a cluster is upgraded.
+//! Bytes of the third format. They may never change: nodes of two versions talk to each other while a cluster is upgraded.
 
 use crate::support::{CLUSTER, ECHO, R, forward, identity};
 use bytes::BytesMut;
@@ -38,7 +38,7 @@ fn append() -> Request<R> {
 #[test]
 fn handshakes() {
     let hello = Hello { version: "1".to_owned(), ..Hello::new(identity(1), 2, Lane::Append) };
-    assert_eq!(hex(Kind::Hello, &hello), "534c5052010100000800000011c1c8d50202070102010131");
+    assert_eq!(hex(Kind::Hello, &hello), "534c505201010000080000003bca15bf0303070102010131");
     assert_eq!(
         hex::<Answer>(Kind::Welcome, &Err(Denial::Node { found: 3 })),
         "534c50520102000003000000fd54dfa4010203"

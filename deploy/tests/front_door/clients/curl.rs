@@ -65,7 +65,10 @@ fn existing_apps_wait_and_enter() {
     assert_eq!(admitted.field("cache-control"), Some("no-store"));
     let (body, first) = (&admitted.body, admitted.json());
     let (token, at) = (text(&first["token"]), first["admittedAt"].as_u64().expect("log time"));
-    let expected = format!(r#"{{"canEnter":true,"token":"{token}","zoneId":"TEST_ZONE","admittedAt":{at}}}"#);
+    let pass = text(&first["pass"]);
+    let expected = format!(
+        r#"{{"canEnter":true,"token":"{token}","zoneId":"TEST_ZONE","pass":"{pass}","admittedAt":{at}}}"#
+    );
     assert_eq!(*body, expected);
     let entry = json!({"zoneId": "TEST_ZONE", "token": token});
     for _ in 0..2 {

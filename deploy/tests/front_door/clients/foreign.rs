@@ -30,8 +30,13 @@ pub(super) fn python() -> Command {
 /// Node with ioredis and node-redis.
 pub(super) fn node() -> Command {
     let mut node = program("node");
-    node.env("NODE_PATH", installed("SLUICE_TEST_NODE_PATH", "node/node_modules"));
+    node.env("NODE_PATH", node_modules());
     node
+}
+
+/// Where Node's libraries are.
+pub(super) fn node_modules() -> PathBuf {
+    installed("SLUICE_TEST_NODE_PATH", "node/node_modules")
 }
 
 /// Runs a script of this folder. It judges the answers itself, and prints `checked` when it came to its end.

@@ -51,7 +51,10 @@ fn a_room_is_made_used_and_removed_by_hand() {
         let map = |words: &[&str]| pairs(protocol, &ask(words));
         assert_eq!(ask(&["Q.ZONE", "SET", "shop", "LIMIT", "1"]), "OK\n");
         let admitted = map(&["Q.JOIN", "shop"]);
-        assert_eq!(names(&admitted), ["state", "token", "position", "eta_ms", "poll_ms", "admitted_at"]);
+        assert_eq!(
+            names(&admitted),
+            ["state", "token", "position", "eta_ms", "poll_ms", "admitted_at", "pass"]
+        );
         assert_eq!((value(&admitted, "state"), value(&admitted, "position")), ("admitted", "0"));
         assert_eq!(map(&["Q.POLL", "shop", value(&admitted, "token")]), admitted, "the answer stays");
 

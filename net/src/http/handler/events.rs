@@ -11,7 +11,7 @@ use crate::http::sse;
 use crate::http::visit::{Handled, Visit};
 use crate::http::watch::{Watch, has_ended, tell};
 use crate::limit;
-use crate::request::{Answer, Request};
+use crate::request::Request;
 use crate::session::events::{EventTalk, Source, Talked};
 use crate::session::line::Asked;
 use crate::session::pending::Awaited;
@@ -45,16 +45,16 @@ pub(crate) fn run(visit: &mut Visit<'_, '_>, zone: &str, token: &str) -> Handled
         Asked::Later => None,
         Asked::Told(told) => Some(told),
     };
-    if let Some(refusal) = told.as_ref().and_then(|told| refused(told, &request, visit.desk)) {
+    if let Some(refusal) = told.as_ref().and_then(refused) {
         return visit.problem(&Problem::refused(refusal));
     }
     open(visit);
     // An owner may hold the answer until the turn comes: meanwhile the reader knows its position.
     let shown = told.as_ref().map_or_else(|| peek(&request, visit), |_| None);
     let now = visit.turn.now;
-    let Desk { shared, body, out, .. } = &mut *visit.desk;
+    let Desk { shared, body, out, signer, .. } = &mut *visit.desk;
     let mut show = |told: Told| {
-        told.show(&request, &shared.directory, |answer| tell(answer, name, said, true, body, out))
+        told.show(&request, &shared.directory, signer, |answer| tell(answer, name, said, true, body, out))
     };
     shown.map(&mut show);
     let next = told.map(show);
@@ -99,9 +99,6 @@ fn open(visit: &mut Visit<'_, '_>) {
 }
 
 /// The reason why there is nothing to listen to, if there is one.
-fn refused(told: &Told, request: &Request<'_>, desk: &Desk) -> Option<Refusal> {
-    told.show(request, &desk.shared.directory, |answer| match answer {
-        Answer::Refused(refusal @ (Refusal::NoZone | Refusal::BadToken)) => Some(*refusal),
-        _ => None,
-    })
+fn refused(told: &Told) -> Option<Refusal> {
+    told.refusal().filter(|refusal| matches!(refusal, Refusal::NoZone | Refusal::BadToken))
 }

@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod openapi;
 pub(crate) mod pages;
+pub(crate) mod pass_keys;
 pub(crate) mod range;
 pub(crate) mod room;
 pub(crate) mod stream;

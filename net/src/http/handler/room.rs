@@ -37,8 +37,14 @@ pub(crate) fn run(visit: &mut Visit<'_, '_>, zone: &str) -> Handled {
             let shape = visit.shape;
             let mut to = visit.desk.responder();
             let zone = std::str::from_utf8(zone).unwrap_or_default();
-            let visitor =
-                Visitor { zone, settings: settings.as_deref(), language, from, stage: Stage::Joining };
+            let visitor = Visitor {
+                zone,
+                settings: settings.as_deref(),
+                language,
+                from,
+                stage: Stage::Joining,
+                pass: "",
+            };
             let status = visitor.write(to.body);
             to.send(status, Media::Html, shape, &[Field::Page(language)]);
             Handled::Done

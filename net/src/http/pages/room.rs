@@ -22,6 +22,8 @@ pub(crate) struct Visitor<'a> {
     /// The largest position that the visitor was told, 0 at first: what the progress is measured from.
     pub(crate) from: u64,
     pub(crate) stage: Stage<'a>,
+    /// What the admitted show; empty where there is none.
+    pub(crate) pass: &'a str,
 }
 
 /// What is known of the visitor's place.
@@ -141,7 +143,9 @@ impl Visitor<'_> {
         let url = self.settings.map(|settings| settings.target_url.as_str()).filter(|url| !url.is_empty())?;
         let (url, fragment) = url.find('#').map_or((url, ""), |at| url.split_at(at));
         let joint = if url.contains('?') { '&' } else { '?' };
-        Some(format!("{url}{joint}sluice_zone={}&sluice_token={token}{fragment}", self.zone))
+        let shown = if self.pass.is_empty() { "" } else { "&sluice_pass=" };
+        let (zone, pass) = (self.zone, self.pass);
+        Some(format!("{url}{joint}sluice_zone={zone}&sluice_token={token}{shown}{pass}{fragment}"))
     }
 
     /// What a browser without script does next.
@@ -212,7 +216,7 @@ mod tests {
 
     fn page(settings: Option<&ZoneSettings>, language: Language, stage: Stage<'_>) -> (u16, String) {
         let mut out = Vec::new();
-        let status = Visitor { zone: "shop", settings, language, from: 100, stage }.write(&mut out);
+        let status = Visitor { zone: "shop", settings, language, from: 100, stage, pass: "" }.write(&mut out);
         let page = String::from_utf8(out).unwrap();
         assert!(!page.contains("{{") && !page.contains("}}"), "{page}");
         (status, page)

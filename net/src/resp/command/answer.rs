@@ -21,7 +21,7 @@ use std::io::Write;
 /// ```
 pub fn encode_answer(answer: &Answer<'_>, kind: RequestKind, proto: Proto, out: &mut Vec<u8>) {
     match *answer {
-        Answer::Place { token, standing, .. } => place(token, standing, proto, out),
+        Answer::Place { token, standing, pass, .. } => place(token, standing, pass, proto, out),
         Answer::Left(left) => Writer::new(out, proto).integer(i64::from(left)),
         Answer::ZoneSet { .. } => Writer::new(out, proto).ok(),
         Answer::ZoneDeleted(deleted) => Writer::new(out, proto).integer(i64::from(deleted)),
@@ -48,21 +48,26 @@ struct PlaceHead {
     /// One pair more.
     stale: &'static [u8],
     admitted: &'static [u8],
+    /// One pair more.
+    with_pass: &'static [u8],
 }
 
 const PLACE_RESP2: PlaceHead = PlaceHead {
     waiting: b"*10\r\n$5\r\nstate\r\n$7\r\nwaiting\r\n$5\r\ntoken\r\n",
     stale: b"*12\r\n$5\r\nstate\r\n$7\r\nwaiting\r\n$5\r\ntoken\r\n",
     admitted: b"*12\r\n$5\r\nstate\r\n$8\r\nadmitted\r\n$5\r\ntoken\r\n",
+    with_pass: b"*14\r\n$5\r\nstate\r\n$8\r\nadmitted\r\n$5\r\ntoken\r\n",
 };
 const PLACE_RESP3: PlaceHead = PlaceHead {
     waiting: b"%5\r\n$5\r\nstate\r\n$7\r\nwaiting\r\n$5\r\ntoken\r\n",
     stale: b"%6\r\n$5\r\nstate\r\n$7\r\nwaiting\r\n$5\r\ntoken\r\n",
     admitted: b"%6\r\n$5\r\nstate\r\n$8\r\nadmitted\r\n$5\r\ntoken\r\n",
+    with_pass: b"%7\r\n$5\r\nstate\r\n$8\r\nadmitted\r\n$5\r\ntoken\r\n",
 };
 const POSITION: &[u8] = b"$8\r\nposition\r\n";
 const ETA: &[u8] = b"$6\r\neta_ms\r\n";
 const POLL: &[u8] = b"$7\r\npoll_ms\r\n";
+const PASS: &[u8] = b"$4\r\npass\r\n";
 /// Said by a node that is cut off and answers from what it last knew.
 const STALE: &[u8] = b"$5\r\nstale\r\n:1\r\n";
 /// What is left to say to the admitted: nobody is ahead, nothing is waited for, no poll is needed.
@@ -70,7 +75,7 @@ const ENTERED: &[u8] =
     b"$8\r\nposition\r\n:0\r\n$6\r\neta_ms\r\n:0\r\n$7\r\npoll_ms\r\n:0\r\n$11\r\nadmitted_at\r\n";
 
 /// The answer that is sent most: copies of ready-made pieces between the figures.
-fn place(token: &[u8], standing: Standing, proto: Proto, out: &mut Vec<u8>) {
+fn place(token: &[u8], standing: Standing, pass: Option<&[u8]>, proto: Proto, out: &mut Vec<u8>) {
     let head = match proto {
         Proto::Resp2 => &PLACE_RESP2,
         Proto::Resp3 => &PLACE_RESP3,
@@ -90,10 +95,14 @@ fn place(token: &[u8], standing: Standing, proto: Proto, out: &mut Vec<u8>) {
             }
         }
         Standing::Admitted(at) => {
-            out.extend_from_slice(head.admitted);
+            out.extend_from_slice(if pass.is_some() { head.with_pass } else { head.admitted });
             Writer::new(out, proto).bulk(token);
             out.extend_from_slice(ENTERED);
             Writer::new(out, proto).count(at.0);
+            if let Some(pass) = pass {
+                out.extend_from_slice(PASS);
+                Writer::new(out, proto).bulk(pass);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use super::glob::matches_exactly;
 use super::stream::namespace;
 use super::value::encode_value;
 use crate::resp::encode::{Proto, Writer};
+use sluice_engine::pass::PassKeyId;
 use sluice_engine::stream::op::KeyOp;
 use sluice_engine::stream::value::Value;
 
@@ -49,6 +50,8 @@ pub enum Shape {
     Keys(Box<[u8]>),
     /// `X.NAMESPACE GET`: the one of this prefix.
     Namespace(Box<[u8]>),
+    /// `Q.KEY INSTALL`: the id of the key, once it is there.
+    PassKey(PassKeyId),
 }
 
 /// One step of a `SCAN` over all groups.
@@ -82,6 +85,7 @@ impl Shape {
                 let found = spaces.iter().find(|space| namespace::is_of(space, prefix));
                 encode_value(found.unwrap_or(&Value::Null), proto, out);
             }
+            (Shape::PassKey(id), Value::Done) => Writer::new(out, proto).bulk(id.to_string().as_bytes()),
             _ => encode_value(value, proto, out),
         }
     }

@@ -35,6 +35,7 @@ mod keys;
 mod latency;
 mod leave;
 mod number;
+mod pass_key;
 mod poll;
 mod publish;
 mod pubsub;
@@ -66,6 +67,8 @@ pub static COMMANDS: &[&CommandSpec] = &[
     &stream::range::XRANGE,
     &stats::SPEC,
     &zone::SPEC,
+    &pass_key::SPEC,
+    &pass_key::PASS_SPEC,
     &stream::read::XREADGROUP,
     &stream::pending::XACK,
     &stream::range::XREVRANGE,

@@ -56,6 +56,7 @@ pub fn spread(op: Box<KeyOp>, shape: &mut Shape, groups: u16, group_of: impl Fn(
         KeyOp::DeleteNamespace(prefix) => {
             everywhere(groups, Merge::Any, || KeyOp::DeleteNamespace(prefix.clone()))
         }
+        KeyOp::PassKey(op) => everywhere(groups, Merge::Done, || KeyOp::PassKey(op.clone())),
         KeyOp::SetNamespace(prefix, policy) => spread_policy(&prefix, policy, groups),
         _ => {
             let (mut group, mut several) = (None, false);

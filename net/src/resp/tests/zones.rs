@@ -135,7 +135,7 @@ fn places_are_maps() {
     let admitted = Standing::Admitted(LogTime(1_700_000_000_000));
     for kind in [RequestKind::Join, RequestKind::Poll, RequestKind::Peek] {
         for (standing, body, pairs) in [(waiting, body, 5), (unknown, &unsure, 5), (admitted, entered, 6)] {
-            let answer = Answer::Place { zone: b"shop", token: b"tok", standing };
+            let answer = Answer::Place { zone: b"shop", token: b"tok", standing, pass: None };
             assert_eq!(written(&answer, kind, Proto::Resp2), format!("*{}\r\n{body}", pairs * 2));
             assert_eq!(written(&answer, kind, Proto::Resp3), format!("%{pairs}\r\n{body}"));
         }

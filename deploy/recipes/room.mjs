@@ -1,0 +1,31 @@
+// Waits in a zone and verifies the pass. npm install ioredis jose
+//
+//     node room.mjs 127.0.0.1 7379 http://127.0.0.1:7380 shop
+import Redis from "ioredis";
+import { createRemoteJWKSet, jwtVerify } from "jose";
+
+const [host, port, url, zone] = process.argv.slice(2);
+
+// ioredis speaks RESP2: maps come as flat arrays.
+const fields = (flat) => Object.fromEntries(flat.flatMap((name, at) => (at % 2 ? [] : [[name, flat[at + 1]]])));
+const later = (ms) => new Promise((done) => setTimeout(done, ms));
+
+// The user: take a place, and come back when told to.
+const room = new Redis(Number(port), host);
+let place = fields(await room.call("Q.JOIN", zone));
+while (place.state !== "admitted") {
+  console.log("position", place.position, "wait", place.eta_ms, "ms");
+  await later(place.poll_ms);
+  place = fields(await room.call("Q.POLL", zone, place.token));
+}
+room.disconnect();
+
+// The service that is protected: it asks nobody. Keys are fetched once, and again when a new one is met.
+const keys = createRemoteJWKSet(new URL(`${url}/.well-known/jwks.json`));
+const { payload } = await jwtVerify(place.pass, keys, {
+  algorithms: ["EdDSA"],
+  clockTolerance: 30,
+  requiredClaims: ["iss", "sub", "zone", "iat", "exp", "jti"],
+});
+if (payload.zone !== zone) throw new Error("a pass of another zone");
+console.log("entered", payload.zone);
