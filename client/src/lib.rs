@@ -12,6 +12,9 @@
 //!                 ▼
 //!               connect.rs, socket.rs, input.rs        bytes of RESP: resp of sluice-net
 //!
+//! HTTP services ── guard: a room in front of their routes                          guard/
+//!                └─ pass: verifies passes, asking nobody                           pass.rs
+//!
 //! threads that block: blocking.rs, and connection.rs (one plain connection, for tools)
 //! ```
 //! Reading order: `client.rs`, `pool.rs`, `node.rs`, `link/mod.rs`, then `listener.rs` and `follow/mod.rs`. Every bound is in
@@ -32,12 +35,16 @@ mod cursor;
 mod error;
 mod fault;
 mod follow;
+#[cfg(feature = "guard")]
+pub mod guard;
 mod input;
 mod limit;
 mod link;
 mod listener;
 mod metrics;
 mod node;
+#[cfg(feature = "pass")]
+pub mod pass;
 mod pool;
 mod reply;
 mod settings;

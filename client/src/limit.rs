@@ -86,6 +86,22 @@ pub(crate) const LISTENER_PROBE: Duration = Duration::from_secs(5);
 /// … and given up after this one.
 pub(crate) const LISTENER_SILENCE: Duration = Duration::from_secs(12);
 
+/// Bytes of the longest pass that is looked at; one is about half a kilobyte.
+#[cfg(feature = "pass")]
+pub(crate) const PASS_BYTES_MAX: usize = 4_096;
+
+/// Passes that were verified and are remembered for at least that many others: half a kilobyte each.
+#[cfg(feature = "pass")]
+pub(crate) const PASSES_SEEN: usize = 16_384;
+
+/// Parts in which they are remembered, each with a lock.
+#[cfg(feature = "pass")]
+pub(crate) const SEEN_SHARDS: usize = 16;
+
+/// Revoked passes that are remembered.
+#[cfg(feature = "pass")]
+pub(crate) const REVOKED_MAX: usize = 1 << 20;
+
 const _: () = assert!(READ_BYTES <= REPLY_BYTES_MAX, "a read never exceeds what may be held");
 const _: () = assert!(READ_BYTES <= BUFFER_BYTES_KEPT, "an ordinary buffer is kept");
 const _: () = assert!(JOINS_IN_FLIGHT_MAX * 256 <= REPLY_BYTES_MAX as u64, "pipelined replies fit the bound");

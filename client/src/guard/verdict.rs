@@ -1,0 +1,191 @@
+//! Who enters, and what the others are answered.
+
+use http::Response;
+use http::request::Parts;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+use tokio::time::Instant;
+
+use super::keeper::Keys;
+use super::page::{self, Stop};
+use super::request::Shown;
+use super::{OnFailure, Rules};
+use crate::fault::Error;
+use crate::pass::{Pass, PassError, Verifier};
+use crate::reply::Place;
+use crate::zone::{Join, Zone};
+
+/// What becomes of a request.
+pub(super) enum Verdict {
+    /// It goes to the service.
+    Enter { pass: Option<Arc<Pass>>, cookies: Vec<String> },
+    /// It does not.
+    Answer { answer: Response<String>, cookies: Vec<String> },
+}
+
+/// Decides.
+pub(super) struct Desk {
+    zone: Zone,
+    keys: Arc<Keys>,
+    on_failure: OnFailure,
+    rules: Rules,
+    cookie: String,
+    /// What follows the value of a cookie.
+    attributes: &'static str,
+    /// Since when sluice does not answer.
+    failing: Mutex<Option<Instant>>,
+}
+
+impl Desk {
+    pub(super) fn new(
+        zone: Zone,
+        keys: Arc<Keys>,
+        on_failure: OnFailure,
+        rules: Rules,
+        cookie: &str,
+        is_secure: bool,
+    ) -> Desk {
+        let attributes = match is_secure {
+            true => "; Path=/; HttpOnly; SameSite=Lax; Secure",
+            false => "; Path=/; HttpOnly; SameSite=Lax",
+        };
+        Desk { zone, keys, on_failure, rules, cookie: cookie.to_owned(), attributes, failing: Mutex::new(None) }
+    }
+
+    pub(super) fn verifier(&self) -> &Verifier {
+        &self.keys.verifier
+    }
+
+    pub(super) async fn decide(&self, parts: &Parts) -> Verdict {
+        if self.rules.let_past(parts) {
+            return Verdict::Enter { pass: None, cookies: Vec::new() };
+        }
+        let shown = Shown::new(parts, &self.cookie);
+        for text in shown.passes() {
+            if let Ok(pass) = self.verify(text).await {
+                return Verdict::Enter { pass: Some(pass), cookies: Vec::new() };
+            }
+        }
+        if let Some(text) = shown.pass_in_query()
+            && let Ok(pass) = self.verify(text).await
+        {
+            let cookies = self.entered(text, &pass);
+            // Out of the address before it is copied, kept or sent on.
+            return match shown.is_safe() {
+                true => Verdict::Answer { answer: page::see_other(&shown.stripped()), cookies },
+                false => Verdict::Enter { pass: Some(pass), cookies },
+            };
+        }
+        match self.place(shown.token()).await {
+            Ok(place) => self.placed(&shown, &place).await,
+            Err(error) => self.failed(&shown, &error),
+        }
+    }
+
+    /// A key that is not known may be a new one.
+    async fn verify(&self, text: &str) -> Result<Arc<Pass>, PassError> {
+        match self.verifier().verify(text) {
+            Err(PassError::UnknownKey(id)) => match self.keys.refresh().await {
+                Ok(()) => self.verifier().verify(text),
+                Err(_) => Err(PassError::UnknownKey(id)),
+            },
+            outcome => outcome,
+        }
+    }
+
+    /// Where the token stands; who has none, or one that is gone, joins.
+    async fn place(&self, token: Option<&str>) -> Result<Place, Error> {
+        if let Some(token) = token {
+            match self.zone.poll(token).await {
+                Err(Error::Gone | Error::BadToken | Error::Invalid(_)) => {}
+                outcome => return outcome,
+            }
+        }
+        self.zone.join(Join::default()).await
+    }
+
+    async fn placed(&self, shown: &Shown<'_>, place: &Place) -> Verdict {
+        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if !place.is_admitted() {
+            let cookies = vec![self.set("_token", &place.token, None)];
+            return Verdict::Answer { answer: self.page(shown, Stop::Waiting(place)), cookies };
+        }
+        let Some(text) = &place.pass else { return Verdict::Enter { pass: None, cookies: Vec::new() } };
+        match self.verify(text).await {
+            Ok(pass) => {
+                let cookies = self.entered(text, &pass);
+                Verdict::Enter { pass: Some(pass), cookies }
+            }
+            // Revoked: who it was revoked from does not enter by asking again.
+            Err(_) => Verdict::Answer { answer: self.page(shown, Stop::Closed), cookies: self.left() },
+        }
+    }
+
+    fn failed(&self, shown: &Shown<'_>, error: &Error) -> Verdict {
+        let stop = match error {
+            Error::Full => Stop::Full,
+            Error::Closed => Stop::Closed,
+            error => {
+                tracing::warn!(%error, zone = self.zone.name(), "the waiting room cannot be asked");
+                if self.is_open() {
+                    return Verdict::Enter { pass: None, cookies: Vec::new() };
+                }
+                Stop::Away
+            }
+        };
+        Verdict::Answer { answer: self.page(shown, stop), cookies: Vec::new() }
+    }
+
+    /// Whether the policy lets people in although sluice does not answer.
+    fn is_open(&self) -> bool {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = *failing.get_or_insert_with(Instant::now);
+        matches!(self.on_failure, OnFailure::OpenFor(time) if since.elapsed() < time)
+    }
+
+    fn page(&self, shown: &Shown<'_>, stop: Stop<'_>) -> Response<String> {
+        match shown.is_browser() {
+            true => page::html(stop, shown.is_korean(), &shown.stripped()),
+            false => page::json(self.zone.name(), stop),
+        }
+    }
+
+    /// The pass is kept for as long as it is good; the token has done its work.
+    fn entered(&self, text: &str, pass: &Pass) -> Vec<String> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let seconds = pass.expires_at.saturating_sub(now);
+        vec![self.set("_pass", text, Some(seconds)), self.set("_token", "", Some(0))]
+    }
+
+    fn left(&self) -> Vec<String> {
+        vec![self.set("_pass", "", Some(0)), self.set("_token", "", Some(0))]
+    }
+
+    fn set(&self, suffix: &str, value: &str, seconds: Option<u64>) -> String {
+        let age = seconds.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
+        format!("{}{suffix}={value}{age}{}", self.cookie, self.attributes)
+    }
+}
+
+impl Rules {
+    fn let_past(&self, parts: &Parts) -> bool {
+        let path = parts.uri.path();
+        let below = |known: &String| {
+            path.strip_prefix(known.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || known.ends_with('/'))
+        };
+        let address = parts.extensions.get::<IpAddr>().copied();
+        let address = address.or_else(|| parts.extensions.get::<SocketAddr>().map(SocketAddr::ip));
+        let has = |(name, secret): &(String, Vec<u8>)| {
+            parts.headers.get(name).is_some_and(|value| is_equal(value.as_bytes(), secret))
+        };
+        self.paths.iter().any(below)
+            || address.is_some_and(|address| self.addresses.contains(&address))
+            || self.headers.iter().any(has)
+    }
+}
+
+/// Takes as long whatever the difference is.
+fn is_equal(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).fold(0, |all, (one, other)| all | (one ^ other)) == 0
+}

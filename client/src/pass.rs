@@ -1,0 +1,463 @@
+//! Verifies passes, asking nobody: what a service does with each request of somebody who was let in.
+//!
+//! ```text
+//! pass ─▶ seen before? ──yes──▶ run out? revoked? ─▶ Pass
+//!           │ no                      ▲
+//!           └▶ header ─▶ key ─▶ signature ─▶ claims, remembered
+//! ```
+//! The keys come from where the service likes: [`PassKeys::from_jwks`] reads what `/.well-known/jwks.json` says,
+//! [`PassKeys::add`] takes them one by one. Costs: a signature is checked in about 50 us, a pass that was seen before is found in less than
+//! one; 16,384 to 32,768 of them are remembered.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::signature::{ED25519, UnparsedPublicKey};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use crate::limit::{PASS_BYTES_MAX, PASSES_SEEN, REVOKED_MAX, SEEN_SHARDS};
+
+/// How far the clocks of two servers may be apart.
+const LEEWAY: Duration = Duration::from_secs(30);
+/// Bytes of a public key.
+const PUBLIC_BYTES: usize = 32;
+
+/// A pass that was verified.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct Pass {
+    /// The cluster that issued it, as `sluice:` and 16 hexadecimal digits.
+    #[serde(rename = "iss")]
+    pub issuer: String,
+    /// The token of its holder.
+    #[serde(rename = "sub")]
+    pub token: String,
+    /// The zone that its holder may enter.
+    pub zone: String,
+    /// When its holder was admitted, seconds since 1970.
+    #[serde(rename = "iat")]
+    pub issued_at: u64,
+    /// When it runs out, seconds since 1970.
+    #[serde(rename = "exp")]
+    pub expires_at: u64,
+    /// Names it where it is revoked.
+    #[serde(rename = "jti")]
+    pub id: String,
+}
+
+/// Why a pass is not taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum PassError {
+    /// It is no pass at all.
+    Malformed,
+    /// It is signed in another way than with Ed25519, or not at all.
+    Algorithm,
+    /// It names a key that is not known; the keys may have been rotated, so it is worth fetching them.
+    UnknownKey(String),
+    /// The signature is not that of its key.
+    Signature,
+    /// It has run out.
+    Expired,
+    /// It says that it was issued in the future.
+    NotYet,
+    /// It is for another zone.
+    Zone,
+    /// Another cluster issued it.
+    Issuer,
+    /// It was revoked.
+    Revoked,
+}
+
+impl fmt::Display for PassError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PassError::Malformed => "this is no pass",
+            PassError::Algorithm => "the pass is not signed with Ed25519",
+            PassError::UnknownKey(id) => return write!(f, "the pass is signed by a key {id:?} that is not known"),
+            PassError::Signature => "the signature of the pass is wrong",
+            PassError::Expired => "the pass has run out",
+            PassError::NotYet => "the pass is of a time to come",
+            PassError::Zone => "the pass is for another zone",
+            PassError::Issuer => "the pass is of another cluster",
+            PassError::Revoked => "the pass was revoked",
+        })
+    }
+}
+
+impl std::error::Error for PassError {}
+
+/// Keys that verify passes, by their ids.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct PassKeys {
+    keys: HashMap<String, [u8; PUBLIC_BYTES]>,
+}
+
+#[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<serde_json::Value>,
+}
+
+impl PassKeys {
+    /// Reads a JWK set (RFC 7517); keys of other kinds are passed over. `None` where it is none.
+    ///
+    /// ```
+    /// use sluice_client::pass::PassKeys;
+    /// let set = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"5f","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    /// assert_eq!(PassKeys::from_jwks(set.as_bytes()).unwrap().len(), 1);
+    /// assert!(PassKeys::from_jwks(b"{}").is_none());
+    /// ```
+    #[must_use]
+    pub fn from_jwks(json: &[u8]) -> Option<PassKeys> {
+        let set: KeySet = serde_json::from_slice(json).ok()?;
+        let mut keys = PassKeys::default();
+        for key in &set.keys {
+            let text = |name: &str| key.get(name).and_then(serde_json::Value::as_str);
+            if let (Some("OKP"), Some("Ed25519"), Some(id), Some(public)) =
+                (text("kty"), text("crv"), text("kid"), text("x"))
+            {
+                keys.add(id, public);
+            }
+        }
+        Some(keys)
+    }
+
+    /// Adds a key: its id, and its public half in base64url. False where that is no Ed25519 key.
+    pub fn add(&mut self, id: &str, public: &str) -> bool {
+        let public = URL_SAFE_NO_PAD.decode(public).ok().and_then(|bytes| bytes.try_into().ok());
+        public.map(|public| self.keys.insert(id.to_owned(), public)).is_some()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}
+
+#[derive(Deserialize)]
+struct Header<'a> {
+    #[serde(borrow)]
+    alg: std::borrow::Cow<'a, str>,
+    #[serde(borrow, default)]
+    kid: Option<std::borrow::Cow<'a, str>>,
+    /// Extensions that must be understood, of which there is none.
+    #[serde(default)]
+    crit: Option<serde_json::Value>,
+}
+
+/// A pass that was seen, and by which keys it was good.
+#[derive(Clone)]
+struct Seen {
+    text: Arc<str>,
+    keys: u64,
+    pass: Arc<Pass>,
+}
+
+/// Two generations: what was not asked for during a whole one is forgotten. By the end of the text, which is the end of a
+/// signature: only what was verified is kept, so nobody can choose it.
+#[derive(Default)]
+struct Shard {
+    young: HashMap<u64, Seen>,
+    old: HashMap<u64, Seen>,
+}
+
+/// Verifies passes of one zone. Shared by all that guard it.
+///
+/// ```
+/// use sluice_client::pass::{PassError, PassKeys, Verifier};
+/// let verifier = Verifier::new("shop", PassKeys::default());
+/// assert_eq!(verifier.verify("a.b.c"), Err(PassError::Malformed));
+/// ```
+pub struct Verifier {
+    zone: String,
+    issuer: Option<String>,
+    keys: RwLock<Arc<PassKeys>>,
+    /// How often they have changed.
+    changes: AtomicU64,
+    /// Ids of revoked passes, and when they may be forgotten, seconds since 1970.
+    revoked: RwLock<HashMap<String, u64>>,
+    seen: Vec<Mutex<Shard>>,
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").field("zone", &self.zone).finish_non_exhaustive()
+    }
+}
+
+impl Verifier {
+    /// For passes of this zone, by these keys.
+    #[must_use]
+    pub fn new(zone: &str, keys: PassKeys) -> Verifier {
+        Verifier {
+            zone: zone.to_owned(),
+            issuer: None,
+            keys: RwLock::new(Arc::new(keys)),
+            changes: AtomicU64::new(0),
+            revoked: RwLock::default(),
+            seen: (0..SEEN_SHARDS).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    /// Takes passes of this issuer only: where keys of several clusters are trusted.
+    #[must_use]
+    pub fn with_issuer(mut self, issuer: &str) -> Verifier {
+        self.issuer = Some(issuer.to_owned());
+        self
+    }
+
+    /// The zone.
+    #[must_use]
+    pub fn zone(&self) -> &str {
+        &self.zone
+    }
+
+    /// These keys verify from now on, and no others.
+    pub fn set_keys(&self, keys: PassKeys) {
+        let mut known = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        if **known != keys {
+            *known = Arc::new(keys);
+            // What was seen before is looked at again: a key may have been taken back.
+            self.changes.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// The pass of this id is good no longer; told again it changes nothing. `until`, seconds since 1970: when it has run out anyway.
+    pub fn revoke(&self, id: &str, until: u64) {
+        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        if revoked.len() >= REVOKED_MAX {
+            let now = seconds(SystemTime::now());
+            revoked.retain(|_, until| *until > now);
+        }
+        if revoked.len() < REVOKED_MAX {
+            revoked.insert(id.to_owned(), until);
+        }
+    }
+
+    /// What the pass says, if it is good now.
+    ///
+    /// # Errors
+    /// [`PassError`].
+    pub fn verify(&self, pass: &str) -> Result<Arc<Pass>, PassError> {
+        self.verify_at(pass, SystemTime::now())
+    }
+
+    /// The same at a moment of the caller's.
+    ///
+    /// # Errors
+    /// [`PassError`].
+    pub fn verify_at(&self, pass: &str, now: SystemTime) -> Result<Arc<Pass>, PassError> {
+        if pass.len() > PASS_BYTES_MAX {
+            return Err(PassError::Malformed);
+        }
+        let changes = self.changes.load(Ordering::Acquire);
+        let (number, end) = place(pass);
+        let seen = self.shard(number).get(end, pass, changes);
+        if let Some(seen) = seen {
+            return self.current(seen, now);
+        }
+        let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
+        let claims = checked(pass, &keys)?;
+        if claims.zone != self.zone {
+            return Err(PassError::Zone);
+        }
+        if self.issuer.as_ref().is_some_and(|issuer| *issuer != claims.issuer) {
+            return Err(PassError::Issuer);
+        }
+        let claims = self.current(Arc::new(claims), now)?;
+        self.shard(number).put(end, Seen { text: pass.into(), keys: changes, pass: Arc::clone(&claims) });
+        Ok(claims)
+    }
+
+    fn shard(&self, number: usize) -> MutexGuard<'_, Shard> {
+        self.seen[number].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pass, unless time or an operator has taken it.
+    fn current(&self, pass: Arc<Pass>, now: SystemTime) -> Result<Arc<Pass>, PassError> {
+        let (now, leeway) = (seconds(now), LEEWAY.as_secs());
+        if pass.expires_at.saturating_add(leeway) <= now {
+            return Err(PassError::Expired);
+        }
+        if pass.issued_at > now.saturating_add(leeway) {
+            return Err(PassError::NotYet);
+        }
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        if !revoked.is_empty() && revoked.contains_key(&pass.id) { Err(PassError::Revoked) } else { Ok(pass) }
+    }
+}
+
+impl Shard {
+    /// The pass of this text, where it was good by the same keys.
+    fn get(&mut self, end: u64, text: &str, keys: u64) -> Option<Arc<Pass>> {
+        if !self.young.contains_key(&end) {
+            let seen = self.old.remove(&end)?;
+            self.young.insert(end, seen);
+        }
+        let seen = self.young.get(&end)?;
+        (seen.keys == keys && *seen.text == *text).then(|| Arc::clone(&seen.pass))
+    }
+
+    fn put(&mut self, end: u64, seen: Seen) {
+        if self.young.len() >= PASSES_SEEN / SEEN_SHARDS {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(end, seen);
+    }
+}
+
+/// The part where a pass is remembered, and the end of its text.
+fn place(pass: &str) -> (usize, u64) {
+    let end = pass.as_bytes().last_chunk().map_or(0, |end| u64::from_le_bytes(*end));
+    // Letters of base64: of eight bits, the low ones differ.
+    ((end ^ end >> 24) as usize % SEEN_SHARDS, end)
+}
+
+/// The claims of a pass whose signature is right.
+fn checked(pass: &str, keys: &PassKeys) -> Result<Pass, PassError> {
+    let (signed, signature) = pass.rsplit_once('.').ok_or(PassError::Malformed)?;
+    let (head, body) = signed.split_once('.').ok_or(PassError::Malformed)?;
+    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| PassError::Malformed);
+    let (head, body, signature) = (decode(head)?, decode(body)?, decode(signature)?);
+    let header: Header<'_> = serde_json::from_slice(&head).map_err(|_| PassError::Malformed)?;
+    if header.alg != "EdDSA" || header.crit.is_some() {
+        return Err(PassError::Algorithm);
+    }
+    let key = header.kid.ok_or_else(|| PassError::UnknownKey(String::new()))?.into_owned();
+    let Some(public) = keys.keys.get(&key) else { return Err(PassError::UnknownKey(key)) };
+    let public = UnparsedPublicKey::new(&ED25519, public);
+    public.verify(signed.as_bytes(), &signature).map_err(|_| PassError::Signature)?;
+    serde_json::from_slice(&body).map_err(|_| PassError::Malformed)
+}
+
+fn seconds(moment: SystemTime) -> u64 {
+    moment.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LEEWAY, PassError, PassKeys, Verifier};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ring::signature::{Ed25519KeyPair, KeyPair as _};
+    use std::time::{Duration, SystemTime};
+
+    /// Since 1970; passes of these tests are issued then and run out 600 s later.
+    const NOW_S: u64 = 1_700_000_000;
+
+    fn pair(seed: u8) -> Ed25519KeyPair {
+        Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).expect("any seed is one")
+    }
+
+    fn sign(pair: &Ed25519KeyPair, header: &str, zone: &str, id: &str) -> String {
+        let until = NOW_S + 600;
+        let claims = format!(
+            r#"{{"iss":"sluice:1","sub":"t0k","zone":"{zone}","iat":{NOW_S},"exp":{until},"jti":"{id}"}}"#
+        );
+        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes())))
+    }
+
+    const HEADER: &str = r#"{"alg":"EdDSA","typ":"JWT","kid":"k1"}"#;
+
+    fn good(id: &str) -> String {
+        sign(&pair(1), HEADER, "shop", id)
+    }
+
+    fn verifier() -> Verifier {
+        let mut keys = PassKeys::default();
+        assert!(keys.add("k1", &URL_SAFE_NO_PAD.encode(pair(1).public_key())));
+        assert!(!keys.add("k2", "short"));
+        Verifier::new("shop", keys)
+    }
+
+    fn at(offset_s: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(NOW_S + offset_s)
+    }
+
+    #[test]
+    fn a_pass_is_good_until_it_has_run_out() {
+        let (verifier, pass) = (verifier(), good("a"));
+        // The second time it is remembered; both must judge alike.
+        for _ in 0..2 {
+            let claims = verifier.verify_at(&pass, at(0)).expect("a good pass");
+            assert_eq!((claims.token.as_str(), claims.id.as_str()), ("t0k", "a"));
+            let end = 600 + LEEWAY.as_secs();
+            assert!(verifier.verify_at(&pass, at(end - 1)).is_ok());
+            assert_eq!(verifier.verify_at(&pass, at(end)), Err(PassError::Expired));
+            let early = at(0) - LEEWAY - Duration::from_secs(1);
+            assert_eq!(verifier.verify_at(&pass, early), Err(PassError::NotYet));
+        }
+    }
+
+    #[test]
+    fn what_is_no_pass_of_ours_is_refused_and_says_why() {
+        let unsigned = |header: &str| sign(&pair(1), header, "shop", "a");
+        let good = good("a");
+        let (signed, _) = good.rsplit_once('.').expect("three parts");
+        let mut altered = good.clone();
+        altered.replace_range(60..61, if &good[60..61] == "A" { "B" } else { "A" });
+        let cases = [
+            (sign(&pair(1), HEADER, "other", "a"), PassError::Zone),
+            (sign(&pair(2), HEADER, "shop", "a"), PassError::Signature),
+            (unsigned(r#"{"alg":"none","kid":"k1"}"#), PassError::Algorithm),
+            (unsigned(r#"{"alg":"HS256","kid":"k1"}"#), PassError::Algorithm),
+            (unsigned(r#"{"alg":"EdDSA","kid":"k1","crit":["x"]}"#), PassError::Algorithm),
+            (unsigned(r#"{"alg":"EdDSA","kid":"k9"}"#), PassError::UnknownKey("k9".to_owned())),
+            (unsigned(r#"{"alg":"EdDSA"}"#), PassError::UnknownKey(String::new())),
+            (format!("{signed}."), PassError::Signature),
+            (signed.to_owned(), PassError::Malformed),
+            (format!("{good}="), PassError::Malformed),
+            (String::new(), PassError::Malformed),
+            ("a".repeat(5_000), PassError::Malformed),
+        ];
+        let verifier = verifier();
+        for (pass, expected) in cases {
+            assert_eq!(verifier.verify_at(&pass, at(0)), Err(expected), "{pass}");
+        }
+        let refused = verifier.verify_at(&altered, at(0)).expect_err("one letter is another");
+        assert!(matches!(refused, PassError::Signature | PassError::Malformed), "{refused}");
+        let strict = self::verifier().with_issuer("sluice:2");
+        assert_eq!(strict.verify_at(&good, at(0)), Err(PassError::Issuer));
+    }
+
+    #[test]
+    fn a_revoked_pass_and_the_passes_of_a_revoked_key_are_refused_though_they_were_seen() {
+        let (verifier, first, second) = (verifier(), good("a"), good("b"));
+        assert!(verifier.verify_at(&first, at(0)).is_ok() && verifier.verify_at(&second, at(0)).is_ok());
+        verifier.revoke("a", NOW_S + 9_000);
+        assert_eq!(verifier.verify_at(&first, at(1)), Err(PassError::Revoked));
+        assert!(verifier.verify_at(&second, at(1)).is_ok());
+        verifier.set_keys(PassKeys::default());
+        assert!(matches!(verifier.verify_at(&second, at(1)), Err(PassError::UnknownKey(_))));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let verifier = verifier();
+        let mut shard = super::Shard::default();
+        let seen = super::Seen {
+            text: "text".into(),
+            keys: 0,
+            pass: verifier.verify_at(&good("a"), at(0)).expect("a good pass"),
+        };
+        let most = super::PASSES_SEEN / super::SEEN_SHARDS;
+        for end in 0..5 * most as u64 {
+            shard.put(end, seen.clone());
+            assert!(shard.get(0, "text", 0).is_some(), "who comes again and again is not forgotten");
+        }
+        assert!(shard.young.len() + shard.old.len() <= 2 * most + 1);
+        assert!(shard.get(1, "text", 0).is_none());
+        assert!(shard.get(0, "next", 0).is_none() && shard.get(0, "text", 1).is_none());
+    }
+}
