@@ -7,6 +7,7 @@
 //!          one connection a node: commands out in one write, replies in order      link/
 //!
 //! one reader ── Follower: entries of many streams, each once                       follow/
+//!   many readers ── Hub: one follower for all of them                              hub.rs
 //!            └─ Subscription: published messages                                   subscribe.rs
 //!                 │  a connection of its own, made again when lost                 listener.rs
 //!                 ▼
@@ -37,6 +38,7 @@ mod fault;
 mod follow;
 #[cfg(feature = "guard")]
 pub mod guard;
+mod hub;
 mod input;
 mod limit;
 mod link;
@@ -61,6 +63,7 @@ pub use cursor::Cursor;
 pub use error::ClientError;
 pub use fault::Error;
 pub use follow::{After, Event, Follower, Reason};
+pub use hub::{Hub, Listening};
 pub use metrics::Metrics;
 pub use reply::{Place, State, ZoneSettings, ZoneStats};
 pub use sluice_net::resp::reply::{Reply, Value, decode};

@@ -86,6 +86,21 @@ pub(crate) const LISTENER_PROBE: Duration = Duration::from_secs(5);
 /// … and given up after this one.
 pub(crate) const LISTENER_SILENCE: Duration = Duration::from_secs(12);
 
+/// Wishes to listen that wait for a hub.
+pub(crate) const HUB_ASKED: usize = 1_024;
+
+/// Entries of each stream that a hub keeps for who comes later.
+pub(crate) const HUB_KEPT: usize = 64;
+
+/// Events that wait for a listener; who has more is let go.
+pub(crate) const LISTENING_BUFFER: usize = 2 * HUB_KEPT;
+
+/// How often a hub looks for streams that nobody listens to any more.
+pub(crate) const HUB_SWEEP: Duration = Duration::from_secs(5);
+
+/// When a hub tries again whose credentials were refused.
+pub(crate) const HUB_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
 /// Bytes of the longest pass that is looked at; one is about half a kilobyte.
 #[cfg(feature = "pass")]
 pub(crate) const PASS_BYTES_MAX: usize = 4_096;

@@ -77,7 +77,9 @@ impl fmt::Display for PassError {
         f.write_str(match self {
             PassError::Malformed => "this is no pass",
             PassError::Algorithm => "the pass is not signed with Ed25519",
-            PassError::UnknownKey(id) => return write!(f, "the pass is signed by a key {id:?} that is not known"),
+            PassError::UnknownKey(id) => {
+                return write!(f, "the pass is signed by a key {id:?} that is not known");
+            }
             PassError::Signature => "the signature of the pass is wrong",
             PassError::Expired => "the pass has run out",
             PassError::NotYet => "the pass is of a time to come",

@@ -68,7 +68,8 @@ impl Keys {
     async fn hear(&self, follower: &mut Follower) -> bool {
         match follower.next().await {
             Ok(Event::Entry { id, fields, .. }) => {
-                let appended_s = id.split('-').next().and_then(|ms| ms.parse::<u64>().ok()).unwrap_or(0) / 1_000;
+                let appended_s =
+                    id.split('-').next().and_then(|ms| ms.parse::<u64>().ok()).unwrap_or(0) / 1_000;
                 for (_, jti) in fields.iter().filter(|(name, _)| name == b"jti") {
                     self.verifier.revoke(&String::from_utf8_lossy(jti), appended_s + REVOKED_S);
                 }
@@ -105,7 +106,8 @@ fn keys_of(reply: &Value<'_>) -> Result<PassKeys, Error> {
     let Value::Array(rows) = reply else { return Err(Error::Protocol("keys are no list".to_owned())) };
     let mut keys = PassKeys::default();
     for row in rows {
-        let text = |name: &[u8]| row.field(name).and_then(Value::bytes).and_then(|it| std::str::from_utf8(it).ok());
+        let text =
+            |name: &[u8]| row.field(name).and_then(Value::bytes).and_then(|it| std::str::from_utf8(it).ok());
         if let (Some(id), Some(public)) = (text(b"id"), text(b"public")) {
             keys.add(id, public);
         }

@@ -65,8 +65,12 @@ pub(super) fn json(zone: &str, stop: Stop<'_>) -> Response<String> {
 /// The page of a person. It comes back by itself, without script.
 pub(super) fn html(stop: Stop<'_>, is_korean: bool, back_to: &str) -> Response<String> {
     let (title, text) = match (stop, is_korean) {
-        (Stop::Waiting(_), false) => ("You are in line", "Keep this page open. You enter automatically when it is your turn."),
-        (Stop::Waiting(_), true) => ("접속 대기 중입니다", "이 화면을 열어 두세요. 차례가 되면 자동으로 입장합니다."),
+        (Stop::Waiting(_), false) => {
+            ("You are in line", "Keep this page open. You enter automatically when it is your turn.")
+        }
+        (Stop::Waiting(_), true) => {
+            ("접속 대기 중입니다", "이 화면을 열어 두세요. 차례가 되면 자동으로 입장합니다.")
+        }
         (Stop::Full, false) => ("The line is full", "This page tries again by itself."),
         (Stop::Full, true) => ("대기 인원이 가득 찼습니다", "잠시 후 자동으로 다시 시도합니다."),
         (Stop::Closed, false) => ("The line is closed", "This page tries again by itself."),
@@ -97,7 +101,10 @@ main{max-width:28rem;margin:12vh auto;padding:2rem;background:#fff;border-radius
 h1{font-size:1.5rem;margin:0 0 .5rem}strong{display:block;font-size:4rem;line-height:1.2}p{margin:.5rem 0}";
 
 fn figures(place: &Place, is_korean: bool) -> String {
-    let (label, minutes) = (if is_korean { "나의 대기 순번" } else { "Your place in line" }, place.eta_ms.map(|ms| ms.div_ceil(60_000)));
+    let (label, minutes) = (
+        if is_korean { "나의 대기 순번" } else { "Your place in line" },
+        place.eta_ms.map(|ms| ms.div_ceil(60_000)),
+    );
     let wait = match (minutes, is_korean) {
         (None, false) => "The wait is not known yet".to_owned(),
         (None, true) => "예상 시간을 알 수 없습니다".to_owned(),

@@ -1,8 +1,8 @@
 //! What a request shows: passes and tokens in headers, cookies and the query, and what its sender would like to be told.
 
+use http::Method;
 use http::header;
 use http::request::Parts;
-use http::Method;
 
 /// The header of apps for their pass, and for their token.
 const PASS_HEADER: &str = "sluice-pass";
@@ -78,7 +78,9 @@ impl<'a> Shown<'a> {
 
     fn query(&self, name: &str) -> Option<&'a str> {
         let pairs = self.parts.uri.query().unwrap_or_default().split('&');
-        pairs.filter_map(|pair| pair.split_once('=')).find_map(|(known, value)| (known == name).then_some(value))
+        pairs
+            .filter_map(|pair| pair.split_once('='))
+            .find_map(|(known, value)| (known == name).then_some(value))
     }
 }
 
@@ -113,9 +115,11 @@ mod tests {
 
     #[test]
     fn an_address_never_leads_to_another_host() {
-        for (uri, stripped) in
-            [("//evil.example/x?sluice_pass=a", "/evil.example/x"), ("/?sluice_token=t", "/"), ("/a?b=c", "/a?b=c")]
-        {
+        for (uri, stripped) in [
+            ("//evil.example/x?sluice_pass=a", "/evil.example/x"),
+            ("/?sluice_token=t", "/"),
+            ("/a?b=c", "/a?b=c"),
+        ] {
             let parts = parts(uri, &[]);
             assert_eq!(Shown::new(&parts, "sluice").stripped(), stripped, "{uri}");
         }
@@ -123,7 +127,8 @@ mod tests {
 
     #[test]
     fn browsers_and_languages_are_told_apart() {
-        let parts = parts("/", &[("accept", "text/html,*/*"), ("accept-language", "ko-KR,ko;q=0.9,en;q=0.8")]);
+        let parts =
+            parts("/", &[("accept", "text/html,*/*"), ("accept-language", "ko-KR,ko;q=0.9,en;q=0.8")]);
         let shown = Shown::new(&parts, "sluice");
         assert!(shown.is_browser() && shown.is_korean() && shown.is_safe());
     }

@@ -50,7 +50,15 @@ impl Desk {
             true => "; Path=/; HttpOnly; SameSite=Lax; Secure",
             false => "; Path=/; HttpOnly; SameSite=Lax",
         };
-        Desk { zone, keys, on_failure, rules, cookie: cookie.to_owned(), attributes, failing: Mutex::new(None) }
+        Desk {
+            zone,
+            keys,
+            on_failure,
+            rules,
+            cookie: cookie.to_owned(),
+            attributes,
+            failing: Mutex::new(None),
+        }
     }
 
     pub(super) fn verifier(&self) -> &Verifier {
@@ -172,7 +180,8 @@ impl Rules {
     fn let_past(&self, parts: &Parts) -> bool {
         let path = parts.uri.path();
         let below = |known: &String| {
-            path.strip_prefix(known.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || known.ends_with('/'))
+            path.strip_prefix(known.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || known.ends_with('/'))
         };
         let address = parts.extensions.get::<IpAddr>().copied();
         let address = address.or_else(|| parts.extensions.get::<SocketAddr>().map(SocketAddr::ip));
