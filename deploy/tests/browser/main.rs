@@ -4,6 +4,7 @@
 //! room.js     waiting, reload, pause, turn, target, loss of the stream, a lapsed place, Korean, no script
 //! demo.js     an event stream that repeats, skips, forgets and ends, answered by the script itself
 //! failures.js the same page through haproxy, while servers are killed, a cluster fails over, and the way is cut
+//! services.js  the examples of the client crate as services, while a node is killed under them
 //! processes.js servers and haproxy as processes of a script
 //! browser.js  starts Chromium; fails on whatever a page complains about
 //! ```
@@ -73,5 +74,14 @@ fn the_demonstration_survives_what_happens_to_servers_and_to_the_way_there() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(folder.path(), &[]);
     check("failures.js", &server);
+    server.stop();
+}
+
+#[test]
+fn services_of_the_client_crate_survive_a_node_that_is_killed() {
+    // Their nodes are their own, to be killed.
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(folder.path(), &[]);
+    check("services.js", &server);
     server.stop();
 }

@@ -57,8 +57,9 @@ const status = (port, at) => new Promise((resolve) => {
   }).on("error", () => resolve(0));
 });
 
+// Between two looks everybody else has a turn.
 async function until(what) {
-  while (!(await what()));
+  while (!(await what())) await new Promise(setImmediate);
 }
 
 // A node that outlives its process.
@@ -169,4 +170,13 @@ class Worker {
   close() { if (this.redis) this.redis.disconnect(); }
 }
 
-module.exports = { cluster, Proxy, Worker };
+// An example of the client crate, built beside the server, as a service before these nodes.
+async function example(name, sluice, probe = "/") {
+  const [at, program] = [`127.0.0.1:${await ports(1)}`, path.join(path.dirname(binary), "examples", name)];
+  if (!fs.existsSync(program)) throw new Error(`${program} is missing: run \`cargo build --examples\` first`);
+  const child = run(program, ["--listen", at, "--sluice", sluice]);
+  await until(async () => (await status(Number(at.split(":")[1]), probe)) !== 0);
+  return { at: `http://${at}`, kill: () => kill(child) };
+}
+
+module.exports = { example, until, cluster, Proxy, Worker };

@@ -188,8 +188,14 @@ fn begin(
         Step::Exec(queue) => {
             closes = exec::run(Box::new(Exec::new(queue.into_bytes())), talk, line, desk, turn)?;
         }
-        Step::Follow(streams) => super::reading::follow(streams, talk, line, desk),
-        Step::Unfollow(keys) => super::reading::unfollow(&keys, talk, desk),
+        Step::Follow(streams) => {
+            super::reading::follow(streams, talk, line, desk);
+            talk.card.update(&talk.session);
+        }
+        Step::Unfollow(keys) => {
+            super::reading::unfollow(&keys, talk, desk);
+            talk.card.update(&talk.session);
+        }
         Step::Channels(wish) => {
             closes = !channels::fulfil(&wish, talk, line.key, desk);
             talk.card.update(&talk.session);
