@@ -13,6 +13,7 @@ use crate::fault::Error;
 use crate::follow::Follower;
 use crate::limit::TIMEOUT_MIN;
 use crate::link::{Answer, Want};
+use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::pool::{Call, Pool, Repeat};
 use crate::settings::Settings;
@@ -108,7 +109,7 @@ impl Client {
     /// A reader of any number of streams, with a connection of its own.
     #[must_use]
     pub fn follow(&self) -> Follower {
-        Follower::new(self.shared.pool.settings.clone())
+        Follower::new(self.listener())
     }
 
     /// Tells everybody who listens to `channel`; how many that were at the node that was asked.
@@ -123,7 +124,7 @@ impl Client {
     /// A listener, with a connection of its own, that is told nothing until channels or patterns are added.
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
-        Subscription::new(self.shared.pool.settings.clone())
+        Subscription::new(self.listener())
     }
 
     /// Sends any command and has its reply read. It is sent again where the server refused it as `BUSY`, and never once it
@@ -157,6 +158,10 @@ impl Client {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.shared.pool.counters.snapshot()
+    }
+
+    fn listener(&self) -> Listener {
+        Listener::new(self.shared.pool.settings.clone(), self.shared.pool.preferred())
     }
 
     /// Makes a call with one command.

@@ -66,11 +66,12 @@ pub(crate) enum Exchanged {
 }
 
 impl Listener {
-    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+    /// One that begins at the address of number `at`.
+    pub(crate) fn new(settings: Arc<Settings>, at: usize) -> Self {
         Self {
             settings,
             state: State::Idle,
-            at: 0,
+            at,
             refusals: 0,
             backoff: BACKOFF_MIN,
             tries: 0,

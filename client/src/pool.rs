@@ -112,18 +112,22 @@ impl Pool {
             if Instant::now() + delay >= deadline {
                 return Err(error);
             }
+            tracing::debug!(address = node.address(), %error, ?delay, "repeating a call");
             if elsewhere {
                 self.pass_over(at);
+                sleep(delay).await;
+                // What was connected meanwhile is there now.
+                self.pass_over(at);
+            } else {
+                sleep(delay).await;
             }
-            tracing::debug!(address = node.address(), %error, ?delay, "repeating a call");
-            sleep(delay).await;
             count(&self.counters.retries);
         }
     }
 
     /// A node that is open; connects where none is.
     async fn reach(&self, deadline: Instant) -> Result<usize, Error> {
-        let preferred = self.preferred.load(Relaxed);
+        let preferred = self.preferred();
         if self.nodes[preferred].is_open() {
             return Ok(preferred);
         }
@@ -149,28 +153,51 @@ impl Pool {
         }
     }
 
-    /// The preferred node, or the next one that is not known to be down, which is preferred from then on.
+    /// The preferred node if it is open, else the next one that is; where none is, the first that is not known to be down.
+    /// It is preferred from then on. Nobody waits for a connection to be made while there is one.
     fn choose(&self, now: Instant) -> Choice {
-        let (first, len) = (self.preferred.load(Relaxed), self.nodes.len());
+        let first = self.preferred();
         let mut earliest: Option<Instant> = None;
-        for step in 0..len {
-            let at = (first + step) % len;
+        let mut hopeful = None;
+        for at in self.from(first) {
             match self.nodes[at].phase() {
-                Phase::Down { until, .. } if until > now => {
-                    earliest = Some(earliest.map_or(until, |moment| moment.min(until)));
-                }
-                _ => {
+                Phase::Open => {
                     self.prefer(first, at);
                     return Choice::Node(at);
                 }
+                Phase::Down { until, .. } if until > now => {
+                    earliest = Some(earliest.map_or(until, |moment| moment.min(until)));
+                }
+                Phase::Idle | Phase::Connecting | Phase::Down { .. } => hopeful = hopeful.or(Some(at)),
             }
         }
-        Choice::Later(earliest.unwrap_or(now))
+        match hopeful {
+            Some(at) => {
+                self.prefer(first, at);
+                Choice::Node(at)
+            }
+            None => Choice::Later(earliest.unwrap_or(now)),
+        }
     }
 
-    /// The node after this one is preferred, if this one is.
+    /// All nodes in turn, beginning with this one.
+    fn from(&self, first: usize) -> impl Iterator<Item = usize> {
+        let len = self.nodes.len();
+        (first..first + len).map(move |at| at % len)
+    }
+
+    /// Another node that is open is preferred to this one; where none is, one is connected to.
     fn pass_over(&self, at: usize) {
-        self.prefer(at, (at + 1) % self.nodes.len());
+        let mut others = self.from(at).skip(1);
+        if let Some(other) = others.find(|other| self.nodes[*other].is_open()) {
+            return self.prefer(at, other);
+        }
+        let now = Instant::now();
+        let is_down = |node: &Node| matches!(node.phase(), Phase::Down { until, .. } if until > now);
+        if let Some(other) = self.from(at).skip(1).find(|other| !is_down(&self.nodes[*other])) {
+            // The caller is within a runtime, as it has called.
+            let _ = self.nodes[other].begin();
+        }
     }
 
     fn prefer(&self, instead_of: usize, at: usize) {
@@ -214,7 +241,16 @@ impl Pool {
             return Ok(room);
         }
         let _waits = Waits::begin(&self.waiting, self.settings.waiting)?;
-        node.room(units, deadline).await
+        let room = node.room(units, deadline).await;
+        if room.is_err() {
+            count(&self.counters.timeouts);
+        }
+        room
+    }
+
+    /// Which address is preferred now.
+    pub(crate) fn preferred(&self) -> usize {
+        self.preferred.load(Relaxed)
     }
 
     fn late(&self, at: usize, repeat: Repeat) -> Error {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
@@ -13,7 +12,6 @@ use crate::client::unexpected;
 use crate::fault::Error;
 use crate::limit::{ASKED_MAX, LISTENER_OUTPUT_BYTES_MAX, SUBSCRIBED_MAX};
 use crate::listener::{Exchanged, Listener, Opened};
-use crate::settings::Settings;
 
 /// What a subscription is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,9 +81,9 @@ struct Name {
 }
 
 impl Subscription {
-    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+    pub(crate) fn new(listener: Listener) -> Self {
         Self {
-            listener: Listener::new(settings),
+            listener,
             names: BTreeMap::new(),
             left: VecDeque::new(),
             asked: VecDeque::new(),

@@ -21,7 +21,6 @@ use crate::fault::Error;
 use crate::limit::LISTENER_OUTPUT_BYTES_MAX;
 use crate::listener::{Exchanged, Listener, Opened};
 use crate::node::jittered;
-use crate::settings::Settings;
 use crate::stream::Fields;
 use table::{Outcome, Table};
 
@@ -123,8 +122,8 @@ pub struct Follower {
 }
 
 impl Follower {
-    pub(crate) fn new(settings: Arc<Settings>) -> Self {
-        Self { listener: Listener::new(settings), table: Table::default(), pause: None }
+    pub(crate) fn new(listener: Listener) -> Self {
+        Self { listener, table: Table::default(), pause: None }
     }
 
     /// Follows `key` too; in place of an earlier following of it, of which nothing more is told then.

@@ -71,6 +71,28 @@ async fn calls_come_back_to_a_node_when_the_other_one_fails() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_a_connection_while_there_is_one() {
+    let (first, second) = (Server::bind().await, Server::bind().await);
+    let client = Client::builder([first.address(), second.address()]).build().expect("is in range");
+    let calling = tokio::spawn(async move {
+        let mut positions = Vec::new();
+        for _ in 0..2 {
+            positions.push(client.zone("shop").poll("abc").await.map(|place| place.position));
+        }
+        (positions, client.metrics().failovers)
+    });
+    let mut peer = first.accept().await;
+    peer.answer("Q.POLL shop abc", "-NOLEADER no quorum, retry after 20 ms\r\n").await;
+    // The second node is asked to greet, and does not.
+    let mut silent = second.accept_silently().await;
+    silent.expect("HELLO 3").await;
+    for _ in 0..2 {
+        peer.answer("Q.POLL shop abc", WAITING).await;
+    }
+    assert_eq!(within(calling).await.expect("no panic"), (vec![Ok(2); 2], 0));
+}
+
+#[tokio::test]
 async fn nobody_there_is_said_with_its_reason_at_the_deadline() {
     let (one, two) = (nowhere().await, nowhere().await);
     let client = Client::builder([one.clone(), two.clone()])
