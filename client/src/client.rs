@@ -14,15 +14,18 @@ use crate::follow::Follower;
 use crate::limit::TIMEOUT_MIN;
 use crate::link::{Answer, Want};
 use crate::listener::Listener;
-use crate::metrics::Metrics;
-use crate::pool::{Call, Pool, Repeat};
+use crate::metrics::{Counters, Metrics};
+use crate::pool::{Call, Kind, Pool};
 use crate::settings::Settings;
 use crate::stream::Stream;
 use crate::subscribe::Subscription;
 use crate::zone::Zone;
 
-/// Talks to a cluster of sluice over one connection for each node that is used. Clones share everything; when the last one
-/// is gone, the connections are closed.
+/// Talks to a cluster of sluice over two connections to the node that it uses: one for questions and one for changes. Clones
+/// share everything; when the last one is gone, the connections are closed.
+///
+/// Replies of a connection keep the order of its requests, and a change is answered when a majority has it on disk; a poll that
+/// shares no connection with changes does not wait for that.
 ///
 /// Nothing is connected before the first call. Each call has one deadline for all that it takes: connecting, waiting for
 /// room, being sent again after a refusal that asks for patience, or to another node. Calls that change nothing when
@@ -48,7 +51,10 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Shared {
-    pool: Pool,
+    settings: Arc<Settings>,
+    counters: Arc<Counters>,
+    questions: Pool,
+    changes: Pool,
     /// Keys of the function that makes request ids, drawn from the system.
     secret: RandomState,
     drawn: AtomicU64,
@@ -68,12 +74,17 @@ impl Client {
     }
 
     pub(crate) fn new(settings: Settings) -> Self {
-        let timeout = settings.call_timeout;
-        let pool = Pool::new(settings);
-        Self {
-            shared: Arc::new(Shared { pool, secret: RandomState::new(), drawn: AtomicU64::new(0) }),
-            timeout,
-        }
+        let (timeout, settings, counters) =
+            (settings.call_timeout, Arc::new(settings), Arc::<Counters>::default());
+        let shared = Shared {
+            questions: Pool::new(settings.clone(), counters.clone()),
+            changes: Pool::new(settings.clone(), counters.clone()),
+            settings,
+            counters,
+            secret: RandomState::new(),
+            drawn: AtomicU64::new(0),
+        };
+        Self { shared: Arc::new(shared), timeout }
     }
 
     /// The same client, whose calls take at most `timeout`, and at least 10 ms.
@@ -93,7 +104,7 @@ impl Client {
     /// # Errors
     /// As [`Client::call`], but it is repeated.
     pub async fn zones(&self) -> Result<Vec<String>, Error> {
-        self.ask(&[b"Q.ZONE", b"LIST"], Repeat::Always, |reply| match reply {
+        self.ask(&[b"Q.ZONE", b"LIST"], Kind::Question, |reply| match reply {
             Value::Array(names) => names.iter().map(word).collect(),
             other => Err(unexpected(other)),
         })
@@ -118,7 +129,7 @@ impl Client {
     /// As [`Client::call`]. It is never sent twice.
     pub async fn publish(&self, channel: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> Result<u64, Error> {
         let words = [b"PUBLISH", channel.as_ref(), payload.as_ref()];
-        self.ask(&words, Repeat::Unsent, count).await
+        self.ask(&words, Kind::Once, count).await
     }
 
     /// A listener, with a connection of its own, that is told nothing until channels or patterns are added.
@@ -151,37 +162,37 @@ impl Client {
         if !may_share(command) {
             return Err(Error::Invalid("this command is not for a connection that is shared"));
         }
-        self.ask(command, Repeat::Unsent, read).await
+        self.ask(command, Kind::Once, read).await
     }
 
     /// What was counted so far.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        self.shared.pool.counters.snapshot()
+        self.shared.counters.snapshot()
     }
 
     fn listener(&self) -> Listener {
-        Listener::new(self.shared.pool.settings.clone(), self.shared.pool.preferred())
+        Listener::new(self.shared.settings.clone(), self.shared.questions.preferred())
     }
 
     /// Makes a call with one command.
     pub(crate) async fn ask<T>(
         &self,
         command: &[&[u8]],
-        repeat: Repeat,
+        kind: Kind,
         read: impl Fn(&Value<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.ask_all(&[command], repeat, read).await
+        self.ask_all(&[command], kind, read).await
     }
 
     /// Makes a call with several commands, of which the last one's reply counts.
     pub(crate) async fn ask_all<T>(
         &self,
         commands: &[&[&[u8]]],
-        repeat: Repeat,
+        kind: Kind,
         read: impl Fn(&Value<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.make(&Call { commands, want: Want::Raw, repeat }, |answer| value_of(&answer, &read)).await
+        self.make(&Call { commands, want: Want::Raw, kind }, |answer| value_of(&answer, &read)).await
     }
 
     /// Makes a call and has its answer read.
@@ -190,7 +201,11 @@ impl Client {
         call: &Call<'_>,
         read: impl Fn(Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.shared.pool.ask(call, self.timeout, read).await
+        let pool = match call.kind {
+            Kind::Question => &self.shared.questions,
+            Kind::Change | Kind::Once => &self.shared.changes,
+        };
+        pool.ask(call, self.timeout, read).await
     }
 
     /// A request id that nobody else has and nobody can guess: 128 bits of a keyed hash of a count.

@@ -16,20 +16,22 @@ use crate::metrics::{Counters, count};
 use crate::node::{Node, Phase};
 use crate::settings::Settings;
 
-/// Whether a call may be sent again when it is not known what became of it.
+/// What a call does, and so whether it may be sent again when it is not known what became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Repeat {
-    /// It changes nothing, or a repeat changes nothing more.
-    Always,
-    /// Only where it was certainly not carried out.
-    Unsent,
+pub(crate) enum Kind {
+    /// It changes nothing that a repeat would change again.
+    Question,
+    /// It changes something; a repeat changes nothing more.
+    Change,
+    /// It is sent again only where it was certainly not carried out.
+    Once,
 }
 
 /// A call: its commands, all but the last of them steps of a transaction.
 pub(crate) struct Call<'a> {
     pub(crate) commands: &'a [&'a [&'a [u8]]],
     pub(crate) want: Want,
-    pub(crate) repeat: Repeat,
+    pub(crate) kind: Kind,
 }
 
 /// The nodes, and which of them calls go to first.
@@ -39,8 +41,8 @@ pub(crate) struct Pool {
     preferred: AtomicUsize,
     /// Calls that wait for room.
     waiting: AtomicUsize,
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) counters: Arc<Counters>,
+    settings: Arc<Settings>,
+    counters: Arc<Counters>,
 }
 
 /// Where a call may go.
@@ -61,8 +63,7 @@ enum Verdict {
 }
 
 impl Pool {
-    pub(crate) fn new(settings: Settings) -> Self {
-        let (settings, counters) = (Arc::new(settings), Arc::<Counters>::default());
+    pub(crate) fn new(settings: Arc<Settings>, counters: Arc<Counters>) -> Self {
         let node =
             |address: &String| Arc::new(Node::new(address.clone(), settings.clone(), counters.clone()));
         Self {
@@ -94,8 +95,8 @@ impl Pool {
             let room = self.room(node, units, deadline).await?;
             let error = match node.send(&submission, room).await {
                 None => continue,
-                Some(Answer::Late) => return Err(self.late(at, call.repeat)),
-                Some(Answer::Lost { sent: true }) if call.repeat == Repeat::Unsent => {
+                Some(Answer::Late) => return Err(self.late(at, call.kind)),
+                Some(Answer::Lost { sent: true }) if call.kind == Kind::Once => {
                     return Err(Error::Unanswered);
                 }
                 Some(Answer::Lost { .. }) => {
@@ -103,12 +104,15 @@ impl Pool {
                     count(&self.counters.retries);
                     continue;
                 }
-                Some(answer) => match read(answer) {
-                    Ok(value) => return Ok(value),
-                    Err(error) => error,
-                },
+                Some(answer) => {
+                    self.note(at, &answer);
+                    match read(answer) {
+                        Ok(value) => return Ok(value),
+                        Err(error) => error,
+                    }
+                }
             };
-            let Verdict::Again { delay, elsewhere } = judge(&error, call.repeat) else { return Err(error) };
+            let Verdict::Again { delay, elsewhere } = judge(&error, call.kind) else { return Err(error) };
             if Instant::now() + delay >= deadline {
                 return Err(error);
             }
@@ -122,6 +126,14 @@ impl Pool {
                 sleep(delay).await;
             }
             count(&self.counters.retries);
+        }
+    }
+
+    /// A node that is cut off says what it last knew, and nobody there hears of a waiter's sign of life: the next call goes
+    /// elsewhere.
+    fn note(&self, at: usize, answer: &Answer) {
+        if matches!(answer, Answer::Place(place) if place.stale) {
+            self.pass_over(at);
         }
     }
 
@@ -253,12 +265,12 @@ impl Pool {
         self.preferred.load(Relaxed)
     }
 
-    fn late(&self, at: usize, repeat: Repeat) -> Error {
+    fn late(&self, at: usize, kind: Kind) -> Error {
         count(&self.counters.timeouts);
         self.pass_over(at);
-        match repeat {
-            Repeat::Always => Error::Deadline,
-            Repeat::Unsent => Error::Unanswered,
+        match kind {
+            Kind::Question | Kind::Change => Error::Deadline,
+            Kind::Once => Error::Unanswered,
         }
     }
 }
@@ -285,11 +297,11 @@ impl Drop for Waits<'_> {
     }
 }
 
-fn judge(error: &Error, repeat: Repeat) -> Verdict {
+fn judge(error: &Error, kind: Kind) -> Verdict {
     match error {
         Error::Busy { retry_ms } => Verdict::Again { delay: spread(*retry_ms), elsewhere: false },
         // What it refused may have happened.
-        Error::NoLeader { retry_ms } if repeat == Repeat::Always => {
+        Error::NoLeader { retry_ms } if kind != Kind::Once => {
             Verdict::Again { delay: spread(*retry_ms), elsewhere: true }
         }
         _ => Verdict::Final,
@@ -326,13 +338,13 @@ fn units(commands: &[&[&[u8]]]) -> Result<u32, Error> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Repeat, Verdict, judge, units};
+    use super::{Kind, Verdict, judge, units};
     use crate::fault::Error;
 
     #[test]
     fn a_refusal_that_asks_for_patience_is_repeated_after_its_delay() {
         for _ in 0..100 {
-            let Verdict::Again { delay, elsewhere } = judge(&Error::Busy { retry_ms: 100 }, Repeat::Unsent)
+            let Verdict::Again { delay, elsewhere } = judge(&Error::Busy { retry_ms: 100 }, Kind::Once)
             else {
                 panic!("nothing was done, so it is repeated")
             };
@@ -340,9 +352,9 @@ mod tests {
             assert!(!elsewhere, "every node forwards to the same leader");
         }
         let no_leader = Error::NoLeader { retry_ms: 250 };
-        assert!(matches!(judge(&no_leader, Repeat::Always), Verdict::Again { elsewhere: true, .. }));
-        assert_eq!(judge(&no_leader, Repeat::Unsent), Verdict::Final, "it may have happened");
-        assert_eq!(judge(&Error::Gone, Repeat::Always), Verdict::Final);
+        assert!(matches!(judge(&no_leader, Kind::Change), Verdict::Again { elsewhere: true, .. }));
+        assert_eq!(judge(&no_leader, Kind::Once), Verdict::Final, "it may have happened");
+        assert_eq!(judge(&Error::Gone, Kind::Change), Verdict::Final);
     }
 
     #[test]

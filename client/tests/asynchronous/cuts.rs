@@ -85,10 +85,10 @@ async fn cut_call(
     if !kind.is_repeated {
         let result = within(calling).await.expect("no panic");
         // Whatever the second node is asked next, it is not this call.
-        let next = tokio::spawn(async move { client.stream("s").len().await });
+        let next = tokio::spawn(async move { client.stream("s").end().await });
         let mut peer = second.accept().await;
-        peer.answer("XLEN s", ":0\r\n").await;
-        assert_eq!(within(next).await.expect("no panic"), Ok(0));
+        peer.answer("X.END s", ":0\r\n").await;
+        assert_eq!(within(next).await.expect("no panic"), Ok(false));
         return (result, asked_first, None);
     }
     let mut peer = second.accept().await;

@@ -122,6 +122,33 @@ async fn credentials_that_every_node_refuses_are_said_at_once() {
 }
 
 #[tokio::test]
+async fn a_place_from_a_node_that_is_cut_off_counts_and_the_next_is_asked_elsewhere() {
+    let (first, second) = (Server::bind().await, Server::bind().await);
+    let client = Client::builder([first.address(), second.address()]).build().expect("is in range");
+    let mut wait = client.zone("shop").wait("abc");
+    let calling = tokio::spawn(async move {
+        while let Some(Ok(place)) = wait.next().await {
+            if !place.stale {
+                return place.position;
+            }
+        }
+        0
+    });
+    let stale = WAITING.replace("%5", "%6") + "$5\r\nstale\r\n:1\r\n";
+    let mut peer = first.accept().await;
+    peer.answer("Q.POLL shop abc", &stale).await;
+    let mut other = second.accept().await;
+    let asked = tokio::select! {
+        asked = other.command() => asked,
+        // It may ask once more before the other connection is there.
+        () = async { while peer.command().await.is_some() { peer.send(&stale).await } } => None,
+    };
+    assert_eq!(asked.as_deref(), Some("Q.POLL shop abc"));
+    other.send(WAITING).await;
+    assert_eq!(within(calling).await.expect("no panic"), 2);
+}
+
+#[tokio::test]
 async fn a_client_that_is_dropped_hangs_up() {
     let server = Server::bind().await;
     let client = server.client();
