@@ -1,20 +1,25 @@
 //! Several nodes: which of them a call goes to.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use sluice_client::{Client, Error, Join};
+use tokio::net::TcpSocket;
 
 use crate::script::{Server, WAITING, within};
 
-/// An address that nobody listens at.
-async fn nowhere() -> String {
-    Server::bind().await.address()
+/// An address that nobody listens at: taken, so that nobody else begins to.
+fn nowhere() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().expect("there are sockets");
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+    let address = socket.local_addr().expect("is bound").to_string();
+    (socket, address)
 }
 
 #[tokio::test]
 async fn a_node_that_is_not_there_is_passed_over_and_the_next_one_kept() {
-    let server = Server::bind().await;
-    let client = Client::builder([nowhere().await, server.address()]).build().expect("is in range");
+    let (server, (_taken, address)) = (Server::bind().await, nowhere());
+    let client = Client::builder([address, server.address()]).build().expect("is in range");
     let calling = tokio::spawn(async move {
         for _ in 0..3 {
             client.zone("shop").poll("abc").await.expect("is answered");
@@ -94,7 +99,7 @@ async fn nobody_waits_for_a_connection_while_there_is_one() {
 
 #[tokio::test]
 async fn nobody_there_is_said_with_its_reason_at_the_deadline() {
-    let (one, two) = (nowhere().await, nowhere().await);
+    let ((_taken, one), (_too, two)) = (nowhere(), nowhere());
     let client = Client::builder([one.clone(), two.clone()])
         .call_timeout(Duration::from_millis(200))
         .build()
