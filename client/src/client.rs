@@ -27,7 +27,7 @@ use crate::zone::Zone;
 /// Replies of a connection keep the order of its requests, and a change is answered when a majority has it on disk; a poll that
 /// shares no connection with changes does not wait for that.
 ///
-/// Nothing is connected before the first call. Each call has one deadline for all that it takes: connecting, waiting for
+/// Calls are awaited within a tokio runtime that has time and I/O. Nothing is connected before the first call. Each call has one deadline for all that it takes: connecting, waiting for
 /// room, being sent again after a refusal that asks for patience, or to another node. Calls that change nothing when
 /// repeated are repeated when the connection is lost; the others end with [`Error::Unanswered`] then. A call that is
 /// dropped leaves nothing behind, but what was sent may be carried out.
