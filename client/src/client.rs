@@ -11,7 +11,7 @@ use crate::builder::Builder;
 use crate::error::ClientError;
 use crate::fault::Error;
 use crate::follow::Follower;
-use crate::limit::TIMEOUT_MIN;
+use crate::limit::{TIMEOUT_MAX, TIMEOUT_MIN};
 use crate::link::{Answer, Want};
 use crate::listener::Listener;
 use crate::metrics::{Counters, Metrics};
@@ -87,10 +87,10 @@ impl Client {
         Self { shared: Arc::new(shared), timeout }
     }
 
-    /// The same client, whose calls take at most `timeout`, and at least 10 ms.
+    /// The same client, whose calls take at most `timeout`, of 10 ms to a day.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { shared: self.shared.clone(), timeout: timeout.max(TIMEOUT_MIN) }
+        Self { shared: self.shared.clone(), timeout: timeout.clamp(TIMEOUT_MIN, TIMEOUT_MAX) }
     }
 
     /// The zone `name`, which need not exist yet.

@@ -26,6 +26,9 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Shortest time that a call or a connection may be given.
 pub(crate) const TIMEOUT_MIN: Duration = Duration::from_millis(10);
 
+/// Longest time that a call or a connection may be given.
+pub(crate) const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Units in flight over one connection, unless told otherwise: a call takes one for each [`UNIT_BYTES`] begun.
 pub(crate) const IN_FLIGHT: usize = 8_192;
 
@@ -73,6 +76,9 @@ pub(crate) const FOLLOWED_MAX: usize = 1 << 17;
 
 /// Channels and patterns of one subscription; as many as a server lets a connection have.
 pub(crate) const SUBSCRIBED_MAX: usize = 16_384;
+
+/// Bytes of the name of a channel or pattern; as many as a server takes.
+pub(crate) const CHANNEL_BYTES_MAX: usize = 1_024;
 
 /// Requests of a follower that may be unanswered at once.
 pub(crate) const ASKED_MAX: usize = 256;

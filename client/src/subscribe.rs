@@ -10,7 +10,7 @@ use sluice_net::resp::reply::Value;
 
 use crate::client::unexpected;
 use crate::fault::Error;
-use crate::limit::{ASKED_MAX, LISTENER_OUTPUT_BYTES_MAX, SUBSCRIBED_MAX};
+use crate::limit::{ASKED_MAX, CHANNEL_BYTES_MAX, LISTENER_OUTPUT_BYTES_MAX, SUBSCRIBED_MAX};
 use crate::listener::{Exchanged, Listener, Opened};
 
 /// What a subscription is told.
@@ -128,7 +128,7 @@ impl Subscription {
     }
 
     fn want(&mut self, is_pattern: bool, text: &[u8]) -> Result<(), Error> {
-        if text.len() > sluice_net::resp::limit::BULK_BYTES_MAX {
+        if text.len() > CHANNEL_BYTES_MAX {
             return Err(Error::Invalid("a channel's name has at most 1,024 bytes"));
         }
         if self.names.len() >= SUBSCRIBED_MAX {
@@ -176,7 +176,7 @@ impl Subscription {
     fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Result<News, Error>> {
         // More than the names that there can be: a new connection is less to say.
         if self.left.len() > SUBSCRIBED_MAX {
-            return Poll::Ready(Err(Error::Overloaded));
+            return Poll::Ready(Err(Error::Disconnected("more to say than to a new connection".to_owned())));
         }
         loop {
             if let Some(news) = self.decode()? {

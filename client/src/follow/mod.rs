@@ -174,7 +174,7 @@ impl Follower {
     /// The next event of this connection, or why it is lost.
     fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Error>> {
         if self.table.is_overgrown() {
-            return Poll::Ready(Err(Error::Overloaded));
+            return Poll::Ready(Err(Error::Disconnected("more to say than to a new connection".to_owned())));
         }
         loop {
             if let Some(event) = self.decode()? {

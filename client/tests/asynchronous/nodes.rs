@@ -53,6 +53,21 @@ async fn a_node_that_falls_silent_is_probed_then_left_for_the_next() {
 }
 
 #[tokio::test]
+async fn a_node_that_does_not_greet_is_given_up_in_time() {
+    let (first, second) = (Server::bind().await, Server::bind().await);
+    let client = Client::builder([first.address(), second.address()])
+        .connect_timeout(Duration::from_millis(50))
+        .build()
+        .expect("is in range");
+    let calling = tokio::spawn(async move { client.publish("news", "hi").await });
+    let mut silent = first.accept_silently().await;
+    silent.expect("HELLO 3").await;
+    second.accept().await.answer("PUBLISH news hi", ":1\r\n").await;
+    assert_eq!(within(calling).await.expect("no panic"), Ok(1));
+    silent.end().await;
+}
+
+#[tokio::test]
 async fn calls_come_back_to_a_node_when_the_other_one_fails() {
     let (first, second) = (Server::bind().await, Server::bind().await);
     let client = Client::builder([first.address(), second.address()]).build().expect("is in range");
@@ -190,6 +205,7 @@ fn settings_out_of_their_range_are_refused() {
     assert!(is_refused(Client::builder(Vec::<String>::new())));
     assert!(is_refused(Client::builder(["a:1"]).in_flight(0)));
     assert!(is_refused(Client::builder(["a:1"]).call_timeout(Duration::ZERO)));
+    assert!(is_refused(Client::builder(["a:1"]).connect_timeout(Duration::MAX)));
     assert!(is_refused(Client::builder(["a:1"]).name("two words")));
     assert!(!is_refused(Client::builder(["a:1"])));
 }
