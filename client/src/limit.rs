@@ -59,6 +59,9 @@ pub(crate) const BACKOFF_MIN: Duration = Duration::from_millis(40);
 /// … up to this.
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
+/// How often calls move on at most from a node that is there but of no use.
+pub(crate) const PASS_OVER_EVERY: Duration = Duration::from_millis(200);
+
 /// Waits of a refusal that names no other delay.
 pub(crate) const RETRY_MS: u64 = 100;
 

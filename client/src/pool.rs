@@ -1,8 +1,7 @@
 //! The nodes of a cluster, and the way of one call through them: try, judge, wait, try again, until its deadline.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sluice_net::resp::limit::{ARGS_MAX, BULK_BYTES_MAX, REQUEST_BYTES_MAX};
@@ -10,7 +9,7 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::fault::Error;
-use crate::limit::UNIT_BYTES;
+use crate::limit::{PASS_OVER_EVERY, UNIT_BYTES};
 use crate::link::{Answer, Submission, Want};
 use crate::metrics::{Counters, count};
 use crate::node::{Node, Phase};
@@ -39,6 +38,8 @@ pub(crate) struct Call<'a> {
 pub(crate) struct Pool {
     nodes: Vec<Arc<Node>>,
     preferred: AtomicUsize,
+    /// When calls last moved on although their node was there.
+    passed_over: Mutex<Option<Instant>>,
     /// Calls that wait for room.
     waiting: AtomicUsize,
     settings: Arc<Settings>,
@@ -69,6 +70,7 @@ impl Pool {
         Self {
             nodes: settings.addresses.iter().map(node).collect(),
             preferred: AtomicUsize::new(0),
+            passed_over: Mutex::new(None),
             waiting: AtomicUsize::new(0),
             settings,
             counters,
@@ -198,13 +200,19 @@ impl Pool {
         (first..first + len).map(move |at| at % len)
     }
 
-    /// Another node that is open is preferred to this one; where none is, one is connected to.
+    /// Another node that is open is preferred to this one; where none is, one is connected to. While no node has a leader,
+    /// calls do not go round faster than now and then.
     fn pass_over(&self, at: usize) {
+        let now = Instant::now();
         let mut others = self.from(at).skip(1);
         if let Some(other) = others.find(|other| self.nodes[*other].is_open()) {
-            return self.prefer(at, other);
+            let mut passed_over = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.preferred() == at && passed_over.is_none_or(|moment| moment + PASS_OVER_EVERY <= now) {
+                *passed_over = Some(now);
+                self.prefer(at, other);
+            }
+            return;
         }
-        let now = Instant::now();
         let is_down = |node: &Node| matches!(node.phase(), Phase::Down { until, .. } if until > now);
         if let Some(other) = self.from(at).skip(1).find(|other| !is_down(&self.nodes[*other])) {
             // The caller is within a runtime, as it has called.
