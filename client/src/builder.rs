@@ -52,8 +52,8 @@ impl Builder {
         self
     }
 
-    /// How long a call takes at most; 5 s unless said otherwise, 10 ms to a day. A node that owes replies and says nothing
-    /// for 35 % of it is probed, and given up after 70 %.
+    /// How long a call takes at most; 5 s unless said otherwise, 10 ms to a day. A node that owes replies and says nothing for
+    /// 35 % of it is probed, and called no more while another one answers; after 70 % it is given up.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.settings.call_timeout = timeout;
         self

@@ -90,10 +90,10 @@ pub(crate) const ASKED_MAX: usize = 256;
 pub(crate) const LISTENER_OUTPUT_BYTES_MAX: usize = 256 << 10;
 
 /// A connection that only listens is asked whether it is there after this silence …
-pub(crate) const LISTENER_PROBE: Duration = Duration::from_secs(5);
+pub(crate) const LISTENER_PROBE: Duration = Duration::from_secs(2);
 
 /// … and given up when it has not answered for so long.
-pub(crate) const LISTENER_PATIENCE: Duration = Duration::from_secs(7);
+pub(crate) const LISTENER_PATIENCE: Duration = Duration::from_secs(3);
 
 const _: () = assert!(READ_BYTES <= REPLY_BYTES_MAX, "a read never exceeds what may be held");
 const _: () = assert!(READ_BYTES <= BUFFER_BYTES_KEPT, "an ordinary buffer is kept");

@@ -93,6 +93,11 @@ impl Node {
         self.queue().is_open()
     }
 
+    /// Whether it is open and answers.
+    pub(crate) fn is_lively(&self) -> bool {
+        self.queue().is_lively()
+    }
+
     /// After how long a silence it is probed, and given up.
     pub(crate) fn patience(&self) -> (Duration, Duration) {
         let timeout = self.settings.call_timeout;

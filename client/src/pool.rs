@@ -142,7 +142,7 @@ impl Pool {
     /// A node that is open; connects where none is.
     async fn reach(&self, deadline: Instant) -> Result<usize, Error> {
         let preferred = self.preferred();
-        if self.nodes[preferred].is_open() {
+        if self.nodes[preferred].is_lively() {
             return Ok(preferred);
         }
         loop {
@@ -167,25 +167,27 @@ impl Pool {
         }
     }
 
-    /// The preferred node if it is open, else the next one that is; where none is, the first that is not known to be down.
-    /// It is preferred from then on. Nobody waits for a connection to be made while there is one.
+    /// The preferred node if it is open and answers, else the next one that does; where none does, the first that is not known
+    /// to be down, and then one that is silent. It is preferred from then on. Nobody waits for a connection to be made while
+    /// there is one.
     fn choose(&self, now: Instant) -> Choice {
         let first = self.preferred();
         let mut earliest: Option<Instant> = None;
-        let mut hopeful = None;
+        let (mut hopeful, mut silent) = (None, None);
         for at in self.from(first) {
             match self.nodes[at].phase() {
-                Phase::Open => {
+                Phase::Open if self.nodes[at].is_lively() => {
                     self.prefer(first, at);
                     return Choice::Node(at);
                 }
+                Phase::Open => silent = silent.or(Some(at)),
                 Phase::Down { until, .. } if until > now => {
                     earliest = Some(earliest.map_or(until, |moment| moment.min(until)));
                 }
                 Phase::Idle | Phase::Connecting | Phase::Down { .. } => hopeful = hopeful.or(Some(at)),
             }
         }
-        match hopeful {
+        match hopeful.or(silent) {
             Some(at) => {
                 self.prefer(first, at);
                 Choice::Node(at)
@@ -205,7 +207,7 @@ impl Pool {
     fn pass_over(&self, at: usize) {
         let now = Instant::now();
         let mut others = self.from(at).skip(1);
-        if let Some(other) = others.find(|other| self.nodes[*other].is_open()) {
+        if let Some(other) = others.find(|other| self.nodes[*other].is_lively()) {
             let mut passed_over = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner);
             if self.preferred() == at && passed_over.is_none_or(|moment| moment + PASS_OVER_EVERY <= now) {
                 *passed_over = Some(now);

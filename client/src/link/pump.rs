@@ -98,6 +98,9 @@ impl Pump {
             Poll::Ready(Err(error)) => return Err(Error::Disconnected(error.to_string())),
             Poll::Ready(Ok(_)) => {}
         }
+        if self.silence.is_probed {
+            self.node.queue().hear();
+        }
         self.silence.heard();
         self.has_heard = true;
         let decoded = self.decode();

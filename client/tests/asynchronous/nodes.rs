@@ -41,11 +41,16 @@ async fn a_node_that_falls_silent_is_probed_then_left_for_the_next() {
         .call_timeout(Duration::from_millis(1_000))
         .build()
         .expect("is in range");
-    let calling = tokio::spawn(async move { client.zone("shop").join(Join::default()).await });
+    let zone = client.zone("shop");
+    let calling = tokio::spawn(async move { zone.join(Join::default()).await });
     let mut silent = first.accept().await;
     let asked = silent.command().await;
     silent.expect("PING").await;
+    // Who calls from now on does not wait for it.
+    let next = tokio::spawn(async move { client.publish("news", "hi").await });
     let mut peer = second.accept().await;
+    peer.answer("PUBLISH news hi", ":1\r\n").await;
+    assert_eq!(within(next).await.expect("no panic"), Ok(1));
     assert_eq!(peer.command().await, asked, "under the same request id");
     peer.send(WAITING).await;
     assert_eq!(within(calling).await.expect("no panic").map(|place| place.position), Ok(2));
