@@ -52,14 +52,15 @@ impl Builder {
         self
     }
 
-    /// How long a call takes at most; 5 s unless said otherwise, 10 ms at least. A node that owes replies and says nothing
-    /// for 35 % of it is probed, and given up after 70 %.
+    /// How long a call takes at most; 5 s unless said otherwise, 10 ms to a day. A node that owes replies and says nothing for
+    /// 35 % of it is probed, and called no more while another one answers; after 70 % it is given up.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.settings.call_timeout = timeout;
         self
     }
 
-    /// How long making a connection takes at most, login included; 1 s unless said otherwise, 10 ms at least.
+    /// How long making a connection takes at most, login included; 1 s unless said otherwise, 10 ms to
+    /// a day.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self

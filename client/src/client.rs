@@ -11,19 +11,23 @@ use crate::builder::Builder;
 use crate::error::ClientError;
 use crate::fault::Error;
 use crate::follow::Follower;
-use crate::limit::TIMEOUT_MIN;
+use crate::limit::{TIMEOUT_MAX, TIMEOUT_MIN};
 use crate::link::{Answer, Want};
-use crate::metrics::Metrics;
-use crate::pool::{Call, Pool, Repeat};
+use crate::listener::Listener;
+use crate::metrics::{Counters, Metrics};
+use crate::pool::{Call, Kind, Pool};
 use crate::settings::Settings;
 use crate::stream::Stream;
 use crate::subscribe::Subscription;
 use crate::zone::Zone;
 
-/// Talks to a cluster of sluice over one connection for each node that is used. Clones share everything; when the last one
-/// is gone, the connections are closed.
+/// Talks to a cluster of sluice over two connections to the node that it uses: one for questions and one for changes. Clones
+/// share everything; when the last one is gone, the connections are closed.
 ///
-/// Nothing is connected before the first call. Each call has one deadline for all that it takes: connecting, waiting for
+/// Replies of a connection keep the order of its requests, and a change is answered when a majority has it on disk; a poll that
+/// shares no connection with changes does not wait for that.
+///
+/// Calls are awaited within a tokio runtime that has time and I/O. Nothing is connected before the first call. Each call has one deadline for all that it takes: connecting, waiting for
 /// room, being sent again after a refusal that asks for patience, or to another node. Calls that change nothing when
 /// repeated are repeated when the connection is lost; the others end with [`Error::Unanswered`] then. A call that is
 /// dropped leaves nothing behind, but what was sent may be carried out.
@@ -47,7 +51,10 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Shared {
-    pool: Pool,
+    settings: Arc<Settings>,
+    counters: Arc<Counters>,
+    questions: Pool,
+    changes: Pool,
     /// Keys of the function that makes request ids, drawn from the system.
     secret: RandomState,
     drawn: AtomicU64,
@@ -67,18 +74,23 @@ impl Client {
     }
 
     pub(crate) fn new(settings: Settings) -> Self {
-        let timeout = settings.call_timeout;
-        let pool = Pool::new(settings);
-        Self {
-            shared: Arc::new(Shared { pool, secret: RandomState::new(), drawn: AtomicU64::new(0) }),
-            timeout,
-        }
+        let (timeout, settings, counters) =
+            (settings.call_timeout, Arc::new(settings), Arc::<Counters>::default());
+        let shared = Shared {
+            questions: Pool::new(settings.clone(), counters.clone()),
+            changes: Pool::new(settings.clone(), counters.clone()),
+            settings,
+            counters,
+            secret: RandomState::new(),
+            drawn: AtomicU64::new(0),
+        };
+        Self { shared: Arc::new(shared), timeout }
     }
 
-    /// The same client, whose calls take at most `timeout`, and at least 10 ms.
+    /// The same client, whose calls take at most `timeout`, of 10 ms to a day.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { shared: self.shared.clone(), timeout: timeout.max(TIMEOUT_MIN) }
+        Self { shared: self.shared.clone(), timeout: timeout.clamp(TIMEOUT_MIN, TIMEOUT_MAX) }
     }
 
     /// The zone `name`, which need not exist yet.
@@ -92,7 +104,7 @@ impl Client {
     /// # Errors
     /// As [`Client::call`], but it is repeated.
     pub async fn zones(&self) -> Result<Vec<String>, Error> {
-        self.ask(&[b"Q.ZONE", b"LIST"], Repeat::Always, |reply| match reply {
+        self.ask(&[b"Q.ZONE", b"LIST"], Kind::Question, |reply| match reply {
             Value::Array(names) => names.iter().map(word).collect(),
             other => Err(unexpected(other)),
         })
@@ -108,7 +120,7 @@ impl Client {
     /// A reader of any number of streams, with a connection of its own.
     #[must_use]
     pub fn follow(&self) -> Follower {
-        Follower::new(self.shared.pool.settings.clone())
+        Follower::new(self.listener())
     }
 
     /// Tells everybody who listens to `channel`; how many that were at the node that was asked.
@@ -117,13 +129,13 @@ impl Client {
     /// As [`Client::call`]. It is never sent twice.
     pub async fn publish(&self, channel: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> Result<u64, Error> {
         let words = [b"PUBLISH", channel.as_ref(), payload.as_ref()];
-        self.ask(&words, Repeat::Unsent, count).await
+        self.ask(&words, Kind::Once, count).await
     }
 
     /// A listener, with a connection of its own, that is told nothing until channels or patterns are added.
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
-        Subscription::new(self.shared.pool.settings.clone())
+        Subscription::new(self.listener())
     }
 
     /// Sends any command and has its reply read. It is sent again where the server refused it as `BUSY`, and never once it
@@ -150,33 +162,37 @@ impl Client {
         if !may_share(command) {
             return Err(Error::Invalid("this command is not for a connection that is shared"));
         }
-        self.ask(command, Repeat::Unsent, read).await
+        self.ask(command, Kind::Once, read).await
     }
 
     /// What was counted so far.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        self.shared.pool.counters.snapshot()
+        self.shared.counters.snapshot()
+    }
+
+    fn listener(&self) -> Listener {
+        Listener::new(self.shared.settings.clone(), self.shared.questions.preferred())
     }
 
     /// Makes a call with one command.
     pub(crate) async fn ask<T>(
         &self,
         command: &[&[u8]],
-        repeat: Repeat,
+        kind: Kind,
         read: impl Fn(&Value<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.ask_all(&[command], repeat, read).await
+        self.ask_all(&[command], kind, read).await
     }
 
     /// Makes a call with several commands, of which the last one's reply counts.
     pub(crate) async fn ask_all<T>(
         &self,
         commands: &[&[&[u8]]],
-        repeat: Repeat,
+        kind: Kind,
         read: impl Fn(&Value<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.make(&Call { commands, want: Want::Raw, repeat }, |answer| value_of(&answer, &read)).await
+        self.make(&Call { commands, want: Want::Raw, kind }, |answer| value_of(&answer, &read)).await
     }
 
     /// Makes a call and has its answer read.
@@ -185,7 +201,11 @@ impl Client {
         call: &Call<'_>,
         read: impl Fn(Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.shared.pool.ask(call, self.timeout, read).await
+        let pool = match call.kind {
+            Kind::Question => &self.shared.questions,
+            Kind::Change | Kind::Once => &self.shared.changes,
+        };
+        pool.ask(call, self.timeout, read).await
     }
 
     /// A request id that nobody else has and nobody can guess: 128 bits of a keyed hash of a count.

@@ -111,7 +111,7 @@ impl fmt::Display for Error {
             Self::NoAuth(text) | Self::NoPerm(text) | Self::Server(text) => write!(out, "refused: {text}"),
             Self::Deadline => out.write_str("no answer before the deadline"),
             Self::Unanswered => out.write_str("no answer: the call may or may not have been carried out"),
-            Self::Disconnected(why) => write!(out, "no node can be reached: {why}"),
+            Self::Disconnected(why) => write!(out, "not connected: {why}"),
             Self::Overloaded => out.write_str("too many calls are under way"),
             Self::Invalid(why) => write!(out, "cannot be sent: {why}"),
             Self::Protocol(what) => write!(out, "not a proper reply: {what}"),

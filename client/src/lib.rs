@@ -4,7 +4,8 @@
 //! tasks ── Client: zone / stream / publish / call                                  client.rs, zone.rs, stream.rs, wait.rs
 //!            │  deadline, retries, failover                                        pool.rs, node.rs
 //!            ▼
-//!          one connection a node: commands out in one write, replies in order      link/
+//!          two connections a node, for questions and for changes:                  link/
+//!          commands out in one write, replies in order
 //!
 //! one reader ── Follower: entries of many streams, each once                       follow/
 //!   many readers ── Hub: one follower for all of them                              hub.rs

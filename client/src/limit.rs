@@ -26,6 +26,9 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Shortest time that a call or a connection may be given.
 pub(crate) const TIMEOUT_MIN: Duration = Duration::from_millis(10);
 
+/// Longest time that a call or a connection may be given.
+pub(crate) const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Units in flight over one connection, unless told otherwise: a call takes one for each [`UNIT_BYTES`] begun.
 pub(crate) const IN_FLIGHT: usize = 8_192;
 
@@ -56,6 +59,9 @@ pub(crate) const BACKOFF_MIN: Duration = Duration::from_millis(40);
 /// … up to this.
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
+/// How often calls move on at most from a node that is there but of no use.
+pub(crate) const PASS_OVER_EVERY: Duration = Duration::from_millis(200);
+
 /// Waits of a refusal that names no other delay.
 pub(crate) const RETRY_MS: u64 = 100;
 
@@ -74,6 +80,9 @@ pub(crate) const FOLLOWED_MAX: usize = 1 << 17;
 /// Channels and patterns of one subscription; as many as a server lets a connection have.
 pub(crate) const SUBSCRIBED_MAX: usize = 16_384;
 
+/// Bytes of the name of a channel or pattern; as many as a server takes.
+pub(crate) const CHANNEL_BYTES_MAX: usize = 1_024;
+
 /// Requests of a follower that may be unanswered at once.
 pub(crate) const ASKED_MAX: usize = 256;
 
@@ -81,10 +90,10 @@ pub(crate) const ASKED_MAX: usize = 256;
 pub(crate) const LISTENER_OUTPUT_BYTES_MAX: usize = 256 << 10;
 
 /// A connection that only listens is asked whether it is there after this silence …
-pub(crate) const LISTENER_PROBE: Duration = Duration::from_secs(5);
+pub(crate) const LISTENER_PROBE: Duration = Duration::from_secs(2);
 
-/// … and given up after this one.
-pub(crate) const LISTENER_SILENCE: Duration = Duration::from_secs(12);
+/// … and given up when it has not answered for so long.
+pub(crate) const LISTENER_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Wishes to listen that wait for a hub.
 pub(crate) const HUB_ASKED: usize = 1_024;

@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::connect::connect;
 use crate::fault::Error;
 use crate::input::Input;
-use crate::limit::{BACKOFF_MAX, BACKOFF_MIN, LISTENER_PROBE, LISTENER_SILENCE};
+use crate::limit::{BACKOFF_MAX, BACKOFF_MIN, LISTENER_PATIENCE, LISTENER_PROBE};
 use crate::node::jittered;
 use crate::settings::Settings;
 use crate::socket::{Output, Socket};
@@ -37,6 +37,8 @@ pub(crate) struct Listener {
     pub(crate) output: Output,
     pub(crate) input: Input,
     heard_at: Instant,
+    /// When the server was asked whether it is there, unless it was heard since.
+    probed_at: Option<Instant>,
     probe: Option<Pin<Box<Sleep>>>,
 }
 
@@ -66,17 +68,19 @@ pub(crate) enum Exchanged {
 }
 
 impl Listener {
-    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+    /// One that begins at the address of number `at`.
+    pub(crate) fn new(settings: Arc<Settings>, at: usize) -> Self {
         Self {
             settings,
             state: State::Idle,
-            at: 0,
+            at,
             refusals: 0,
             backoff: BACKOFF_MIN,
             tries: 0,
             output: Output::default(),
             input: Input::default(),
             heard_at: Instant::now(),
+            probed_at: None,
             probe: None,
         }
     }
@@ -124,23 +128,26 @@ impl Listener {
         }
         if let Poll::Ready(read) = self.input.poll_fill(cx, socket) {
             read.map_err(failed)?;
-            self.heard_at = Instant::now();
+            (self.heard_at, self.probed_at) = (Instant::now(), None);
             return Poll::Ready(Ok(Exchanged::Came));
         }
         let probe = self.probe.get_or_insert_with(|| Box::pin(sleep(LISTENER_PROBE)));
         ready!(probe.as_mut().poll(cx));
         probe.set(sleep(LISTENER_PROBE));
-        match self.heard_at.elapsed() {
-            silent if silent >= LISTENER_SILENCE => {
-                Poll::Ready(Err(Error::Disconnected("nothing heard for too long".to_owned())))
+        // Whoever reads may have been away for long: only a probe that is not answered says something of the server.
+        match self.probed_at {
+            Some(at) if at.elapsed() >= LISTENER_PATIENCE => {
+                return Poll::Ready(Err(Error::Disconnected("nothing heard for too long".to_owned())));
             }
-            silent if silent >= LISTENER_PROBE => Poll::Ready(Ok(Exchanged::Silent)),
-            _ => {
-                // Heard of since: the timer that was just set has to know whom to wake.
-                cx.waker().wake_by_ref();
-                Poll::Pending
+            None if self.heard_at.elapsed() >= LISTENER_PROBE => {
+                self.probed_at = Some(Instant::now());
+                return Poll::Ready(Ok(Exchanged::Silent));
             }
+            _ => {}
         }
+        // The timer that was just set has to know whom to wake.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// The connection is of no further use; the next one is looked for elsewhere first.
@@ -155,7 +162,7 @@ impl Listener {
         self.state = State::Open(socket);
         self.output = Output::default();
         self.input.clear();
-        self.heard_at = Instant::now();
+        (self.heard_at, self.probed_at) = (Instant::now(), None);
         self.probe = None;
         (self.refusals, self.tries) = (0, 0);
         self.backoff = BACKOFF_MIN;

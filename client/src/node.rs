@@ -93,6 +93,11 @@ impl Node {
         self.queue().is_open()
     }
 
+    /// Whether it is open and answers.
+    pub(crate) fn is_lively(&self) -> bool {
+        self.queue().is_lively()
+    }
+
     /// After how long a silence it is probed, and given up.
     pub(crate) fn patience(&self) -> (Duration, Duration) {
         let timeout = self.settings.call_timeout;
@@ -187,14 +192,22 @@ impl Node {
         self.changed.notify_waiters();
     }
 
-    /// The connection is lost, or was not made. Whoever was heard is tried again soon.
-    pub(crate) fn lose(&self, sent: impl Iterator<Item = Ticket>, why: Error, was_heard: bool) {
+    /// The connection is lost, or was not made, or (without a reason) its task was ended. Whoever was heard is tried again
+    /// soon.
+    pub(crate) fn lose(&self, sent: impl Iterator<Item = Ticket>, why: Option<Error>, was_heard: bool) {
         let mut wake = Vec::new();
         let mut standing = self.standing();
-        if standing.task.take().is_some() {
-            count(&self.counters.losses);
-            tracing::warn!(address = self.address, %why, "connection lost");
+        standing.task = None;
+        match &why {
+            Some(why) => {
+                count(&self.counters.losses);
+                let what = if standing.phase == Phase::Open { "connection lost" } else { "cannot connect" };
+                tracing::warn!(address = self.address, %why, "{what}");
+            }
+            None => tracing::debug!(address = self.address, "connection ended"),
         }
+        let why =
+            why.unwrap_or_else(|| Error::Disconnected(format!("{}: its runtime has ended", self.address)));
         let backoff = if was_heard { BACKOFF_MIN / 4 } else { standing.backoff };
         standing.backoff = (2 * backoff).clamp(BACKOFF_MIN, BACKOFF_MAX);
         standing.phase = Phase::Down { until: Instant::now() + jittered(backoff), why };
@@ -226,7 +239,7 @@ async fn run(mut attempt: Attempt) {
         }
         Err(why) => {
             attempt.node = None;
-            node.lose(std::iter::empty(), why, false);
+            node.lose(std::iter::empty(), Some(why), false);
         }
     }
 }
@@ -234,8 +247,7 @@ async fn run(mut attempt: Attempt) {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if let Some(node) = self.node.take() {
-            let why = Error::Disconnected("the runtime has ended".to_owned());
-            node.lose(std::iter::empty(), why, false);
+            node.lose(std::iter::empty(), None, false);
         }
     }
 }

@@ -1,8 +1,7 @@
 //! The nodes of a cluster, and the way of one call through them: try, judge, wait, try again, until its deadline.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sluice_net::resp::limit::{ARGS_MAX, BULK_BYTES_MAX, REQUEST_BYTES_MAX};
@@ -10,26 +9,28 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::fault::Error;
-use crate::limit::UNIT_BYTES;
+use crate::limit::{PASS_OVER_EVERY, UNIT_BYTES};
 use crate::link::{Answer, Submission, Want};
 use crate::metrics::{Counters, count};
 use crate::node::{Node, Phase};
 use crate::settings::Settings;
 
-/// Whether a call may be sent again when it is not known what became of it.
+/// What a call does, and so whether it may be sent again when it is not known what became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Repeat {
-    /// It changes nothing, or a repeat changes nothing more.
-    Always,
-    /// Only where it was certainly not carried out.
-    Unsent,
+pub(crate) enum Kind {
+    /// It changes nothing that a repeat would change again.
+    Question,
+    /// It changes something; a repeat changes nothing more.
+    Change,
+    /// It is sent again only where it was certainly not carried out.
+    Once,
 }
 
 /// A call: its commands, all but the last of them steps of a transaction.
 pub(crate) struct Call<'a> {
     pub(crate) commands: &'a [&'a [&'a [u8]]],
     pub(crate) want: Want,
-    pub(crate) repeat: Repeat,
+    pub(crate) kind: Kind,
 }
 
 /// The nodes, and which of them calls go to first.
@@ -37,10 +38,12 @@ pub(crate) struct Call<'a> {
 pub(crate) struct Pool {
     nodes: Vec<Arc<Node>>,
     preferred: AtomicUsize,
+    /// When calls last moved on although their node was there.
+    passed_over: Mutex<Option<Instant>>,
     /// Calls that wait for room.
     waiting: AtomicUsize,
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) counters: Arc<Counters>,
+    settings: Arc<Settings>,
+    counters: Arc<Counters>,
 }
 
 /// Where a call may go.
@@ -61,13 +64,13 @@ enum Verdict {
 }
 
 impl Pool {
-    pub(crate) fn new(settings: Settings) -> Self {
-        let (settings, counters) = (Arc::new(settings), Arc::<Counters>::default());
+    pub(crate) fn new(settings: Arc<Settings>, counters: Arc<Counters>) -> Self {
         let node =
             |address: &String| Arc::new(Node::new(address.clone(), settings.clone(), counters.clone()));
         Self {
             nodes: settings.addresses.iter().map(node).collect(),
             preferred: AtomicUsize::new(0),
+            passed_over: Mutex::new(None),
             waiting: AtomicUsize::new(0),
             settings,
             counters,
@@ -94,8 +97,8 @@ impl Pool {
             let room = self.room(node, units, deadline).await?;
             let error = match node.send(&submission, room).await {
                 None => continue,
-                Some(Answer::Late) => return Err(self.late(at, call.repeat)),
-                Some(Answer::Lost { sent: true }) if call.repeat == Repeat::Unsent => {
+                Some(Answer::Late) => return Err(self.late(at, call.kind)),
+                Some(Answer::Lost { sent: true }) if call.kind == Kind::Once => {
                     return Err(Error::Unanswered);
                 }
                 Some(Answer::Lost { .. }) => {
@@ -103,28 +106,43 @@ impl Pool {
                     count(&self.counters.retries);
                     continue;
                 }
-                Some(answer) => match read(answer) {
-                    Ok(value) => return Ok(value),
-                    Err(error) => error,
-                },
+                Some(answer) => {
+                    self.note(at, &answer);
+                    match read(answer) {
+                        Ok(value) => return Ok(value),
+                        Err(error) => error,
+                    }
+                }
             };
-            let Verdict::Again { delay, elsewhere } = judge(&error, call.repeat) else { return Err(error) };
+            let Verdict::Again { delay, elsewhere } = judge(&error, call.kind) else { return Err(error) };
             if Instant::now() + delay >= deadline {
                 return Err(error);
             }
+            tracing::debug!(address = node.address(), %error, ?delay, "repeating a call");
             if elsewhere {
                 self.pass_over(at);
+                sleep(delay).await;
+                // What was connected meanwhile is there now.
+                self.pass_over(at);
+            } else {
+                sleep(delay).await;
             }
-            tracing::debug!(address = node.address(), %error, ?delay, "repeating a call");
-            sleep(delay).await;
             count(&self.counters.retries);
+        }
+    }
+
+    /// A node that is cut off says what it last knew, and nobody there hears of a waiter's sign of life: the next call goes
+    /// elsewhere.
+    fn note(&self, at: usize, answer: &Answer) {
+        if matches!(answer, Answer::Place(place) if place.stale) {
+            self.pass_over(at);
         }
     }
 
     /// A node that is open; connects where none is.
     async fn reach(&self, deadline: Instant) -> Result<usize, Error> {
-        let preferred = self.preferred.load(Relaxed);
-        if self.nodes[preferred].is_open() {
+        let preferred = self.preferred();
+        if self.nodes[preferred].is_lively() {
             return Ok(preferred);
         }
         loop {
@@ -149,28 +167,59 @@ impl Pool {
         }
     }
 
-    /// The preferred node, or the next one that is not known to be down, which is preferred from then on.
+    /// The preferred node if it is open and answers, else the next one that does; where none does, the first that is not known
+    /// to be down, and then one that is silent. It is preferred from then on. Nobody waits for a connection to be made while
+    /// there is one.
     fn choose(&self, now: Instant) -> Choice {
-        let (first, len) = (self.preferred.load(Relaxed), self.nodes.len());
+        let first = self.preferred();
         let mut earliest: Option<Instant> = None;
-        for step in 0..len {
-            let at = (first + step) % len;
+        let (mut hopeful, mut silent) = (None, None);
+        for at in self.from(first) {
             match self.nodes[at].phase() {
-                Phase::Down { until, .. } if until > now => {
-                    earliest = Some(earliest.map_or(until, |moment| moment.min(until)));
-                }
-                _ => {
+                Phase::Open if self.nodes[at].is_lively() => {
                     self.prefer(first, at);
                     return Choice::Node(at);
                 }
+                Phase::Open => silent = silent.or(Some(at)),
+                Phase::Down { until, .. } if until > now => {
+                    earliest = Some(earliest.map_or(until, |moment| moment.min(until)));
+                }
+                Phase::Idle | Phase::Connecting | Phase::Down { .. } => hopeful = hopeful.or(Some(at)),
             }
         }
-        Choice::Later(earliest.unwrap_or(now))
+        match hopeful.or(silent) {
+            Some(at) => {
+                self.prefer(first, at);
+                Choice::Node(at)
+            }
+            None => Choice::Later(earliest.unwrap_or(now)),
+        }
     }
 
-    /// The node after this one is preferred, if this one is.
+    /// All nodes in turn, beginning with this one.
+    fn from(&self, first: usize) -> impl Iterator<Item = usize> {
+        let len = self.nodes.len();
+        (first..first + len).map(move |at| at % len)
+    }
+
+    /// Another node that is open is preferred to this one; where none is, one is connected to. While no node has a leader,
+    /// calls do not go round faster than now and then.
     fn pass_over(&self, at: usize) {
-        self.prefer(at, (at + 1) % self.nodes.len());
+        let now = Instant::now();
+        let mut others = self.from(at).skip(1);
+        if let Some(other) = others.find(|other| self.nodes[*other].is_lively()) {
+            let mut passed_over = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.preferred() == at && passed_over.is_none_or(|moment| moment + PASS_OVER_EVERY <= now) {
+                *passed_over = Some(now);
+                self.prefer(at, other);
+            }
+            return;
+        }
+        let is_down = |node: &Node| matches!(node.phase(), Phase::Down { until, .. } if until > now);
+        if let Some(other) = self.from(at).skip(1).find(|other| !is_down(&self.nodes[*other])) {
+            // The caller is within a runtime, as it has called.
+            let _ = self.nodes[other].begin();
+        }
     }
 
     fn prefer(&self, instead_of: usize, at: usize) {
@@ -214,15 +263,24 @@ impl Pool {
             return Ok(room);
         }
         let _waits = Waits::begin(&self.waiting, self.settings.waiting)?;
-        node.room(units, deadline).await
+        let room = node.room(units, deadline).await;
+        if room.is_err() {
+            count(&self.counters.timeouts);
+        }
+        room
     }
 
-    fn late(&self, at: usize, repeat: Repeat) -> Error {
+    /// Which address is preferred now.
+    pub(crate) fn preferred(&self) -> usize {
+        self.preferred.load(Relaxed)
+    }
+
+    fn late(&self, at: usize, kind: Kind) -> Error {
         count(&self.counters.timeouts);
         self.pass_over(at);
-        match repeat {
-            Repeat::Always => Error::Deadline,
-            Repeat::Unsent => Error::Unanswered,
+        match kind {
+            Kind::Question | Kind::Change => Error::Deadline,
+            Kind::Once => Error::Unanswered,
         }
     }
 }
@@ -249,11 +307,11 @@ impl Drop for Waits<'_> {
     }
 }
 
-fn judge(error: &Error, repeat: Repeat) -> Verdict {
+fn judge(error: &Error, kind: Kind) -> Verdict {
     match error {
         Error::Busy { retry_ms } => Verdict::Again { delay: spread(*retry_ms), elsewhere: false },
         // What it refused may have happened.
-        Error::NoLeader { retry_ms } if repeat == Repeat::Always => {
+        Error::NoLeader { retry_ms } if kind != Kind::Once => {
             Verdict::Again { delay: spread(*retry_ms), elsewhere: true }
         }
         _ => Verdict::Final,
@@ -290,13 +348,13 @@ fn units(commands: &[&[&[u8]]]) -> Result<u32, Error> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Repeat, Verdict, judge, units};
+    use super::{Kind, Verdict, judge, units};
     use crate::fault::Error;
 
     #[test]
     fn a_refusal_that_asks_for_patience_is_repeated_after_its_delay() {
         for _ in 0..100 {
-            let Verdict::Again { delay, elsewhere } = judge(&Error::Busy { retry_ms: 100 }, Repeat::Unsent)
+            let Verdict::Again { delay, elsewhere } = judge(&Error::Busy { retry_ms: 100 }, Kind::Once)
             else {
                 panic!("nothing was done, so it is repeated")
             };
@@ -304,9 +362,9 @@ mod tests {
             assert!(!elsewhere, "every node forwards to the same leader");
         }
         let no_leader = Error::NoLeader { retry_ms: 250 };
-        assert!(matches!(judge(&no_leader, Repeat::Always), Verdict::Again { elsewhere: true, .. }));
-        assert_eq!(judge(&no_leader, Repeat::Unsent), Verdict::Final, "it may have happened");
-        assert_eq!(judge(&Error::Gone, Repeat::Always), Verdict::Final);
+        assert!(matches!(judge(&no_leader, Kind::Change), Verdict::Again { elsewhere: true, .. }));
+        assert_eq!(judge(&no_leader, Kind::Once), Verdict::Final, "it may have happened");
+        assert_eq!(judge(&Error::Gone, Kind::Change), Verdict::Final);
     }
 
     #[test]

@@ -44,8 +44,9 @@ impl Settings {
         if !addresses.contains(&self.addresses.len()) {
             return Err(Error::Invalid("a client needs 1 to 64 addresses"));
         }
-        if self.call_timeout < limit::TIMEOUT_MIN || self.connect_timeout < limit::TIMEOUT_MIN {
-            return Err(Error::Invalid("a timeout has at least 10 ms"));
+        let timeout = limit::TIMEOUT_MIN..=limit::TIMEOUT_MAX;
+        if !timeout.contains(&self.call_timeout) || !timeout.contains(&self.connect_timeout) {
+            return Err(Error::Invalid("a timeout is 10 ms to a day"));
         }
         let in_flight = 1..=limit::IN_FLIGHT_MAX;
         if !in_flight.contains(&self.in_flight) {

@@ -6,7 +6,7 @@ use sluice_net::resp::reply::Value;
 
 use crate::client::{Client, count, unexpected, word};
 use crate::fault::Error;
-use crate::pool::Repeat;
+use crate::pool::Kind;
 use crate::reply::flag;
 
 /// What an append does besides; all of it may be left out.
@@ -93,7 +93,7 @@ impl Stream {
         add.extend([&b"REQUEST"[..], request.as_bytes(), b"*"]);
         add.extend(fields.iter().flat_map(|(name, value)| [name.as_ref(), value.as_ref()]));
         if append.ttl_ms.is_none() && !append.end {
-            return self.client.ask(&add, Repeat::Always, word).await;
+            return self.client.ask(&add, Kind::Change, word).await;
         }
         let ttl_ms = append.ttl_ms.map(|ttl_ms| ttl_ms.to_string());
         let expire: Option<[&[u8]; 3]> =
@@ -103,7 +103,7 @@ impl Stream {
         commands.extend(expire.iter().map(|expire| &expire[..]));
         commands.extend(append.end.then_some(&end[..]));
         commands.push(&[b"EXEC"]);
-        self.client.ask_all(&commands, Repeat::Always, executed).await
+        self.client.ask_all(&commands, Kind::Change, executed).await
     }
 
     /// Entries from the id `start` to the id `end`, both included (`-` and `+`: the first and the last), `count` of them at
@@ -116,7 +116,7 @@ impl Stream {
         let mut words: Vec<&[u8]> = vec![b"XRANGE", &self.key, start.as_bytes(), end.as_bytes()];
         words.extend(count.iter().flat_map(|count| [b"COUNT", count.as_bytes()]));
         self.client
-            .ask(&words, Repeat::Always, |reply| match reply {
+            .ask(&words, Kind::Question, |reply| match reply {
                 Value::Array(entries) => entries.iter().map(Entry::read).collect(),
                 other => Err(unexpected(other)),
             })
@@ -129,7 +129,7 @@ impl Stream {
     /// # Errors
     /// As [`Client::call`], but it is repeated.
     pub async fn end(&self) -> Result<bool, Error> {
-        self.client.ask(&[b"X.END", &self.key], Repeat::Always, |reply| Ok(flag(reply)?)).await
+        self.client.ask(&[b"X.END", &self.key], Kind::Change, |reply| Ok(flag(reply)?)).await
     }
 
     /// How many entries it has; 0 where it is not there.
@@ -137,7 +137,7 @@ impl Stream {
     /// # Errors
     /// As [`Client::call`], but it is repeated.
     pub async fn len(&self) -> Result<u64, Error> {
-        self.client.ask(&[b"XLEN", &self.key], Repeat::Always, count).await
+        self.client.ask(&[b"XLEN", &self.key], Kind::Question, count).await
     }
 
     /// Whether it has no entries.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
@@ -11,9 +10,8 @@ use sluice_net::resp::reply::Value;
 
 use crate::client::unexpected;
 use crate::fault::Error;
-use crate::limit::{ASKED_MAX, LISTENER_OUTPUT_BYTES_MAX, SUBSCRIBED_MAX};
+use crate::limit::{ASKED_MAX, CHANNEL_BYTES_MAX, LISTENER_OUTPUT_BYTES_MAX, SUBSCRIBED_MAX};
 use crate::listener::{Exchanged, Listener, Opened};
-use crate::settings::Settings;
 
 /// What a subscription is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,9 +81,9 @@ struct Name {
 }
 
 impl Subscription {
-    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+    pub(crate) fn new(listener: Listener) -> Self {
         Self {
-            listener: Listener::new(settings),
+            listener,
             names: BTreeMap::new(),
             left: VecDeque::new(),
             asked: VecDeque::new(),
@@ -130,7 +128,7 @@ impl Subscription {
     }
 
     fn want(&mut self, is_pattern: bool, text: &[u8]) -> Result<(), Error> {
-        if text.len() > sluice_net::resp::limit::BULK_BYTES_MAX {
+        if text.len() > CHANNEL_BYTES_MAX {
             return Err(Error::Invalid("a channel's name has at most 1,024 bytes"));
         }
         if self.names.len() >= SUBSCRIBED_MAX {
@@ -178,7 +176,7 @@ impl Subscription {
     fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Result<News, Error>> {
         // More than the names that there can be: a new connection is less to say.
         if self.left.len() > SUBSCRIBED_MAX {
-            return Poll::Ready(Err(Error::Overloaded));
+            return Poll::Ready(Err(Error::Disconnected("more to say than to a new connection".to_owned())));
         }
         loop {
             if let Some(news) = self.decode()? {

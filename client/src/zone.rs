@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::client::{Client, value_of};
 use crate::fault::Error;
 use crate::link::{Answer, Want};
-use crate::pool::{Call, Repeat};
+use crate::pool::{Call, Kind};
 use crate::reply::{Place, ZoneSettings, ZoneStats, flag};
 use crate::wait::Wait;
 
@@ -71,7 +71,7 @@ impl Zone {
         for (option, value) in [("USER", join.user), ("IP", join.ip), ("AGENT", join.agent)] {
             words.extend(value.into_iter().flat_map(|value| [option.as_bytes(), value.as_bytes()]));
         }
-        self.place(&words).await
+        self.place(&words, Kind::Change).await
     }
 
     /// Asks where `token` stands; this counts as its sign of life. When its turn is near, the server may hold the answer
@@ -80,7 +80,7 @@ impl Zone {
     /// # Errors
     /// [`Error::BadToken`], [`Error::Gone`], [`Error::NoZone`], and as [`Client::call`].
     pub async fn poll(&self, token: &str) -> Result<Place, Error> {
-        self.place(&[b"Q.POLL", self.name.as_bytes(), token.as_bytes()]).await
+        self.place(&[b"Q.POLL", self.name.as_bytes(), token.as_bytes()], Kind::Question).await
     }
 
     /// Gives the place up; false where it was gone already, also by an earlier try of this call.
@@ -89,7 +89,7 @@ impl Zone {
     /// As [`Client::call`].
     pub async fn leave(&self, token: &str) -> Result<bool, Error> {
         let words = [b"Q.LEAVE", self.name.as_bytes(), token.as_bytes()];
-        self.client.ask(&words, Repeat::Always, |reply| Ok(flag(reply)?)).await
+        self.client.ask(&words, Kind::Change, |reply| Ok(flag(reply)?)).await
     }
 
     /// The places of `token` from now on, polled for as often as the server says; the last one is admitted.
@@ -121,7 +121,7 @@ impl Zone {
         let words = settings.words();
         let mut command: Vec<&[u8]> = vec![b"Q.ZONE", b"SET", self.name.as_bytes()];
         command.extend(words.iter().map(String::as_bytes));
-        self.client.ask(&command, Repeat::Always, |_| Ok(())).await
+        self.client.ask(&command, Kind::Change, |_| Ok(())).await
     }
 
     /// The settings, all of them there.
@@ -130,7 +130,7 @@ impl Zone {
     /// [`Error::NoZone`], and as [`Client::call`].
     pub async fn get(&self) -> Result<ZoneSettings, Error> {
         let words = [&b"Q.ZONE"[..], b"GET", self.name.as_bytes()];
-        self.client.ask(&words, Repeat::Always, |reply| Ok(ZoneSettings::read(reply)?)).await
+        self.client.ask(&words, Kind::Question, |reply| Ok(ZoneSettings::read(reply)?)).await
     }
 
     /// Removes the zone with everybody in it; false where there was none. Needs the role operator. It is not repeated, as a
@@ -140,7 +140,7 @@ impl Zone {
     /// [`Error::NoPerm`], and as [`Client::call`].
     pub async fn delete(&self) -> Result<bool, Error> {
         let words = [&b"Q.ZONE"[..], b"DEL", self.name.as_bytes()];
-        self.client.ask(&words, Repeat::Unsent, |reply| Ok(flag(reply)?)).await
+        self.client.ask(&words, Kind::Once, |reply| Ok(flag(reply)?)).await
     }
 
     /// The zone's counters.
@@ -149,11 +149,11 @@ impl Zone {
     /// [`Error::NoZone`], and as [`Client::call`].
     pub async fn stats(&self) -> Result<ZoneStats, Error> {
         let words = [b"Q.STATS", self.name.as_bytes()];
-        self.client.ask(&words, Repeat::Always, |reply| Ok(ZoneStats::read(reply)?)).await
+        self.client.ask(&words, Kind::Question, |reply| Ok(ZoneStats::read(reply)?)).await
     }
 
-    async fn place(&self, words: &[&[u8]]) -> Result<Place, Error> {
-        let call = Call { commands: &[words], want: Want::Place, repeat: Repeat::Always };
+    async fn place(&self, words: &[&[u8]], kind: Kind) -> Result<Place, Error> {
+        let call = Call { commands: &[words], want: Want::Place, kind };
         self.client.make(&call, read_place).await
     }
 }

@@ -21,7 +21,6 @@ use crate::fault::Error;
 use crate::limit::LISTENER_OUTPUT_BYTES_MAX;
 use crate::listener::{Exchanged, Listener, Opened};
 use crate::node::jittered;
-use crate::settings::Settings;
 use crate::stream::Fields;
 use table::{Outcome, Table};
 
@@ -123,8 +122,8 @@ pub struct Follower {
 }
 
 impl Follower {
-    pub(crate) fn new(settings: Arc<Settings>) -> Self {
-        Self { listener: Listener::new(settings), table: Table::default(), pause: None }
+    pub(crate) fn new(listener: Listener) -> Self {
+        Self { listener, table: Table::default(), pause: None }
     }
 
     /// Follows `key` too; in place of an earlier following of it, of which nothing more is told then.
@@ -175,7 +174,7 @@ impl Follower {
     /// The next event of this connection, or why it is lost.
     fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Error>> {
         if self.table.is_overgrown() {
-            return Poll::Ready(Err(Error::Overloaded));
+            return Poll::Ready(Err(Error::Disconnected("more to say than to a new connection".to_owned())));
         }
         loop {
             if let Some(event) = self.decode()? {

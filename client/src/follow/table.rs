@@ -16,7 +16,7 @@ use crate::fault::Error;
 use crate::limit::{ASKED_MAX, FOLLOWED_MAX};
 use crate::stream::{Fields, fields};
 
-/// Wishes that may wait to be sent: past that a new connection is less to say.
+/// Wishes that may wait to be sent; they are many only where keys come and go and nothing is read.
 const WISHES_MAX: usize = 2 * FOLLOWED_MAX;
 
 /// All streams of a follower.
@@ -28,6 +28,8 @@ pub(super) struct Table {
     /// Sent and not answered, in order.
     asked: VecDeque<Asked>,
     generations: u64,
+    /// More was wished than is kept: only a new connection, to which everything is said, can fulfil it.
+    is_overgrown: bool,
 }
 
 #[derive(Debug)]
@@ -77,25 +79,35 @@ impl Table {
         self.generations += 1;
         let (key, generation) = (Arc::<[u8]>::from(key), self.generations);
         self.keys.insert(key.clone(), Follow { generation, after, is_live: false, has_missed: false });
-        self.wishes.push_back(Wish::Follow(key, generation));
+        self.wish(Wish::Follow(key, generation));
         Ok(())
     }
 
     /// Follows `key` no longer; false where it did not.
     pub(super) fn remove(&mut self, key: &[u8]) -> bool {
         let Some((key, _)) = self.keys.remove_entry(key) else { return false };
-        self.wishes.push_back(Wish::Leave(key));
+        self.wish(Wish::Leave(key));
         true
     }
 
-    /// Whether so much waits to be sent that a new connection is cheaper.
+    fn wish(&mut self, wish: Wish) {
+        self.is_overgrown |= self.wishes.len() >= WISHES_MAX;
+        if self.is_overgrown {
+            self.wishes.clear();
+        } else {
+            self.wishes.push_back(wish);
+        }
+    }
+
+    /// Whether only a new connection helps.
     pub(super) fn is_overgrown(&self) -> bool {
-        self.wishes.len() > WISHES_MAX
+        self.is_overgrown
     }
 
     /// A new connection knows of nothing: everything is asked for again, in the order in which it was added.
     pub(super) fn restart(&mut self) {
         self.asked.clear();
+        self.is_overgrown = false;
         for follow in self.keys.values_mut() {
             follow.has_missed |= follow.is_live && follow.after == After::Newest;
             follow.is_live = false;
@@ -106,7 +118,7 @@ impl Table {
         self.wishes = keys.into_iter().map(|(generation, key)| Wish::Follow(key, generation)).collect();
     }
 
-    /// Writes the next request, unless too much is unanswered; false where there is none. A place that was lost before it was
+    /// Writes the next request; `None` where there is none, or too much is unanswered. A place that was lost before it was
     /// known is told first.
     pub(super) fn ask(&mut self, output: &mut Vec<u8>) -> Option<Outcome> {
         if self.asked.len() >= ASKED_MAX {
@@ -174,7 +186,7 @@ impl Table {
         }
         match error {
             Error::Busy { retry_ms } | Error::NoLeader { retry_ms } => {
-                self.wishes.push_back(Wish::Follow(key, generation));
+                self.wish(Wish::Follow(key, generation));
                 Outcome::Pause(retry_ms)
             }
             error => {

@@ -64,3 +64,18 @@ fn what_is_no_push_of_a_stream_is_a_fault_of_the_server() {
     }
     assert_eq!(table.hear(&Value::Push(vec![Value::Bulk(b"x.new"), Value::Bulk(b"s")])), Ok(Outcome::Quiet));
 }
+
+#[test]
+fn keys_that_come_and_go_unread_take_no_more_room_than_all_there_may_be() {
+    let mut table = Table::default();
+    for _ in 0..3 * crate::limit::FOLLOWED_MAX {
+        table.add(b"s", After::Oldest).expect("there is room");
+        assert!(table.remove(b"s"));
+    }
+    assert!(table.is_overgrown());
+    table.add(b"s", After::Oldest).expect("there is room");
+    assert_eq!(asked(&mut table), 0, "a new connection has to be made");
+    table.restart();
+    assert!(!table.is_overgrown());
+    assert_eq!(asked(&mut table), 1);
+}

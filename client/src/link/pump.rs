@@ -39,7 +39,8 @@ pub(crate) struct Pump {
     is_gathered: bool,
     sweep: Interval,
     silence: Silence,
-    why: Error,
+    /// Why it was lost; `None` while it is not.
+    why: Option<Error>,
     has_heard: bool,
 }
 
@@ -67,7 +68,7 @@ impl Pump {
             is_gathered: false,
             sweep,
             silence: Silence { since: Instant::now(), is_probed: false, probe_after, lost_after },
-            why: Error::Disconnected("the client has ended".to_owned()),
+            why: None,
             has_heard: false,
         }
     }
@@ -96,6 +97,9 @@ impl Pump {
             Poll::Pending => return Ok(false),
             Poll::Ready(Err(error)) => return Err(Error::Disconnected(error.to_string())),
             Poll::Ready(Ok(_)) => {}
+        }
+        if self.silence.is_probed {
+            self.node.queue().hear();
         }
         self.silence.heard();
         self.has_heard = true;
@@ -213,13 +217,13 @@ impl Future for Pump {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.run(cx).map(|why| self.why = why)
+        self.run(cx).map(|why| self.why = Some(why))
     }
 }
 
 impl Drop for Pump {
     fn drop(&mut self) {
-        let why = mem::replace(&mut self.why, Error::Overloaded);
+        let why = self.why.take();
         self.node.lose(self.tickets.drain(..), why, self.has_heard);
     }
 }

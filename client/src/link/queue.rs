@@ -86,6 +86,8 @@ pub(crate) struct Queue {
     /// The pump, where it waits for something to send.
     pump: Option<Waker>,
     is_open: bool,
+    /// The server owes replies and has said nothing for long.
+    is_silent: bool,
 }
 
 /// What a caller has sent.
@@ -104,7 +106,7 @@ impl Queue {
             self.output.is_empty() && self.tickets.is_empty(),
             "nothing is left of a lost connection"
         );
-        self.is_open = true;
+        (self.is_open, self.is_silent) = (true, false);
     }
 
     /// Whether calls are taken.
@@ -134,8 +136,19 @@ impl Queue {
         Some((id, self.pump.take()))
     }
 
-    /// Asks the server whether it is there; nobody waits for the reply.
+    /// Whether calls are taken and answered, as far as is known.
+    pub(crate) fn is_lively(&self) -> bool {
+        self.is_open && !self.is_silent
+    }
+
+    /// The server is heard again.
+    pub(crate) fn hear(&mut self) {
+        self.is_silent = false;
+    }
+
+    /// Asks the server, which is silent, whether it is there; nobody waits for the reply.
     pub(crate) fn probe(&mut self) {
+        self.is_silent = true;
         crate::encode_command(&mut self.output, &[b"PING"]);
         self.tickets.push(Ticket { slot: None, want: Want::Raw, units: 0 });
     }

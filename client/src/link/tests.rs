@@ -1,11 +1,17 @@
 //! The queue of calls, without a socket.
 
-use std::task::{Poll, Waker};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{Answer, Freed, Queue, SlotId, Submission, Ticket, Want};
+use crate::metrics::Counters;
+use crate::node::Node;
+use crate::settings::Settings;
 
 struct Bench {
     queue: Queue,
@@ -104,4 +110,30 @@ fn a_loss_tells_what_may_have_been_seen_and_leaves_nothing() {
     let what = Submission { commands: &[&[b"A"]], want: Want::Raw, units: 1, deadline: bench.begun };
     assert!(bench.queue.submit(&what, Waker::noop()).is_none(), "nothing is taken while it is closed");
     assert_eq!(bench.queue.callers(), 0);
+}
+
+#[test]
+fn a_call_that_is_dropped_frees_its_slot_at_once_and_its_room_with_the_reply() {
+    let (settings, counters) = (Arc::new(Settings::new(vec!["a:1".to_owned()])), Arc::<Counters>::default());
+    let node = Node::new("a:1".to_owned(), settings, counters.clone());
+    node.queue().open();
+    let what = Submission {
+        commands: &[&[b"A"]],
+        want: Want::Raw,
+        units: 1,
+        deadline: Instant::now() + Duration::from_secs(1),
+    };
+    {
+        let room = node.try_room(1).expect("there is room");
+        let mut call = pin!(node.send(&what, room));
+        assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!((node.queue().callers(), counters.snapshot().in_flight), (1, 1));
+    }
+    assert_eq!((node.queue().callers(), counters.snapshot().in_flight), (0, 1));
+    let (mut output, mut tickets) = (Vec::new(), Vec::<Ticket>::new());
+    node.queue().take(&mut output, &mut tickets);
+    let mut freed = Freed::default();
+    tickets.iter().for_each(|ticket| freed.add(ticket));
+    node.free(freed);
+    assert_eq!(counters.snapshot().in_flight, 0);
 }

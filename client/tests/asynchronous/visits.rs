@@ -19,14 +19,15 @@ async fn a_visit_from_joining_to_the_pass() {
         assert!(zone.leave("abc").await.expect("leaves"));
         client.metrics()
     });
-    let mut peer = server.accept().await;
-    peer.answer("Q.JOIN shop REQUEST r-1 USER u IP 10.0.0.1 AGENT web app", WAITING).await;
-    peer.answer("Q.POLL shop abc", WAITING).await;
-    peer.answer("Q.POLL shop abc", ADMITTED).await;
-    peer.answer("Q.LEAVE shop abc", ":1\r\n").await;
+    let mut changes = server.accept().await;
+    changes.answer("Q.JOIN shop REQUEST r-1 USER u IP 10.0.0.1 AGENT web app", WAITING).await;
+    let mut questions = server.accept().await;
+    questions.answer("Q.POLL shop abc", WAITING).await;
+    questions.answer("Q.POLL shop abc", ADMITTED).await;
+    changes.answer("Q.LEAVE shop abc", ":1\r\n").await;
     let metrics = within(visit).await.expect("the visit goes well");
-    assert_eq!((metrics.calls, metrics.in_flight, metrics.connects, metrics.retries), (4, 0, 1, 0));
-    peer.end().await;
+    assert_eq!((metrics.calls, metrics.in_flight, metrics.connects, metrics.retries), (4, 0, 2, 0));
+    tokio::join!(changes.end(), questions.end());
 }
 
 #[tokio::test]
@@ -66,13 +67,14 @@ async fn zones_are_set_read_listed_and_removed() {
         assert_eq!(zone.delete().await, Ok(true));
         assert_eq!(zone.stats().await, Err(Error::NoZone));
     });
-    let mut peer = server.accept().await;
-    peer.answer("Q.ZONE SET shop LIMIT 60 TITLE en Sale of the year", "+OK\r\n").await;
+    let mut changes = server.accept().await;
+    changes.answer("Q.ZONE SET shop LIMIT 60 TITLE en Sale of the year", "+OK\r\n").await;
+    let mut questions = server.accept().await;
     let got = "%3\r\n+limit\r\n:60\r\n+mode\r\n+auto\r\n+title\r\n%1\r\n+en\r\n$16\r\nSale of the year\r\n";
-    peer.answer("Q.ZONE GET shop", got).await;
-    peer.answer("Q.ZONE LIST", "*2\r\n$1\r\na\r\n$4\r\nshop\r\n").await;
-    peer.answer("Q.ZONE DEL shop", ":1\r\n").await;
-    peer.answer("Q.STATS shop", "-NOZONE no such zone\r\n").await;
+    questions.answer("Q.ZONE GET shop", got).await;
+    questions.answer("Q.ZONE LIST", "*2\r\n$1\r\na\r\n$4\r\nshop\r\n").await;
+    changes.answer("Q.ZONE DEL shop", ":1\r\n").await;
+    questions.answer("Q.STATS shop", "-NOZONE no such zone\r\n").await;
     within(visit).await.expect("as expected");
 }
 
@@ -115,8 +117,9 @@ async fn streams_are_appended_to_ended_and_read() {
     peer.answer("PEXPIRE s 9", "+QUEUED\r\n").await;
     peer.answer("X.END s", "+QUEUED\r\n").await;
     peer.answer("EXEC", "-EXECABORT Transaction discarded because of previous errors.\r\n").await;
-    peer.answer("XRANGE s - + COUNT 1", "*1\r\n*2\r\n$3\r\n7-0\r\n*2\r\n+a\r\n+1\r\n").await;
-    peer.answer("XLEN s", ":2\r\n").await;
+    let mut questions = server.accept().await;
+    questions.answer("XRANGE s - + COUNT 1", "*1\r\n*2\r\n$3\r\n7-0\r\n*2\r\n+a\r\n+1\r\n").await;
+    questions.answer("XLEN s", ":2\r\n").await;
     peer.answer("X.END s", ":0\r\n").await;
     peer.answer("PUBLISH news hi", ":3\r\n").await;
     within(visit).await.expect("as expected");
@@ -129,13 +132,14 @@ async fn pushes_between_replies_belong_to_nobody() {
     let visit = tokio::spawn(async move {
         let zone = client.zone("shop");
         zone.poll("a").await.expect("is answered");
-        let (one, two) = tokio::join!(zone.poll("a"), zone.leave("b"));
-        assert_eq!((one.expect("is answered").position, two), (2, Ok(true)));
+        let stream = client.stream("s");
+        let (one, two) = tokio::join!(zone.poll("a"), stream.len());
+        assert_eq!((one.expect("is answered").position, two), (2, Ok(1)));
     });
     let mut peer = server.accept().await;
     peer.answer("Q.POLL shop a", WAITING).await;
     peer.expect("Q.POLL shop a").await;
-    peer.expect("Q.LEAVE shop b").await;
+    peer.expect("XLEN s").await;
     peer.send(&format!(
         ">2\r\n+note\r\n%1\r\n+a\r\n:1\r\n{WAITING}>1\r\n+x\r\n>1\r\n+y\r\n:1\r\n>1\r\n+z\r\n"
     ))
@@ -165,12 +169,13 @@ fn threads_that_block_share_a_client() {
     let server = runtime.block_on(Server::bind());
     let client = blocking::Client::new(server.client()).expect("starts");
     let script = runtime.spawn(async move {
-        let mut peer = server.accept().await;
-        peer.answer("Q.JOIN shop REQUEST r", WAITING).await;
-        peer.answer("Q.POLL shop abc", ADMITTED).await;
-        peer.answer("Q.LEAVE shop abc", ":0\r\n").await;
-        peer.answer("XADD s REQUEST q * a 1", "+1-0\r\n").await;
-        peer.end().await;
+        let mut changes = server.accept().await;
+        changes.answer("Q.JOIN shop REQUEST r", WAITING).await;
+        let mut questions = server.accept().await;
+        questions.answer("Q.POLL shop abc", ADMITTED).await;
+        changes.answer("Q.LEAVE shop abc", ":0\r\n").await;
+        changes.answer("XADD s REQUEST q * a 1", "+1-0\r\n").await;
+        tokio::join!(changes.end(), questions.end());
     });
     let join = Join { request: Some("r"), ..Default::default() };
     let place = client.join("shop", join).expect("joins");
