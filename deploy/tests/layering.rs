@@ -41,7 +41,7 @@ const RULES: &[Rule] = &[
     Rule {
         krate: "sluice-client",
         may_name: &["sluice-net"],
-        never_links: &["sluice-engine", "sluice-raft", "redis", "hyper", "rustls", "serde"],
+        never_links: &["sluice-engine", "sluice-raft", "redis", "hyper", "rustls", "axum"],
     },
     Rule {
         krate: "sluice-bench",
