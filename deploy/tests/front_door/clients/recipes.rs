@@ -3,11 +3,28 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::foreign::{node, printed, program, python};
+use super::foreign::{k6, node, printed, program, python};
 use crate::server::Server;
 
 fn recipe(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes").join(name)
+}
+
+#[test]
+fn k6_sends_users_who_wait_and_enter() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let pace = ["--limit", "50", "--window-ms", "1000", "--slice-ms", "500", "--poll-ms", "200"];
+    server.zone(&[&["set", "shop"], &pace[..]].concat());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../client/examples/k6/room.js");
+    let url = format!("SLUICE=http://{}", server.http);
+    let mut k6 = k6();
+    k6.args(["run", "--quiet", "-e", &url, "-e", "ZONE=shop", "-e", "USERS=200"]).arg(script);
+    let said = printed(&mut k6);
+    let stats = server.zone(&["stats", "shop"]);
+    assert_eq!((&stats["joined_total"], &stats["admitted_total"]), (&200.into(), &200.into()), "{said}");
+    assert!(said.contains("the position never rises"), "nobody had to wait: {said}");
+    server.stop();
 }
 
 #[test]
