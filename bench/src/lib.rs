@@ -4,6 +4,7 @@
 //! sluice-bench load      one kind of request against one server          load/
 //! sluice-bench fill      waiters into zones, their tokens into a file    fill.rs
 //! sluice-bench compare   sluice against Redis with Lua and nginx         compare/ ─▶ load/, fill.rs
+//! sluice-bench client    many tasks over one connection, and redis-rs   client/
 //! sluice-bench fanout    one stream and many readers                    fanout/
 //! sluice-bench gateway   one connection and thousands of streams         gateway.rs
 //! sluice-bench chaos     a cluster of processes while nodes fail       chaos/
@@ -20,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 pub mod chaos;
+pub mod client;
 pub mod compare;
 pub mod error;
 pub mod fanout;

@@ -36,6 +36,8 @@ pub const ZONES_MAX: u64 = 50_000;
 /// Readers of one stream that a fan-out has: a process may hold 20,000 files here.
 pub const READERS_MAX: u64 = 19_000;
 
+/// Tasks that call over one connection.
+pub const CLIENT_TASKS_MAX: usize = 100_000;
 /// Publishers of one fan-out.
 pub const PUBLISHERS_MAX: u64 = 50;
 /// Messages of one fan-out.

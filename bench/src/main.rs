@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sluice_bench::error::Result;
 use sluice_bench::sink::Sink;
-use sluice_bench::{chaos, compare, fanout, fill, gateway, load, micro, simulate};
+use sluice_bench::{chaos, client, compare, fanout, fill, gateway, load, micro, simulate};
 
 // The server's own allocator, so that `micro` measures what the server does.
 #[global_allocator]
@@ -30,6 +30,8 @@ enum Task {
     Fanout(fanout::Arguments),
     /// Follows thousands of streams over one connection; exit code 1 where an entry was lost or told twice.
     Gateway(gateway::Arguments),
+    /// Calls from many tasks over one connection of the client crate, beside redis-rs.
+    Client(client::Arguments),
     /// Compares sluice with Redis and nginx.
     Compare(compare::Arguments),
     /// Runs a cluster while its nodes fail, and judges what its clients were told; exit code 1 where a promise was broken.
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Task::Fill(arguments) => run_fill(&arguments),
         Task::Fanout(arguments) => run_fanout(&arguments),
         Task::Gateway(arguments) => run_gateway(&arguments),
+        Task::Client(arguments) => run_client(&arguments),
         Task::Compare(arguments) => compare::run(&arguments).map(|met| ExitCode::from(u8::from(!met))),
         Task::Chaos(arguments) => chaos::run(&arguments).map(|kept| ExitCode::from(u8::from(!kept))),
         Task::Micro(arguments) => micro::run(&arguments).map(|kept| ExitCode::from(u8::from(!kept))),
@@ -73,6 +76,12 @@ fn run_load(arguments: &load::Arguments) -> Result<ExitCode> {
         println!("{report}");
     }
     Ok(if report.fault().is_some() { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+fn run_client(arguments: &client::Arguments) -> Result<ExitCode> {
+    let report = client::run(arguments)?;
+    println!("{}", if arguments.json { report.to_json() } else { report.to_string() });
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run_fanout(arguments: &fanout::Arguments) -> Result<ExitCode> {

@@ -5,7 +5,7 @@
 //! cargo run -p sluice-client --example gateway     # http://127.0.0.1:8080/checkout
 //! ```
 
-mod common;
+mod service;
 
 use axum::response::Html;
 use axum::routing::get;
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = common::Options::read("127.0.0.1:8080");
+    let options = service::Options::read("127.0.0.1:8080");
     let client = options.client()?;
     // An operator makes the zone; here nobody else does.
     if let Err(Error::NoZone) = client.zone("checkout").get().await {

@@ -8,7 +8,7 @@
 //! The order of things: listen first, then enqueue. A browser that was cut off goes on with `GET /completion/{id}` and the last id that
 //! it read.
 
-mod common;
+mod service;
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -29,7 +29,7 @@ struct Gateway {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = common::Options::read("127.0.0.1:8081");
+    let options = service::Options::read("127.0.0.1:8081");
     let client = options.client()?;
     tokio::spawn(work(client.clone()));
     let gateway = Gateway { hub: Hub::new(&client), client };
@@ -46,7 +46,7 @@ async fn begin(State(gateway): State<Gateway>, prompt: String) -> Result<Respons
     let listening = gateway.hub.listen(format!("job:{id}"), None).await?;
     let job = [("id", id.as_str()), ("prompt", prompt.as_str())];
     gateway.client.stream(QUEUE).append(&job, Append { maxlen: Some(10_000), ..Append::default() }).await?;
-    Ok(([(HeaderName::from_static("x-job"), id)], common::events(listening)).into_response())
+    Ok(([(HeaderName::from_static("x-job"), id)], service::events(listening)).into_response())
 }
 
 async fn go_on(
@@ -54,8 +54,8 @@ async fn go_on(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let listening = gateway.hub.listen(format!("job:{id}"), common::last_event(&headers)).await?;
-    Ok(common::events(listening).into_response())
+    let listening = gateway.hub.listen(format!("job:{id}"), service::last_event(&headers)).await?;
+    Ok(service::events(listening).into_response())
 }
 
 /// Takes jobs as they come. In a real system this is another program, on other machines.

@@ -7,7 +7,7 @@
 //! curl -d 'two coffees' http://127.0.0.1:8082/stores/seoul/orders
 //! ```
 
-mod common;
+mod service;
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -27,7 +27,7 @@ struct Board {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = common::Options::read("127.0.0.1:8082");
+    let options = service::Options::read("127.0.0.1:8082");
     let client = options.client()?;
     let board = Board { hub: Hub::new(&client), client };
     let app = Router::new()
@@ -56,7 +56,7 @@ async fn order(
 /// What the board goes on from where it lost its place: the orders that there are.
 async fn orders(State(board): State<Board>, Path(store): Path<String>) -> Result<Response, Failure> {
     let entries = board.client.stream(key(&store)).range("-", "+", None).await?;
-    let list: Vec<String> = entries.iter().map(|entry| common::json(&entry.fields)).collect();
+    let list: Vec<String> = entries.iter().map(|entry| service::json(&entry.fields)).collect();
     Ok(([("content-type", "application/json")], format!("[{}]", list.join(","))).into_response())
 }
 
@@ -65,8 +65,8 @@ async fn events(
     Path(store): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let listening = board.hub.listen(key(&store), common::last_event(&headers)).await?;
-    Ok(common::events(listening).into_response())
+    let listening = board.hub.listen(key(&store), service::last_event(&headers)).await?;
+    Ok(service::events(listening).into_response())
 }
 
 struct Failure(Error);
