@@ -18,6 +18,7 @@ mod partition;
 mod probe;
 mod relay;
 mod report;
+mod services;
 
 use crate::error::Result;
 use clap::{Args, Subcommand};
@@ -83,6 +84,12 @@ enum Scenario {
         #[arg(long, default_value_t = 3)]
         rounds: u32,
     },
+    /// The client crate while nodes are killed, stopped, cut off and slowed down in turn (network namespaces; needs root).
+    Client {
+        /// Troubles, each of another kind than the one before.
+        #[arg(long, default_value_t = 12)]
+        rounds: u32,
+    },
     /// Stops one node after the other in order, and starts it again, as an upgrade does.
     Rolling {
         /// How often all of them.
@@ -103,6 +110,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         Scenario::Members { rounds } => members::run(arguments, rounds),
         Scenario::Learner { waiters, commands } => learner::run(arguments, waiters, commands),
         Scenario::Latency { rounds } => kill::over_slow_links(arguments, rounds),
+        Scenario::Client { rounds } => services::run(arguments, rounds),
         Scenario::Rolling { rounds } => kill::in_order(arguments, rounds),
     }
 }
