@@ -1,4 +1,16 @@
 //! The client for threads that may wait: calls that block, over a runtime with a thread of its own.
+//!
+//! ```no_run
+//! use sluice_client::{Client, Join, blocking};
+//! let client = blocking::Client::new(Client::builder(["127.0.0.1:7379"]).build()?)?;
+//! std::thread::scope(|threads| {
+//!     for user in ["u-17", "u-18"] {
+//!         let client = &client;
+//!         threads.spawn(move || client.join("shop", Join { user: Some(user), ..Join::default() }));
+//!     }
+//! });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::io;
 use std::thread::{self, JoinHandle};
@@ -33,6 +45,14 @@ pub struct Client {
 impl Client {
     /// Starts the thread. Nothing is connected yet.
     ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sluice_client::{Client, blocking};
+    /// let patient = Client::builder(["127.0.0.1:7379"]).call_timeout(Duration::from_secs(30)).build()?;
+    /// let client = blocking::Client::new(patient)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// The system gives no thread, or no means to watch sockets.
     pub fn new(client: Async) -> io::Result<Self> {
@@ -49,6 +69,15 @@ impl Client {
 
     /// As [`Zone::join`](crate::Zone::join). Like every call here it must not be made within a runtime, where it panics.
     ///
+    /// ```no_run
+    /// # fn example(client: sluice_client::blocking::Client) -> Result<(), sluice_client::Error> {
+    /// use sluice_client::Join;
+    /// let place = client.join("shop", Join { user: Some("u-17"), ..Join::default() })?;
+    /// println!("{} is at {}", place.token, place.position);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Zone::join`](crate::Zone::join).
     pub fn join(&self, zone: &str, join: Join<'_>) -> Result<Place, Error> {
@@ -56,6 +85,18 @@ impl Client {
     }
 
     /// As [`Zone::poll`](crate::Zone::poll).
+    ///
+    /// ```no_run
+    /// # fn example(client: sluice_client::blocking::Client) -> Result<(), sluice_client::Error> {
+    /// use sluice_client::{Error, Join};
+    /// let token = client.join("shop", Join::default())?.token;
+    /// match client.poll("shop", &token) {
+    ///     Err(Error::Gone) => println!("join again"),
+    ///     place => println!("at {}", place?.position),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Zone::poll`](crate::Zone::poll).
@@ -65,6 +106,14 @@ impl Client {
 
     /// As [`Zone::leave`](crate::Zone::leave).
     ///
+    /// ```no_run
+    /// # fn example(client: sluice_client::blocking::Client) -> Result<(), sluice_client::Error> {
+    /// let token = client.join("shop", sluice_client::Join::default())?.token;
+    /// assert!(client.leave("shop", &token)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Zone::leave`](crate::Zone::leave).
     pub fn leave(&self, zone: &str, token: &str) -> Result<bool, Error> {
@@ -72,6 +121,15 @@ impl Client {
     }
 
     /// As [`Stream::append`](crate::Stream::append).
+    ///
+    /// ```no_run
+    /// # fn example(client: sluice_client::blocking::Client) -> Result<(), sluice_client::Error> {
+    /// use sluice_client::Append;
+    /// let append = Append { maxlen: Some(50), ..Append::default() };
+    /// println!("{}", client.append("orders:seoul", &[("item", "tea"), ("count", "2")], append)?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Stream::append`](crate::Stream::append).

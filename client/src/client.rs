@@ -88,18 +88,47 @@ impl Client {
     }
 
     /// The same client, whose calls take at most `timeout`, of 10 ms to a day.
+    ///
+    /// ```no_run
+    /// # async fn example(client: sluice_client::Client) -> Result<(), sluice_client::Error> {
+    /// use std::time::Duration;
+    /// let quick = client.with_timeout(Duration::from_millis(200));
+    /// let stats = quick.zone("shop").stats().await?; // over the connections of `client`
+    /// println!("{} wait", stats.waiting);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { shared: self.shared.clone(), timeout: timeout.clamp(TIMEOUT_MIN, TIMEOUT_MAX) }
     }
 
     /// The zone `name`, which need not exist yet.
+    ///
+    /// ```no_run
+    /// # async fn example(client: sluice_client::Client) -> Result<(), sluice_client::Error> {
+    /// use sluice_client::Error;
+    /// if let Err(Error::NoZone) = client.zone("shop").get().await {
+    ///     println!("nobody made it yet");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn zone(&self, name: &str) -> Zone {
         Zone::new(self.clone(), name)
     }
 
     /// The names of all zones, sorted.
+    ///
+    /// ```no_run
+    /// # async fn example(client: sluice_client::Client) -> Result<(), sluice_client::Error> {
+    /// for name in client.zones().await? {
+    ///     println!("{name}: {} wait", client.zone(&name).stats().await?.waiting);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Client::call`], but it is repeated.
@@ -112,18 +141,45 @@ impl Client {
     }
 
     /// The stream under `key`, which need not exist yet.
+    ///
+    /// ```
+    /// let client = sluice_client::Client::builder(["127.0.0.1:7379"]).build()?;
+    /// let orders = client.stream(format!("orders:{}", "seoul"));
+    /// assert_eq!(orders.key(), b"orders:seoul");
+    /// # Ok::<(), sluice_client::Error>(())
+    /// ```
     #[must_use]
     pub fn stream(&self, key: impl AsRef<[u8]>) -> Stream {
         Stream::new(self.clone(), key.as_ref())
     }
 
     /// A reader of any number of streams, with a connection of its own.
+    ///
+    /// ```no_run
+    /// # async fn example(client: sluice_client::Client) -> Result<(), sluice_client::Error> {
+    /// use sluice_client::After;
+    /// let mut follower = client.follow();
+    /// for store in ["seoul", "busan"] {
+    ///     follower.add(format!("orders:{store}"), After::Newest)?;
+    /// }
+    /// println!("{:?}", follower.next().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn follow(&self) -> Follower {
         Follower::new(self.listener())
     }
 
     /// Tells everybody who listens to `channel`; how many that were at the node that was asked.
+    ///
+    /// ```no_run
+    /// # async fn example(client: sluice_client::Client) -> Result<(), sluice_client::Error> {
+    /// let heard = client.publish("shop:news", "sold out").await?;
+    /// println!("{heard} were told by this node");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Client::call`]. It is never sent twice.
@@ -133,6 +189,15 @@ impl Client {
     }
 
     /// A listener, with a connection of its own, that is told nothing until channels or patterns are added.
+    ///
+    /// ```no_run
+    /// # async fn example(client: sluice_client::Client) -> Result<(), sluice_client::Error> {
+    /// let mut subscription = client.subscribe();
+    /// subscription.add("shop:news")?;
+    /// println!("{:?}", subscription.next().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
         Subscription::new(self.listener())
@@ -166,6 +231,15 @@ impl Client {
     }
 
     /// What was counted so far.
+    ///
+    /// ```no_run
+    /// # async fn example(client: sluice_client::Client) -> Result<(), sluice_client::Error> {
+    /// let before = client.metrics();
+    /// client.zones().await?;
+    /// println!("{} calls were sent again", client.metrics().retries - before.retries);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.shared.counters.snapshot()

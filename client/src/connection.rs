@@ -33,6 +33,13 @@ pub struct Connection {
 impl Connection {
     /// Connects and asks for RESP3.
     ///
+    /// ```no_run
+    /// use sluice_client::Connection;
+    /// let mut connection = Connection::connect(("sluice.example", 7379))?; // looked up by name
+    /// connection.call(&[b"CLIENT", b"SETNAME", b"nightly-job"], |_| Ok(()))?;
+    /// # Ok::<(), sluice_client::ClientError>(())
+    /// ```
+    ///
     /// # Errors
     /// Nobody listens there, or the server refuses RESP3.
     pub fn connect(address: impl ToSocketAddrs) -> Result<Self, ClientError> {
@@ -41,6 +48,15 @@ impl Connection {
 
     /// Connects as [`Connection::connect`] does, and gives each wait for the server at most `timeout`: a call that
     /// takes longer fails, and ends the connection.
+    ///
+    /// ```
+    /// use std::{net::TcpListener, time::Duration};
+    /// use sluice_client::{ClientError, Connection};
+    /// let silent = TcpListener::bind("127.0.0.1:0")?; // it connects, and says nothing
+    /// let lost = Connection::connect_within(silent.local_addr()?, Duration::from_millis(20));
+    /// assert!(matches!(lost, Err(ClientError::Io(_))));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Connection::connect`].
@@ -59,6 +75,17 @@ impl Connection {
 
     /// Sends any command and hands its reply to `read`.
     ///
+    /// ```no_run
+    /// # fn example(connection: &mut sluice_client::Connection) -> Result<(), sluice_client::ClientError> {
+    /// use sluice_client::ClientError;
+    /// let keys = connection.call(&[b"DBSIZE"], |reply| {
+    ///     reply.integer().ok_or_else(|| ClientError::Unexpected(format!("{reply:?}")))
+    /// })?;
+    /// println!("{keys} keys");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`ClientError::Refused`] for an error reply, and what `read` says; anything else ends the connection.
     pub fn call<T>(
@@ -73,6 +100,17 @@ impl Connection {
 
     /// Takes a place in `zone`.
     ///
+    /// ```no_run
+    /// # fn example(connection: &mut sluice_client::Connection) -> Result<(), sluice_client::ClientError> {
+    /// match connection.join("shop") {
+    ///     Ok(place) => println!("{} is at {}", place.token, place.position),
+    ///     Err(error) if error.code() == Some("FULL") => println!("come back later"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Connection::call`]; among the refusals are `NOZONE`, `FULL` and `CLOSED`.
     pub fn join(&mut self, zone: &str) -> Result<Place, ClientError> {
@@ -81,6 +119,15 @@ impl Connection {
 
     /// Takes a place in `zone` under a request id: repeated with the same id, it is the same place.
     ///
+    /// ```no_run
+    /// # fn example(connection: &mut sluice_client::Connection) -> Result<(), sluice_client::ClientError> {
+    /// let first = connection.join_once("shop", "request-91")?;
+    /// let again = connection.join_once("shop", "request-91")?;
+    /// assert_eq!(first.token, again.token);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Connection::join`].
     pub fn join_once(&mut self, zone: &str, request: &str) -> Result<Place, ClientError> {
@@ -88,6 +135,15 @@ impl Connection {
     }
 
     /// Takes `count` places in `zone`, many at a time, and hands each to `each`.
+    ///
+    /// ```no_run
+    /// # fn example(connection: &mut sluice_client::Connection) -> Result<(), sluice_client::ClientError> {
+    /// let mut tokens = Vec::new();
+    /// connection.join_many("shop", 10_000, |place| tokens.push(place.token))?;
+    /// assert_eq!(tokens.len(), 10_000);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Connection::join`], for the first that fails; replies to later ones may still be on the way, so the
@@ -115,6 +171,15 @@ impl Connection {
 
     /// Asks where `token` stands; this counts as its sign of life.
     ///
+    /// ```no_run
+    /// # fn example(connection: &mut sluice_client::Connection) -> Result<(), sluice_client::ClientError> {
+    /// let token = connection.join("shop")?.token;
+    /// let place = connection.poll("shop", &token)?;
+    /// println!("at {}, ask again in {} ms", place.position, place.poll_ms);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Connection::call`]; among the refusals are `NOZONE`, `BADTOKEN` and `GONE`.
     pub fn poll(&mut self, zone: &str, token: &str) -> Result<Place, ClientError> {
@@ -123,6 +188,15 @@ impl Connection {
 
     /// Gives the place up; false where it was gone already.
     ///
+    /// ```no_run
+    /// # fn example(connection: &mut sluice_client::Connection) -> Result<(), sluice_client::ClientError> {
+    /// let token = connection.join("shop")?.token;
+    /// assert!(connection.leave("shop", &token)?);
+    /// assert!(!connection.leave("shop", &token)?, "it was gone already");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Connection::call`].
     pub fn leave(&mut self, zone: &str, token: &str) -> Result<bool, ClientError> {
@@ -130,6 +204,15 @@ impl Connection {
     }
 
     /// Creates `zone` or changes its settings.
+    ///
+    /// ```no_run
+    /// # fn example(connection: &mut sluice_client::Connection) -> Result<(), sluice_client::ClientError> {
+    /// use sluice_client::ZoneSettings;
+    /// connection.zone_set("shop", &ZoneSettings { limit: Some(600), ..Default::default() })?;
+    /// connection.zone_set("shop", &ZoneSettings { mode: Some("paused".into()), ..Default::default() })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Connection::call`]; a setting out of its bounds is refused.
@@ -142,6 +225,15 @@ impl Connection {
 
     /// Removes `zone` with everybody in it; false where there was none.
     ///
+    /// ```no_run
+    /// # fn example(connection: &mut sluice_client::Connection) -> Result<(), sluice_client::ClientError> {
+    /// if connection.stats("shop")?.waiting == 0 {
+    ///     connection.zone_del("shop")?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Connection::call`].
     pub fn zone_del(&mut self, zone: &str) -> Result<bool, ClientError> {
@@ -149,6 +241,14 @@ impl Connection {
     }
 
     /// The counters of `zone`.
+    ///
+    /// ```no_run
+    /// # fn example(connection: &mut sluice_client::Connection) -> Result<(), sluice_client::ClientError> {
+    /// let stats = connection.stats("shop")?;
+    /// println!("{} wait, {} of them keep polling", stats.waiting, stats.present);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Connection::call`]; among the refusals is `NOZONE`.

@@ -6,6 +6,14 @@ use std::io;
 use sluice_net::resp::malformed::Malformed;
 
 /// Everything that can go wrong with a call.
+///
+/// ```
+/// use std::io::{Error, ErrorKind};
+/// use sluice_client::ClientError;
+/// let lost = ClientError::from(Error::from(ErrorKind::ConnectionReset));
+/// assert!(matches!(lost, ClientError::Closed));
+/// assert_eq!(lost.to_string(), "the server closed the connection");
+/// ```
 #[derive(Debug)]
 pub enum ClientError {
     /// Network or host: connecting, reading or writing failed. The connection is of no further use.

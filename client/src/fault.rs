@@ -60,6 +60,13 @@ pub enum Error {
 
 impl Error {
     /// Whether the same call may succeed later without anything being changed by the caller.
+    ///
+    /// ```
+    /// use sluice_client::Error;
+    /// let status = |error: &Error| if error.is_passing() { 503 } else { 500 };
+    /// assert_eq!(status(&Error::Overloaded), 503);
+    /// assert_eq!(status(&Error::NoPerm("NOPERM no".into())), 500);
+    /// ```
     #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(

@@ -44,6 +44,15 @@ pub struct Hub {
 }
 
 /// What one listener is told of one stream. Dropped, it listens no longer.
+///
+/// ```no_run
+/// # async fn example(hub: sluice_client::Hub) -> Result<(), sluice_client::Error> {
+/// let mut browser = hub.listen("job:7", None).await?;
+/// println!("{:?}", browser.next().await);
+/// drop(browser); // the stream is read for as long as somebody else listens
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Listening {
     told: mpsc::Receiver<Event>,
@@ -51,6 +60,17 @@ pub struct Listening {
 
 impl Hub {
     /// A hub of this client, with a task of its own. Needs a tokio runtime.
+    ///
+    /// ```no_run
+    /// # async fn example(client: sluice_client::Client) -> Result<(), sluice_client::Error> {
+    /// use sluice_client::Hub;
+    /// let hub = Hub::new(&client); // one for the whole service
+    /// let (mut first, mut second) = (hub.listen("job:7", None).await?, hub.listen("job:7", None).await?);
+    /// // The stream is read once for both.
+    /// println!("{:?} {:?}", first.next().await, second.next().await);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn new(client: &Client) -> Hub {
         let (wishes, asked) = mpsc::channel(HUB_ASKED);
@@ -61,6 +81,15 @@ impl Hub {
     /// Listens to a stream behind this cursor, or from its oldest entry on: what is there is told first, and then what comes, each
     /// entry once and in order. What was lost in between is told as [`Event::Gap`], and so is what lies further back than a hub
     /// keeps.
+    ///
+    /// ```no_run
+    /// # async fn example(hub: sluice_client::Hub) -> Result<(), sluice_client::Error> {
+    /// let last_event_id = "7.12"; // of a browser that comes back
+    /// let mut browser = hub.listen("job:7", last_event_id.parse().ok()).await?;
+    /// println!("{:?}", browser.next().await);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Overloaded`]: the hub's task has ended with its runtime.
@@ -75,6 +104,20 @@ impl Hub {
 impl Listening {
     /// What comes next. `None`: nothing more is told, because the stream has ended, or because this listener was too slow; then
     /// it listens again behind the cursor of the last entry that it was told.
+    ///
+    /// ```no_run
+    /// # async fn example(hub: sluice_client::Hub) -> Result<(), sluice_client::Error> {
+    /// use sluice_client::Event;
+    /// let (mut told, mut browser) = (None, hub.listen("job:7", None).await?);
+    /// while let Some(event) = browser.next().await {
+    ///     if let Event::Entry { cursor, .. } = event {
+    ///         told = Some(cursor);
+    ///     }
+    /// }
+    /// println!("where the stream has not ended, listen again behind {told:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self) -> Option<Event> {
         self.told.recv().await
     }

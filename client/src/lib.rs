@@ -25,6 +25,22 @@
 //! Tasks of this crate are one for each connection of calls, and none for listeners: those are driven by whoever reads them.
 //!
 //! This crate may not know the engine, replication or the server's sockets; it sees what any client sees.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), sluice_client::Error> {
+//! use sluice_client::{Append, Client, Join};
+//! let nodes = ["10.0.0.1:7379", "10.0.0.2:7379", "10.0.0.3:7379"];
+//! let client = Client::builder(nodes).credentials("gateway", "secret").build()?;
+//! let zone = client.zone("shop");
+//! let place = zone.join(Join { user: Some("u-17"), ..Join::default() }).await?;
+//! println!("number {}, about {:?} ms to go", place.position, place.eta_ms);
+//! let place = zone.admitted(&place.token).await?; // waits for its turn
+//! println!("enter with {:?}", place.pass);
+//! let keep = Append { maxlen: Some(1_000), ..Append::default() };
+//! client.stream("visits:shop").append(&[("user", "u-17")], keep).await?;
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 
@@ -67,6 +83,14 @@ pub use follow::{After, Event, Follower, Reason};
 pub use hub::{Hub, Listening};
 pub use metrics::Metrics;
 pub use reply::{Place, State, ZoneSettings, ZoneStats};
+/// At the head of bytes from a server [`decode`] finds a [`Reply`], whole or not; in a whole one is its [`Value`].
+///
+/// ```
+/// use sluice_client::{Reply, Value, decode};
+/// let Ok(Reply::Value { value, consumed }) = decode(b":7\r\n+OK\r\n") else { panic!("it is whole") };
+/// assert_eq!((value.integer(), consumed), (Some(7), 4));
+/// assert!(matches!(decode(b"$5\r\nab"), Ok(Reply::Incomplete { .. })));
+/// ```
 pub use sluice_net::resp::reply::{Reply, Value, decode};
 pub use stream::{Append, Entry, Fields, Stream};
 pub use subscribe::{News, Subscription};

@@ -8,6 +8,14 @@
 //! The keys come from where the service likes: [`PassKeys::from_jwks`] reads what `/.well-known/jwks.json` says,
 //! [`PassKeys::add`] takes them one by one. Costs: a signature is checked in about 50 us, a pass that was seen before is found in less than
 //! one; 16,384 to 32,768 of them are remembered.
+//!
+//! ```
+//! use sluice_client::pass::{PassError, PassKeys, Verifier};
+//! let jwks = br#"{"keys":[]}"#; // what the server says at /.well-known/jwks.json
+//! let verifier = Verifier::new("shop", PassKeys::from_jwks(jwks).expect("is a set of keys"));
+//! let pass = "eyJhbGciOiJFZERTQSIsImtpZCI6IjVmIn0.e30.AA"; // what a request carries
+//! assert_eq!(verifier.verify(pass), Err(PassError::UnknownKey("5f".into())), "fetch the keys anew");
+//! ```
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -27,6 +35,16 @@ const LEEWAY: Duration = Duration::from_secs(30);
 const PUBLIC_BYTES: usize = 32;
 
 /// A pass that was verified.
+///
+/// ```
+/// use sluice_client::pass::Pass;
+/// # let pass = Pass {
+/// #     issuer: "sluice:1".into(), token: "t0k".into(), zone: "shop".into(),
+/// #     issued_at: 1_700_000_000, expires_at: 1_700_000_600, id: "a".into(),
+/// # };
+/// let Pass { token, zone, issued_at, expires_at, .. } = pass;
+/// assert_eq!(format!("{token} is in {zone} for {} s", expires_at - issued_at), "t0k is in shop for 600 s");
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct Pass {
     /// The cluster that issued it, as `sluice:` and 16 hexadecimal digits.
@@ -49,6 +67,13 @@ pub struct Pass {
 }
 
 /// Why a pass is not taken.
+///
+/// ```
+/// use sluice_client::pass::PassError;
+/// let is_worth_fetching = |why: &PassError| matches!(why, PassError::UnknownKey(_));
+/// assert!(is_worth_fetching(&PassError::UnknownKey("5f".into())));
+/// assert!(!is_worth_fetching(&PassError::Expired));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum PassError {
@@ -93,6 +118,13 @@ impl fmt::Display for PassError {
 impl std::error::Error for PassError {}
 
 /// Keys that verify passes, by their ids.
+///
+/// ```
+/// use sluice_client::pass::{PassKeys, Verifier};
+/// let mut keys = PassKeys::default();
+/// assert!(keys.add("5f", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"));
+/// let (shop, seats) = (Verifier::new("shop", keys.clone()), Verifier::new("seats", keys));
+/// ```
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct PassKeys {
     keys: HashMap<String, [u8; PUBLIC_BYTES]>,
@@ -128,18 +160,37 @@ impl PassKeys {
     }
 
     /// Adds a key: its id, and its public half in base64url. False where that is no Ed25519 key.
+    ///
+    /// ```
+    /// let mut keys = sluice_client::pass::PassKeys::default();
+    /// assert!(keys.add("5f", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"));
+    /// assert!(!keys.add("60", "short"), "a key has 32 bytes");
+    /// ```
     pub fn add(&mut self, id: &str, public: &str) -> bool {
         let public = URL_SAFE_NO_PAD.decode(public).ok().and_then(|bytes| bytes.try_into().ok());
         public.map(|public| self.keys.insert(id.to_owned(), public)).is_some()
     }
 
     /// How many there are.
+    ///
+    /// ```
+    /// let mut keys = sluice_client::pass::PassKeys::default();
+    /// keys.add("5f", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+    /// keys.add("5f", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+    /// assert_eq!(keys.len(), 1, "one for each id");
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
     /// Whether there are none.
+    ///
+    /// ```
+    /// use sluice_client::pass::PassKeys;
+    /// let others = PassKeys::from_jwks(br#"{"keys":[{"kty":"RSA"}]}"#);
+    /// assert!(others.is_some_and(|keys| keys.is_empty()), "keys of other kinds verify no pass");
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
@@ -199,6 +250,13 @@ impl fmt::Debug for Verifier {
 
 impl Verifier {
     /// For passes of this zone, by these keys.
+    ///
+    /// ```
+    /// use sluice_client::pass::{PassError, PassKeys, Verifier};
+    /// let verifier = Verifier::new("shop", PassKeys::default());
+    /// let unsigned = "eyJhbGciOiJub25lIn0.e30."; // {"alg":"none"}
+    /// assert_eq!(verifier.verify(unsigned), Err(PassError::Algorithm));
+    /// ```
     #[must_use]
     pub fn new(zone: &str, keys: PassKeys) -> Verifier {
         Verifier {
@@ -212,6 +270,12 @@ impl Verifier {
     }
 
     /// Takes passes of this issuer only: where keys of several clusters are trusted.
+    ///
+    /// ```
+    /// use sluice_client::pass::{PassKeys, Verifier};
+    /// # let of_both_clusters = PassKeys::default();
+    /// let verifier = Verifier::new("shop", of_both_clusters).with_issuer("sluice:5f3a5f3a5f3a5f3a");
+    /// ```
     #[must_use]
     pub fn with_issuer(mut self, issuer: &str) -> Verifier {
         self.issuer = Some(issuer.to_owned());
@@ -219,12 +283,27 @@ impl Verifier {
     }
 
     /// The zone.
+    ///
+    /// ```
+    /// use sluice_client::pass::{PassKeys, Verifier};
+    /// assert_eq!(Verifier::new("shop", PassKeys::default()).zone(), "shop");
+    /// ```
     #[must_use]
     pub fn zone(&self) -> &str {
         &self.zone
     }
 
     /// These keys verify from now on, and no others.
+    ///
+    /// ```
+    /// use sluice_client::pass::{PassError, PassKeys, Verifier};
+    /// let (verifier, mut keys) = (Verifier::new("shop", PassKeys::default()), PassKeys::default());
+    /// let forged = "eyJhbGciOiJFZERTQSIsImtpZCI6IjVmIn0.e30.AA";
+    /// assert_eq!(verifier.verify(forged), Err(PassError::UnknownKey("5f".into())));
+    /// keys.add("5f", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"); // what was fetched
+    /// verifier.set_keys(keys);
+    /// assert_eq!(verifier.verify(forged), Err(PassError::Signature));
+    /// ```
     pub fn set_keys(&self, keys: PassKeys) {
         let mut known = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         if **known != keys {
@@ -235,6 +314,23 @@ impl Verifier {
     }
 
     /// The pass of this id is good no longer; told again it changes nothing. `until`, seconds since 1970: when it has run out anyway.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use sluice_client::pass::{PassError, PassKeys, Verifier};
+    /// # let mut keys = PassKeys::default();
+    /// # assert!(keys.add("5f", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"));
+    /// # let pass = concat!(
+    /// #     "eyJhbGciOiJFZERTQSIsImtpZCI6IjVmIn0.",
+    /// #     "eyJpc3MiOiJzbHVpY2U6MSIsInN1YiI6InQwayIsInpvbmUiOiJzaG9wIiwiaWF0IjoxNzAwMDAwMDAwLCJleHAiOjE3MDAwMDA2MDAsImp0aSI6ImEifQ",
+    /// #     ".wdMRqTxYhAjgxgVFCQ3Rkpc4_nLkst5S8VRCScjLZQFqxezI9wuLNdyXV7S6h3H58utnmdX4AA94MjIV7VxOAw"
+    /// # );
+    /// # let (verifier, then) = (Verifier::new("shop", keys), SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    /// let good = verifier.verify_at(pass, then)?;
+    /// verifier.revoke(&good.id, good.expires_at);
+    /// assert_eq!(verifier.verify_at(pass, then), Err(PassError::Revoked));
+    /// # Ok::<(), PassError>(())
+    /// ```
     pub fn revoke(&self, id: &str, until: u64) {
         let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
         if revoked.len() >= REVOKED_MAX {
@@ -248,6 +344,16 @@ impl Verifier {
 
     /// What the pass says, if it is good now.
     ///
+    /// ```
+    /// use sluice_client::pass::{PassError, PassKeys, Verifier};
+    /// # let (verifier, text) = (Verifier::new("shop", PassKeys::default()), "a.b.c");
+    /// match verifier.verify(text) {
+    ///     Ok(pass) => println!("{} enters", pass.token),
+    ///     Err(PassError::Expired) => println!("join again"),
+    ///     Err(why) => println!("{why}"),
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`PassError`].
     pub fn verify(&self, pass: &str) -> Result<Arc<Pass>, PassError> {
@@ -255,6 +361,24 @@ impl Verifier {
     }
 
     /// The same at a moment of the caller's.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use sluice_client::pass::{PassError, PassKeys, Verifier};
+    /// # let mut keys = PassKeys::default();
+    /// # assert!(keys.add("5f", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"));
+    /// # let pass = concat!(
+    /// #     "eyJhbGciOiJFZERTQSIsImtpZCI6IjVmIn0.",
+    /// #     "eyJpc3MiOiJzbHVpY2U6MSIsInN1YiI6InQwayIsInpvbmUiOiJzaG9wIiwiaWF0IjoxNzAwMDAwMDAwLCJleHAiOjE3MDAwMDA2MDAsImp0aSI6ImEifQ",
+    /// #     ".wdMRqTxYhAjgxgVFCQ3Rkpc4_nLkst5S8VRCScjLZQFqxezI9wuLNdyXV7S6h3H58utnmdX4AA94MjIV7VxOAw"
+    /// # );
+    /// # let verifier = Verifier::new("shop", keys);
+    /// let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    /// assert_eq!(verifier.verify_at(pass, then)?.token, "t0k");
+    /// let later = then + Duration::from_secs(3_600);
+    /// assert_eq!(verifier.verify_at(pass, later), Err(PassError::Expired));
+    /// # Ok::<(), PassError>(())
+    /// ```
     ///
     /// # Errors
     /// [`PassError`].

@@ -5,6 +5,16 @@ use sluice_net::resp::reply::Value;
 use crate::error::ClientError;
 
 /// Whether a token may enter.
+///
+/// ```no_run
+/// use sluice_client::State;
+/// # fn example(place: sluice_client::Place) {
+/// match place.state {
+///     State::Waiting => println!("poll again in {} ms", place.poll_ms),
+///     State::Admitted => println!("enter with {:?}", place.pass),
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Its turn has not come.
@@ -14,6 +24,15 @@ pub enum State {
 }
 
 /// Where a token stands: the reply to a join or a poll.
+///
+/// ```no_run
+/// # async fn example(zone: sluice_client::Zone) -> Result<(), sluice_client::Error> {
+/// let place = zone.join(sluice_client::Join::default()).await?;
+/// let minutes = place.eta_ms.map(|ms| ms.div_ceil(60_000));
+/// println!("number {}, {minutes:?} minutes to go", place.position);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Waiting or admitted.
@@ -67,6 +86,12 @@ pub struct ZoneSettings {
 }
 
 /// A zone's counters.
+///
+/// ```
+/// use sluice_client::ZoneStats;
+/// let stats = ZoneStats { limit: 600, admitted_60s: 540, ..ZoneStats::default() };
+/// assert_eq!(stats.limit - stats.admitted_60s, 60, "may enter yet");
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ZoneStats {
     /// Live waiters.
@@ -93,6 +118,16 @@ pub struct ZoneStats {
 
 impl Place {
     /// Whether it may enter.
+    ///
+    /// ```no_run
+    /// # async fn example(zone: sluice_client::Zone, token: &str) -> Result<(), sluice_client::Error> {
+    /// let place = zone.poll(token).await?;
+    /// if place.is_admitted() {
+    ///     println!("enter with {:?}", place.pass);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_admitted(&self) -> bool {
         self.state == State::Admitted

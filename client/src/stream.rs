@@ -29,9 +29,27 @@ pub struct Append<'a> {
 }
 
 /// Names and values of an entry, in order; any bytes.
+///
+/// ```
+/// use sluice_client::Fields;
+/// let fields: Fields = vec![(b"item".to_vec(), b"tea".to_vec())];
+/// let item = fields.iter().find(|(name, _)| name == b"item").map(|(_, value)| &value[..]);
+/// assert_eq!(item, Some(&b"tea"[..]));
+/// ```
 pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// An entry of a stream.
+///
+/// ```no_run
+/// # async fn example(stream: sluice_client::Stream) -> Result<(), sluice_client::Error> {
+/// for entry in stream.range("-", "+", Some(10)).await? {
+///     for (name, value) in &entry.fields {
+///         println!("{}: {} = {}", entry.id, name.escape_ascii(), value.escape_ascii());
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// `ms-seq`, as Redis has it.
@@ -64,6 +82,12 @@ impl Stream {
     }
 
     /// The stream's key.
+    ///
+    /// ```
+    /// let client = sluice_client::Client::builder(["127.0.0.1:7379"]).build()?;
+    /// assert_eq!(client.stream("scan:7").key(), b"scan:7");
+    /// # Ok::<(), sluice_client::Error>(())
+    /// ```
     #[must_use]
     pub fn key(&self) -> &[u8] {
         &self.key
@@ -71,6 +95,17 @@ impl Stream {
 
     /// Appends an entry with these names and values, and makes the stream where there is none; the entry's id. It is repeated
     /// safely, because it has a request id. What else `append` says happens in the same step.
+    ///
+    /// ```no_run
+    /// # async fn example(stream: sluice_client::Stream) -> Result<(), sluice_client::Error> {
+    /// use sluice_client::Append;
+    /// let append = Append { maxlen: Some(50), request: Some("order-91"), ..Append::default() };
+    /// let id = stream.append(&[("item", "tea"), ("count", "2")], append).await?;
+    /// let again = stream.append(&[("item", "tea"), ("count", "2")], append).await?;
+    /// assert_eq!(id, again, "the same request is the same entry");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Server`] where the stream has ended or its namespace is full, and as [`Client::call`].
@@ -109,6 +144,15 @@ impl Stream {
     /// Entries from the id `start` to the id `end`, both included (`-` and `+`: the first and the last), `count` of them at
     /// most.
     ///
+    /// ```no_run
+    /// # async fn example(stream: sluice_client::Stream) -> Result<(), sluice_client::Error> {
+    /// let first = stream.range("-", "+", Some(1)).await?;
+    /// let since = stream.range("1700000000000", "+", None).await?; // ms since 1970
+    /// println!("{:?}, and {} since", first.first(), since.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Server`] for what is no id, and as [`Client::call`], but it is repeated.
     pub async fn range(&self, start: &str, end: &str, count: Option<u64>) -> Result<Vec<Entry>, Error> {
@@ -126,6 +170,16 @@ impl Stream {
     /// Ends the stream: readers are told so behind its last entry. False where it had ended, also by an earlier try of this
     /// call, or is not there.
     ///
+    /// ```no_run
+    /// # async fn example(stream: sluice_client::Stream) -> Result<(), sluice_client::Error> {
+    /// use sluice_client::Append;
+    /// stream.append(&[("state", "done")], Append::default()).await?;
+    /// assert!(stream.end().await?);
+    /// assert!(stream.append(&[("state", "late")], Append::default()).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Client::call`], but it is repeated.
     pub async fn end(&self) -> Result<bool, Error> {
@@ -134,6 +188,13 @@ impl Stream {
 
     /// How many entries it has; 0 where it is not there.
     ///
+    /// ```no_run
+    /// # async fn example(stream: sluice_client::Stream) -> Result<(), sluice_client::Error> {
+    /// println!("{} of at most 50 entries", stream.len().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Client::call`], but it is repeated.
     pub async fn len(&self) -> Result<u64, Error> {
@@ -141,6 +202,15 @@ impl Stream {
     }
 
     /// Whether it has no entries.
+    ///
+    /// ```no_run
+    /// # async fn example(stream: sluice_client::Stream) -> Result<(), sluice_client::Error> {
+    /// if stream.is_empty().await? {
+    ///     println!("nothing was appended, or it is not there");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Stream::len`].

@@ -14,6 +14,17 @@ use crate::limit::{ASKED_MAX, CHANNEL_BYTES_MAX, LISTENER_OUTPUT_BYTES_MAX, SUBS
 use crate::listener::{Exchanged, Listener, Opened};
 
 /// What a subscription is told.
+///
+/// ```no_run
+/// use sluice_client::News;
+/// # fn example(news: News) {
+/// match news {
+///     News::Message { payload, .. } => println!("{}", payload.escape_ascii()),
+///     News::Lost => println!("ask for what may have been missed"),
+///     other => println!("{other:?}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum News {
@@ -94,6 +105,13 @@ impl Subscription {
 
     /// Listens to the channel `name` too.
     ///
+    /// ```
+    /// let mut subscription = sluice_client::Client::builder(["127.0.0.1:7379"]).build()?.subscribe();
+    /// subscription.add("shop:news")?;
+    /// assert!(subscription.add([b'x'; 1_025]).is_err(), "a name has at most 1,024 bytes");
+    /// # Ok::<(), sluice_client::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Invalid`]: there are too many, or the name is too long.
     pub fn add(&mut self, name: impl AsRef<[u8]>) -> Result<(), Error> {
@@ -102,6 +120,13 @@ impl Subscription {
 
     /// Listens to all channels that match `pattern` too, in Redis's way of writing.
     ///
+    /// ```
+    /// let mut subscription = sluice_client::Client::builder(["127.0.0.1:7379"]).build()?.subscribe();
+    /// subscription.add_pattern("shop:*")?; // shop:news, shop:prices
+    /// subscription.add_pattern("store:[0-9]")?;
+    /// # Ok::<(), sluice_client::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Subscription::add`].
     pub fn add_pattern(&mut self, pattern: impl AsRef<[u8]>) -> Result<(), Error> {
@@ -109,16 +134,45 @@ impl Subscription {
     }
 
     /// Listens to the channel `name` no longer; false where it did not.
+    ///
+    /// ```
+    /// let mut subscription = sluice_client::Client::builder(["127.0.0.1:7379"]).build()?.subscribe();
+    /// subscription.add("shop:news")?;
+    /// assert!(subscription.remove("shop:news"));
+    /// assert!(!subscription.remove("shop:news"), "it is listened to no longer");
+    /// # Ok::<(), sluice_client::Error>(())
+    /// ```
     pub fn remove(&mut self, name: impl AsRef<[u8]>) -> bool {
         self.leave(Name { is_pattern: false, text: name.as_ref().to_vec() })
     }
 
     /// Listens to `pattern` no longer; false where it did not.
+    ///
+    /// ```
+    /// let mut subscription = sluice_client::Client::builder(["127.0.0.1:7379"]).build()?.subscribe();
+    /// subscription.add_pattern("shop:*")?;
+    /// assert!(!subscription.remove("shop:*"), "that would be a channel");
+    /// assert!(subscription.remove_pattern("shop:*"));
+    /// # Ok::<(), sluice_client::Error>(())
+    /// ```
     pub fn remove_pattern(&mut self, pattern: impl AsRef<[u8]>) -> bool {
         self.leave(Name { is_pattern: true, text: pattern.as_ref().to_vec() })
     }
 
     /// Waits for what comes next; for ever while nothing is listened to. It loses nothing when it is dropped.
+    ///
+    /// ```no_run
+    /// # async fn example(mut subscription: sluice_client::Subscription) -> Result<(), sluice_client::Error> {
+    /// use sluice_client::News;
+    /// loop {
+    ///     match subscription.next().await? {
+    ///         News::Listening { name } => println!("{} is heard from here on", name.escape_ascii()),
+    ///         News::Lost => println!("the connection is another one"),
+    ///         news => println!("{news:?}"),
+    ///     }
+    /// }
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoAuth`]: every node refuses the credentials. Anything else is tried again for as long as it takes; so is this

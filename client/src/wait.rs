@@ -47,6 +47,22 @@ impl Wait {
     }
 
     /// The next place; `None` behind the last one. It loses nothing when it is dropped.
+    ///
+    /// ```no_run
+    /// # async fn example(zone: sluice_client::Zone, token: &str) -> Result<(), sluice_client::Error> {
+    /// use std::time::Duration;
+    /// use tokio::time::timeout;
+    /// let mut wait = zone.wait(token);
+    /// loop {
+    ///     match timeout(Duration::from_secs(10), wait.next()).await {
+    ///         Ok(Some(place)) => println!("at {}", place?.position),
+    ///         Ok(None) => break,
+    ///         Err(_) => println!("nothing new yet"), // it goes on with the next call
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self) -> Option<Result<Place, Error>> {
         poll_fn(|cx| self.poll_place(cx)).await
     }

@@ -52,12 +52,30 @@ impl Zone {
     }
 
     /// The zone's name.
+    ///
+    /// ```
+    /// let client = sluice_client::Client::builder(["127.0.0.1:7379"]).build()?;
+    /// assert_eq!(client.zone("shop").name(), "shop");
+    /// # Ok::<(), sluice_client::Error>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Takes a place. It is repeated safely, because it has a request id.
+    ///
+    /// ```no_run
+    /// # async fn example(zone: sluice_client::Zone) -> Result<(), sluice_client::Error> {
+    /// use sluice_client::{Error, Join};
+    /// match zone.join(Join { user: Some("u-17"), ip: Some("203.0.113.9"), ..Join::default() }).await {
+    ///     Ok(place) => println!("{} is at {}", place.token, place.position),
+    ///     Err(Error::Full | Error::Closed) => println!("come back later"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoZone`], [`Error::Full`], [`Error::Closed`], and as [`Client::call`].
@@ -77,6 +95,19 @@ impl Zone {
     /// Asks where `token` stands; this counts as its sign of life. When its turn is near, the server may hold the answer
     /// until it has come.
     ///
+    /// ```no_run
+    /// # async fn example(zone: sluice_client::Zone, token: &str) -> Result<(), sluice_client::Error> {
+    /// use sluice_client::Error;
+    /// match zone.poll(token).await {
+    ///     Ok(place) if place.is_admitted() => println!("enter with {:?}", place.pass),
+    ///     Ok(place) => println!("at {}, ask again in {} ms", place.position, place.poll_ms),
+    ///     Err(Error::Gone) => println!("join again"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::BadToken`], [`Error::Gone`], [`Error::NoZone`], and as [`Client::call`].
     pub async fn poll(&self, token: &str) -> Result<Place, Error> {
@@ -84,6 +115,15 @@ impl Zone {
     }
 
     /// Gives the place up; false where it was gone already, also by an earlier try of this call.
+    ///
+    /// ```no_run
+    /// # async fn example(zone: sluice_client::Zone, token: &str) -> Result<(), sluice_client::Error> {
+    /// if !zone.leave(token).await? {
+    ///     println!("it was gone already");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Client::call`].
@@ -93,11 +133,36 @@ impl Zone {
     }
 
     /// The places of `token` from now on, polled for as often as the server says; the last one is admitted.
+    ///
+    /// ```no_run
+    /// # async fn example(zone: sluice_client::Zone, token: &str) -> Result<(), sluice_client::Error> {
+    /// let mut wait = zone.wait(token);
+    /// while let Some(told) = wait.next().await {
+    ///     match told {
+    ///         Ok(place) => println!("at {}, about {:?} ms", place.position, place.eta_ms),
+    ///         Err(error) => println!("{error}"), // it goes on where the error passes
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wait(&self, token: &str) -> Wait {
         Wait::new(self.clone(), token)
     }
 
     /// Polls until `token` is admitted, across outages; there is no deadline.
+    ///
+    /// ```no_run
+    /// # async fn example(zone: sluice_client::Zone, token: &str) -> Result<(), sluice_client::Error> {
+    /// use std::time::Duration;
+    /// use tokio::time::timeout;
+    /// match timeout(Duration::from_secs(600), zone.admitted(token)).await {
+    ///     Ok(place) => println!("enter with {:?}", place?.pass),
+    ///     Err(_) => println!("it still waits: {}", zone.leave(token).await?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Those that do not pass by themselves: [`Error::Gone`], [`Error::BadToken`], [`Error::NoZone`] and the like.
@@ -115,6 +180,16 @@ impl Zone {
 
     /// Makes the zone, which needs a limit, or changes what is named. Needs the role operator.
     ///
+    /// ```no_run
+    /// # async fn example(zone: sluice_client::Zone) -> Result<(), sluice_client::Error> {
+    /// use sluice_client::ZoneSettings;
+    /// let title = vec![("en".to_owned(), "You are in line".to_owned())];
+    /// zone.set(&ZoneSettings { limit: Some(600), title, ..ZoneSettings::default() }).await?;
+    /// zone.set(&ZoneSettings { mode: Some("paused".into()), ..Default::default() }).await?; // the limit stays
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Server`] for a setting out of its range, [`Error::NoPerm`], and as [`Client::call`].
     pub async fn set(&self, settings: &ZoneSettings) -> Result<(), Error> {
@@ -126,6 +201,14 @@ impl Zone {
 
     /// The settings, all of them there.
     ///
+    /// ```no_run
+    /// # async fn example(zone: sluice_client::Zone) -> Result<(), sluice_client::Error> {
+    /// let settings = zone.get().await?;
+    /// println!("{:?} in {:?} ms, {:?}", settings.limit, settings.window_ms, settings.mode);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NoZone`], and as [`Client::call`].
     pub async fn get(&self) -> Result<ZoneSettings, Error> {
@@ -136,6 +219,15 @@ impl Zone {
     /// Removes the zone with everybody in it; false where there was none. Needs the role operator. It is not repeated, as a
     /// repeat might remove a zone that was made since.
     ///
+    /// ```no_run
+    /// # async fn example(zone: sluice_client::Zone) -> Result<(), sluice_client::Error> {
+    /// if zone.stats().await?.waiting == 0 && zone.delete().await? {
+    ///     println!("{} is gone", zone.name());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NoPerm`], and as [`Client::call`].
     pub async fn delete(&self) -> Result<bool, Error> {
@@ -144,6 +236,14 @@ impl Zone {
     }
 
     /// The zone's counters.
+    ///
+    /// ```no_run
+    /// # async fn example(zone: sluice_client::Zone) -> Result<(), sluice_client::Error> {
+    /// let stats = zone.stats().await?;
+    /// println!("{} wait, {} of {} entered in a minute", stats.waiting, stats.admitted_60s, stats.limit);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoZone`], and as [`Client::call`].

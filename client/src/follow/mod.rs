@@ -25,6 +25,16 @@ use crate::stream::Fields;
 use table::{Outcome, Table};
 
 /// Where following begins.
+///
+/// ```
+/// use sluice_client::After;
+/// let kept = Some("7.12"); // what a reader wrote down before it was restarted
+/// let after = match kept {
+///     Some(cursor) => After::Cursor(cursor.parse()?),
+///     None => After::Oldest,
+/// };
+/// # Ok::<(), sluice_client::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
     /// With the oldest entry that there is.
@@ -36,6 +46,16 @@ pub enum After {
 }
 
 /// Why a place in a stream was lost.
+///
+/// ```no_run
+/// use sluice_client::Reason;
+/// # fn example(reason: Reason) {
+/// match reason {
+///     Reason::Deleted => println!("a hole; what is kept still holds"),
+///     _ => println!("fetch everything anew"),
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
@@ -50,6 +70,18 @@ pub enum Reason {
 }
 
 /// What a follower is told of a stream.
+///
+/// ```no_run
+/// use sluice_client::Event;
+/// # fn example(event: Event) {
+/// match event {
+///     Event::Entry { cursor, fields, .. } => println!("keep {cursor} when {fields:?} is done with"),
+///     Event::Gap { oldest, .. } => println!("it goes on at {oldest:?}"),
+///     Event::End { key, .. } => println!("{} is complete", key.escape_ascii()),
+///     other => println!("{other:?}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -128,6 +160,15 @@ impl Follower {
 
     /// Follows `key` too; in place of an earlier following of it, of which nothing more is told then.
     ///
+    /// ```
+    /// use sluice_client::{After, Client};
+    /// let mut follower = Client::builder(["127.0.0.1:7379"]).build()?.follow();
+    /// follower.add("scan:7", After::Oldest)?;
+    /// follower.add("scan:8", After::Cursor("7.12".parse()?))?;
+    /// assert!(follower.add([0; 65_537], After::Newest).is_err(), "a key has at most 65,536 bytes");
+    /// # Ok::<(), sluice_client::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Invalid`]: there are too many, or the key is too long.
     pub fn add(&mut self, key: impl AsRef<[u8]>, after: After) -> Result<(), Error> {
@@ -138,11 +179,31 @@ impl Follower {
     }
 
     /// Follows `key` no longer; false where it did not. Nothing more is told of it.
+    ///
+    /// ```
+    /// use sluice_client::{After, Client};
+    /// let mut follower = Client::builder(["127.0.0.1:7379"]).build()?.follow();
+    /// follower.add("scan:7", After::Oldest)?;
+    /// assert!(follower.remove("scan:7"));
+    /// assert!(!follower.remove("scan:7"), "it is followed no longer");
+    /// # Ok::<(), sluice_client::Error>(())
+    /// ```
     pub fn remove(&mut self, key: impl AsRef<[u8]>) -> bool {
         self.table.remove(key.as_ref())
     }
 
     /// Waits for what comes next; for ever while nothing is followed. It loses nothing when it is dropped.
+    ///
+    /// ```no_run
+    /// # async fn example(mut follower: sluice_client::Follower) -> Result<(), sluice_client::Error> {
+    /// use std::time::Duration;
+    /// match tokio::time::timeout(Duration::from_secs(30), follower.next()).await {
+    ///     Ok(event) => println!("{:?}", event?),
+    ///     Err(_) => println!("nothing came for 30 s"), // and nothing is lost
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoAuth`]: every node refuses the credentials. Anything else is tried again for as long as it takes; so is this

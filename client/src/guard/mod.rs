@@ -10,6 +10,16 @@
 //! ```
 //! A pass is verified here, without asking anybody; sluice is asked only for those who have none. Keys are fetched once a
 //! minute and whenever a new one is met; revoked passes are learned by push.
+//!
+//! ```no_run
+//! # async fn example(client: sluice_client::Client) -> std::io::Result<()> {
+//! use axum::{Router, routing::get};
+//! use sluice_client::guard::Guard;
+//! let guard = Guard::builder(&client, "shop").bypass_path("/healthz").build();
+//! let app = Router::new().route("/checkout", get(|| async { "in" })).layer(guard);
+//! axum::serve(tokio::net::TcpListener::bind("0.0.0.0:8080").await?, app).await
+//! # }
+//! ```
 
 mod keeper;
 mod page;
@@ -35,6 +45,17 @@ use verdict::{Desk, Verdict};
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// What happens to those without a pass while sluice cannot be asked.
+///
+/// ```no_run
+/// # fn example(client: &sluice_client::Client) {
+/// use sluice_client::guard::{Guard, OnFailure};
+/// use std::time::Duration;
+/// // The service bears a minute without a limit.
+/// let shop = Guard::builder(client, "shop").on_failure(OnFailure::OpenFor(Duration::from_secs(60))).build();
+/// // Where too many would do harm nobody enters.
+/// let seats = Guard::builder(client, "seats").on_failure(OnFailure::Closed).build();
+/// # }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OnFailure {
     /// They wait: a page that tries again, or 503 with `Retry-After`.
@@ -52,6 +73,18 @@ struct Rules {
 }
 
 /// How a guard is to be; made by [`Guard::builder`].
+///
+/// ```no_run
+/// # fn example(client: &sluice_client::Client) {
+/// use sluice_client::guard::{Guard, GuardBuilder};
+/// let on_this_machine = true;
+/// let mut builder: GuardBuilder = Guard::builder(client, "shop").bypass_path("/healthz");
+/// if on_this_machine {
+///     builder = builder.insecure_cookies();
+/// }
+/// let guard = builder.build();
+/// # }
+/// ```
 pub struct GuardBuilder {
     client: Client,
     zone: String,
@@ -64,6 +97,14 @@ pub struct GuardBuilder {
 
 impl GuardBuilder {
     /// Lets requests past whose path is this or lies below it: `/healthz`, `/assets`.
+    ///
+    /// ```no_run
+    /// # fn example(client: &sluice_client::Client) {
+    /// use sluice_client::guard::Guard;
+    /// // `/assets/shop.css` is let past, `/assets-of-others` is not.
+    /// let guard = Guard::builder(client, "shop").bypass_path("/healthz").bypass_path("/assets").build();
+    /// # }
+    /// ```
     #[must_use]
     pub fn bypass_path(mut self, path: impl Into<String>) -> Self {
         self.rules.paths.push(path.into());
@@ -72,6 +113,15 @@ impl GuardBuilder {
 
     /// Lets requests past from this address. The service puts a [`std::net::SocketAddr`] or an [`IpAddr`] into the request's
     /// extensions: nothing a client sends is believed.
+    ///
+    /// ```no_run
+    /// use sluice_client::guard::Guard;
+    /// use std::net::{IpAddr, SocketAddr};
+    /// # fn example(client: &sluice_client::Client, request: &mut http::Request<()>, peer: SocketAddr) {
+    /// let guard = Guard::builder(client, "shop").bypass_address(IpAddr::from([10, 0, 0, 8])).build();
+    /// request.extensions_mut().insert(peer); // in the service, before the guard sees the request
+    /// # }
+    /// ```
     #[must_use]
     pub fn bypass_address(mut self, address: IpAddr) -> Self {
         self.rules.addresses.push(address);
@@ -79,6 +129,14 @@ impl GuardBuilder {
     }
 
     /// Lets requests past that have this header with this value: a secret that a monitor or a partner was given.
+    ///
+    /// ```no_run
+    /// use sluice_client::guard::Guard;
+    /// # fn example(client: &sluice_client::Client) -> Result<(), std::env::VarError> {
+    /// let guard = Guard::builder(client, "shop").bypass_header("x-monitor", std::env::var("MONITOR_SECRET")?).build();
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn bypass_header(mut self, name: impl Into<String>, secret: impl Into<Vec<u8>>) -> Self {
         self.rules.headers.push((name.into(), secret.into()));
@@ -86,6 +144,14 @@ impl GuardBuilder {
     }
 
     /// What happens while sluice cannot be asked; [`OnFailure::Closed`] unless told.
+    ///
+    /// ```no_run
+    /// # fn example(client: &sluice_client::Client) {
+    /// use sluice_client::guard::{Guard, OnFailure};
+    /// let policy = OnFailure::OpenFor(std::time::Duration::from_secs(30));
+    /// let guard = Guard::builder(client, "shop").on_failure(policy).build();
+    /// # }
+    /// ```
     #[must_use]
     pub fn on_failure(mut self, policy: OnFailure) -> Self {
         self.on_failure = policy;
@@ -93,6 +159,15 @@ impl GuardBuilder {
     }
 
     /// What the names of cookies begin with, `sluice` unless told: another one for each zone of the same host.
+    ///
+    /// ```no_run
+    /// # fn example(client: &sluice_client::Client) {
+    /// use sluice_client::guard::Guard;
+    /// // Two rooms of one host, each with cookies of its own.
+    /// let tickets = Guard::builder(client, "tickets").cookie("tickets").build();
+    /// let seats = Guard::builder(client, "seats").cookie("seats").build();
+    /// # }
+    /// ```
     #[must_use]
     pub fn cookie(mut self, prefix: impl Into<String>) -> Self {
         self.cookie = prefix.into();
@@ -100,6 +175,13 @@ impl GuardBuilder {
     }
 
     /// Cookies are sent over plain HTTP too: for a machine of one's own.
+    ///
+    /// ```no_run
+    /// # fn example(client: &sluice_client::Client) {
+    /// use sluice_client::guard::Guard;
+    /// let guard = Guard::builder(client, "shop").insecure_cookies().build(); // for http://127.0.0.1:8080
+    /// # }
+    /// ```
     #[must_use]
     pub fn insecure_cookies(mut self) -> Self {
         self.is_secure = false;
@@ -107,6 +189,15 @@ impl GuardBuilder {
     }
 
     /// How long sluice may take to answer before that counts as a failure, 2 s unless told.
+    ///
+    /// ```no_run
+    /// # fn example(client: &sluice_client::Client) {
+    /// use sluice_client::guard::Guard;
+    /// use std::time::Duration;
+    /// // Where a page may not hang: half a second for each question to sluice, then the policy decides.
+    /// let guard = Guard::builder(client, "shop").answer_within(Duration::from_millis(500)).build();
+    /// # }
+    /// ```
     #[must_use]
     pub fn answer_within(mut self, time: Duration) -> Self {
         self.answer_within = time;
@@ -115,6 +206,16 @@ impl GuardBuilder {
 
     /// The guard, with a task of its own that keeps keys and revocations; it ends with the last clone. Needs a tokio runtime. It
     /// does not wait for sluice: until keys were fetched every pass is an unknown one.
+    ///
+    /// ```no_run
+    /// # fn example(client: &sluice_client::Client) {
+    /// use axum::{Router, routing::get};
+    /// use sluice_client::guard::Guard;
+    /// let guard = Guard::builder(client, "shop").build();
+    /// let checkout: Router = Router::new().route("/checkout", get(|| async { "in" })).layer(guard.clone());
+    /// let orders: Router = Router::new().route("/orders", get(|| async { "in" })).layer(guard); // the same room
+    /// # }
+    /// ```
     #[must_use]
     pub fn build(self) -> Guard {
         let client = self.client.with_timeout(self.answer_within);
@@ -149,6 +250,14 @@ pub struct Guard {
 
 impl Guard {
     /// Guards with the room of this zone.
+    ///
+    /// ```
+    /// use sluice_client::{Client, guard::Guard};
+    /// let client = Client::builder(["10.0.0.1:7379"]).build()?;
+    /// let shop = Guard::builder(&client, "shop"); // to be built within a runtime
+    /// let seats = Guard::builder(&client, "seats").cookie("seats"); // over the same connections
+    /// # Ok::<(), sluice_client::Error>(())
+    /// ```
     #[must_use]
     pub fn builder(client: &Client, zone: &str) -> GuardBuilder {
         GuardBuilder {
@@ -163,6 +272,16 @@ impl Guard {
     }
 
     /// What verifies passes here: to look at one by hand.
+    ///
+    /// ```no_run
+    /// # fn example(guard: sluice_client::guard::Guard, first_message: &str) {
+    /// // Who opens a WebSocket shows the pass in its first message.
+    /// match guard.verifier().verify(first_message) {
+    ///     Ok(pass) => println!("{} stays until {}", pass.token, pass.expires_at),
+    ///     Err(why) => println!("{why}"),
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn verifier(&self) -> &Verifier {
         self.desk.verifier()
@@ -179,6 +298,15 @@ impl<S> Layer<S> for Guard {
 
 /// A service behind a room. Those who enter have an `Arc<`[`Pass`](crate::pass::Pass)`>` among the extensions of their requests, unless
 /// they were let past.
+///
+/// ```no_run
+/// use axum::Extension;
+/// use sluice_client::pass::Pass;
+/// use std::sync::Arc;
+/// async fn checkout(pass: Option<Extension<Arc<Pass>>>) -> String {
+///     pass.map_or("in without a pass".into(), |pass| format!("in until {}", pass.expires_at))
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Guarded<S> {
     inner: S,
