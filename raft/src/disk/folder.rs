@@ -1,5 +1,6 @@
 //! A folder of the file system. Its calls block: they belong on a thread of their own, except short reads.
 
+use super::zeros::{Filling, ZEROS};
 use super::{Disk, File, Io};
 use rustix::fs::{FallocateFlags, fallocate};
 use std::fs;
@@ -8,9 +9,6 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Bytes of zeros written at a time where the file system cannot reserve room by itself.
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// A node's data folder. As long as this value lives, no other process can open it.
 pub struct Folder {
@@ -65,7 +63,7 @@ impl Folder {
         let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
         let file = file.map_err(no_room)?;
         match reserve(&file, bytes).map_err(no_room) {
-            Ok(()) => Ok(Arc::new(Open(file))),
+            Ok(()) => Ok(Arc::new(Open { filling: Filling::begin(&file, bytes), file })),
             Err(error) => {
                 // Half a reservation would hold the very room that is missing.
                 fs::remove_file(&path)?;
@@ -126,7 +124,7 @@ impl Disk for Folder {
 
     fn open<'a>(&'a self, path: &'a str) -> Io<'a, Arc<dyn File>> {
         let file = fs::OpenOptions::new().read(true).write(true).open(self.root.join(path));
-        ready(file.map(|file| Arc::new(Open(file)) as Arc<dyn File>))
+        ready(file.map(|file| Arc::new(Open { file, filling: Filling::none() }) as Arc<dyn File>))
     }
 
     fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> Io<'a, ()> {
@@ -142,23 +140,28 @@ impl Disk for Folder {
     }
 }
 
-struct Open(fs::File);
+struct Open {
+    file: fs::File,
+    /// Zeros on their way into a new file.
+    filling: Filling,
+}
 
 impl File for Open {
     fn size(&self) -> Io<'_, u64> {
-        ready(self.0.metadata().map(|about| about.len()))
+        ready(self.file.metadata().map(|about| about.len()))
     }
 
     fn write_at<'a>(&'a self, bytes: &'a [u8], offset: u64) -> Io<'a, ()> {
-        ready(self.0.write_all_at(bytes, offset).map_err(no_room))
+        self.filling.end();
+        ready(self.file.write_all_at(bytes, offset).map_err(no_room))
     }
 
     fn read_at<'a>(&'a self, into: &'a mut [u8], offset: u64) -> Io<'a, usize> {
-        ready(read_full(&self.0, into, offset))
+        ready(read_full(&self.file, into, offset))
     }
 
     fn sync(&self) -> Io<'_, ()> {
-        ready(self.0.sync_data())
+        ready(self.file.sync_data())
     }
 }
 

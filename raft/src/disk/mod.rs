@@ -4,6 +4,7 @@
 //! returned, a created, renamed or removed file when [`Disk::sync_folder`] has; before that a crash may keep any part.
 
 mod folder;
+mod zeros;
 
 pub use folder::Folder;
 
