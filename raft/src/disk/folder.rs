@@ -60,7 +60,12 @@ impl Folder {
 
     fn create_now(&self, path: &str, bytes: u64) -> io::Result<Arc<dyn File>> {
         let path = self.root.join(path);
-        let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
+        // Not emptied but made anew: zeros may still be on their way into the old one.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(&path);
         let file = file.map_err(no_room)?;
         match reserve(&file, bytes).map_err(no_room) {
             Ok(()) => Ok(Arc::new(Open { filling: Filling::begin(&file, bytes), file })),
