@@ -26,12 +26,12 @@ fn ask(nodes: &Nodes, node: usize, method: &str, path: &str, credential: &str, b
 #[test]
 fn a_subscribe_token_of_one_node_is_good_at_every_node_and_names_its_streams_only() {
     let mut nodes = Nodes::none();
+    let folder = nodes.folder.path();
+    let (config, tokens) = (folder.join("sluice.toml"), folder.join("writers"));
+    std::fs::write(&tokens, format!("worker {HASH}\n")).unwrap();
+    std::fs::write(&config, format!("[auth]\nwriter_tokens = {tokens:?}\n")).unwrap();
     for _ in 0..3 {
-        let folder = nodes.folder.path();
-        let (config, tokens) = (folder.join("sluice.toml"), folder.join("writers"));
-        std::fs::write(&tokens, format!("worker {HASH}\n")).unwrap();
-        std::fs::write(&config, format!("[auth]\nwriter_tokens = {tokens:?}\n")).unwrap();
-        nodes.add_configured(Some(config));
+        nodes.add_configured(Some(config.clone()));
     }
     nodes.wait_ready(0);
     nodes.cluster(0, &["init", "--expect", "3"]);
