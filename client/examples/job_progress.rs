@@ -12,10 +12,11 @@ mod service;
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use sluice_client::{After, Append, Client, Error, Event, Hub};
+use service::Failure;
+use sluice_client::{After, Append, Client, Event, Hub};
 use std::time::Duration;
 
 const STAGES: [&str; 5] = ["queued", "reading", "thinking", "writing", "done"];
@@ -90,19 +91,5 @@ async fn run(client: Client, id: String) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-struct Failure(Error);
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Failure(error)
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "2")], self.0.to_string()).into_response()
     }
 }

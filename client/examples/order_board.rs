@@ -14,7 +14,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use sluice_client::{Append, Client, Error, Hub};
+use service::Failure;
+use sluice_client::{Append, Client, Hub};
 
 /// Orders that a store keeps.
 const KEPT: u64 = 50;
@@ -67,18 +68,4 @@ async fn events(
 ) -> Result<Response, Failure> {
     let listening = board.hub.listen(key(&store), service::last_event(&headers)).await?;
     Ok(service::events(listening).into_response())
-}
-
-struct Failure(Error);
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Failure(error)
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "2")], self.0.to_string()).into_response()
-    }
 }

@@ -36,7 +36,7 @@ pub struct Join<'a> {
 /// let zone = client.zone("shop");
 /// zone.set(&ZoneSettings { limit: Some(60), ..Default::default() }).await?;
 /// let place = zone.join(Join::default()).await?;
-/// println!("{} people are ahead", zone.poll(&place.token).await?.position);
+/// println!("place {} in the line", zone.poll(&place.token).await?.position);
 /// # Ok(())
 /// # }
 /// ```

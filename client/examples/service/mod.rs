@@ -1,6 +1,8 @@
 //! What the examples share: where to listen and where sluice is, and an event stream for browsers.
 
+use axum::http::StatusCode;
 use axum::response::sse::{Event as Frame, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
 use futures_util::stream::{Stream, unfold};
 use sluice_client::{Client, Cursor, Error, Event, Listening};
 use std::convert::Infallible;
@@ -78,4 +80,20 @@ pub(crate) fn json(fields: &[(Vec<u8>, Vec<u8>)]) -> String {
     let object: serde_json::Map<_, _> =
         fields.iter().map(|(name, value)| (text(name), serde_json::Value::String(text(value)))).collect();
     serde_json::Value::Object(object).to_string()
+}
+
+/// What a user is told while sluice cannot be asked.
+#[allow(dead_code, reason = "one of the examples asks through the guard alone")]
+pub(crate) struct Failure(Error);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure(error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "2")], self.0.to_string()).into_response()
+    }
 }
