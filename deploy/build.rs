@@ -8,7 +8,8 @@ fn main() {
         Some(revision) => format!("{version} ({revision})"),
         None => version.to_owned(),
     };
-    println!("cargo::rustc-env=SLUICE_VERSION={text}");
+    // `cargo run` hands it on to the server too, which takes what begins with SLUICE_ for a setting.
+    println!("cargo::rustc-env=BUILD_VERSION={text}");
     println!("cargo::rerun-if-changed=build.rs");
     // Moves with every commit and checkout; a path that does not exist would rebuild every time.
     if let Some(path) = git(&["rev-parse", "--path-format=absolute", "--git-path", "logs/HEAD"])

@@ -12,7 +12,7 @@ use crate::config::Layer;
 
 /// A waiting room: holds the traffic to a zone at a limit, first come first served.
 #[derive(Parser, Debug)]
-#[command(name = "sluice", version = env!("SLUICE_VERSION"), args_conflicts_with_subcommands = true)]
+#[command(name = "sluice", version = env!("BUILD_VERSION"), args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

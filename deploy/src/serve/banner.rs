@@ -24,7 +24,7 @@ impl fmt::Display for Banner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { resp, http, admin, peer, data_dir, workers, zone } = self;
         let (resp_at, http_at) = (reachable(*resp), reachable(*http));
-        writeln!(f, "sluice {} is ready", env!("SLUICE_VERSION"))?;
+        writeln!(f, "sluice {} is ready", env!("BUILD_VERSION"))?;
         writeln!(f, "  RESP  {resp}")?;
         writeln!(f, "  HTTP  {http}")?;
         writeln!(f, "  admin {admin}")?;
@@ -48,7 +48,7 @@ pub(crate) struct Waiting<'a> {
 impl fmt::Display for Waiting<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at, cluster } = self;
-        writeln!(f, "sluice {} waits to be added to the cluster of {cluster}", env!("SLUICE_VERSION"))?;
+        writeln!(f, "sluice {} waits to be added to the cluster of {cluster}", env!("BUILD_VERSION"))?;
         writeln!(f, "  admin {}", at.admin)?;
         writeln!(f, "  peer  {}", at.peer)?;
         writeln!(
