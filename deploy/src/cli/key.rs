@@ -42,6 +42,7 @@ enum PassCommand {
     /// Tell gateways that a pass is good no longer
     Revoke {
         /// The `jti` in the pass
+        #[arg(allow_hyphen_values = true)] // one in 64 begins with a hyphen
         jti: String,
     },
 }

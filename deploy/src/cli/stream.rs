@@ -32,7 +32,7 @@ enum StreamCommand {
         #[arg(long)]
         maxlen: Option<u64>,
         /// Makes a repeat of the same append harmless
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", allow_hyphen_values = true)]
         request: Option<String>,
         /// Remove the stream so many milliseconds from now
         #[arg(long)]
@@ -49,7 +49,7 @@ enum StreamCommand {
         #[arg(long, default_value = "-", allow_hyphen_values = true)]
         start: String,
         /// The highest id, or + for the newest
-        #[arg(long, default_value = "+")]
+        #[arg(long, default_value = "+", allow_hyphen_values = true)]
         end: String,
         /// At most so many
         #[arg(long)]

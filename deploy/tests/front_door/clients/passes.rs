@@ -119,8 +119,12 @@ fn who_follows_revocations_is_told_of_a_pass() {
     let resp = server.resp.to_string();
     let bad = run(&["pass", "--resp", &resp, "revoke", "short"]);
     assert!(text(&bad.stderr).contains("not the jti of a pass"), "{bad:?}");
-    assert!(run(&["pass", "--resp", &resp, "revoke", &jti]).status.success());
-    let told = server.stream(&["range", "sluice:revoked-passes"]);
-    assert_eq!(told[0][1], serde_json::json!(["jti", jti]));
+    let hyphens = format!("--{}", &jti[2..]);
+    for (at, jti) in [jti, hyphens].into_iter().enumerate() {
+        let revoked = run(&["pass", "--resp", &resp, "revoke", &jti]);
+        assert!(revoked.status.success(), "{jti}: {revoked:?}");
+        let told = server.stream(&["range", "sluice:revoked-passes"]);
+        assert_eq!(told[at][1], serde_json::json!(["jti", jti]));
+    }
     server.stop();
 }
