@@ -11,6 +11,9 @@ use std::process::Command;
 /// The bridge's and the namespaces' common name; two runs at once would share them.
 const NAME: &str = "slchaos";
 
+/// This machine's address on the bridge: that of the clients.
+pub(super) const BRIDGE: Ipv4Addr = Ipv4Addr::new(10, 99, 7, 254);
+
 /// Where relays listen.
 pub(super) const FAR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
@@ -66,9 +69,21 @@ impl Host {
             .collect()
     }
 
-    /// Drops what comes from another host; what this one sends still arrives there.
-    pub(super) fn drop_from(&self, other: &Host) -> Result<()> {
-        self.inside(&["iptables", "-A", "INPUT", "-s", &other.address().to_string(), "-j", "DROP"])
+    /// Drops what comes from this address; what this host sends still arrives there.
+    pub(super) fn drop_from(&self, address: Ipv4Addr) -> Result<()> {
+        self.inside(&["iptables", "-A", "INPUT", "-s", &address.to_string(), "-j", "DROP"])
+    }
+
+    /// What this host sends waits for its turn on a link of this rate, for half a second at most; what would wait longer is lost.
+    pub(super) fn narrow(&self, bits_per_s: u64) -> Result<()> {
+        let rate = format!("{bits_per_s}bit");
+        let link = ["rate", &rate, "burst", "16kb", "latency", "500ms"];
+        self.inside(&[&["tc", "qdisc", "add", "dev", "eth0", "root", "tbf"][..], &link].concat())
+    }
+
+    /// Nothing waits any longer.
+    pub(super) fn widen(&self) -> Result<()> {
+        self.inside(&["tc", "qdisc", "del", "dev", "eth0", "root"])
     }
 
     /// Everything arrives again.
@@ -91,12 +106,12 @@ impl Host {
 pub(super) struct Hosts(u8);
 
 impl Hosts {
-    /// So many hosts; this machine is the bridge's first address, 10.99.7.254.
+    /// So many hosts; this machine is at [`BRIDGE`].
     pub(super) fn make(count: u8) -> Result<Hosts> {
         Hosts(count).unmake();
         let hosts = Hosts(count);
         shell(&["ip", "link", "add", NAME, "type", "bridge"])?;
-        shell(&["ip", "addr", "add", "10.99.7.254/24", "dev", NAME])?;
+        shell(&["ip", "addr", "add", &format!("{BRIDGE}/24"), "dev", NAME])?;
         shell(&["ip", "link", "set", NAME, "up"])?;
         for host in hosts.all() {
             let name = host.name().unwrap_or_default();

@@ -35,8 +35,8 @@ pub(super) fn run(arguments: &Arguments, rounds: u32) -> Result<bool> {
 fn alone(stage: &mut Stage, node: usize) -> Result<Option<Duration>> {
     println!("node {node} alone");
     for other in others(stage, node) {
-        stage.cluster.host(node).drop_from(stage.cluster.host(other))?;
-        stage.cluster.host(other).drop_from(stage.cluster.host(node))?;
+        stage.cluster.host(node).drop_from(stage.cluster.host(other).address())?;
+        stage.cluster.host(other).drop_from(stage.cluster.host(node).address())?;
     }
     let cut = Instant::now();
     // Its polls are still judged; its writes are not waited for.
@@ -61,7 +61,7 @@ fn refuses_writes(stage: &Stage, node: usize) {
 fn one_way(stage: &mut Stage, node: usize) -> Result<()> {
     println!("node {node} unheard");
     for other in others(stage, node) {
-        stage.cluster.host(other).drop_from(stage.cluster.host(node))?;
+        stage.cluster.host(other).drop_from(stage.cluster.host(node).address())?;
     }
     let cut = Instant::now();
     if probe::writes_resume_without(&stage.cluster, &stage.zones, node, cut).is_none() {
@@ -75,7 +75,7 @@ fn flapping(stage: &mut Stage, node: usize) -> Result<()> {
     println!("node {node} flapping");
     for _ in 0..5 {
         for other in others(stage, node) {
-            stage.cluster.host(node).drop_from(stage.cluster.host(other))?;
+            stage.cluster.host(node).drop_from(stage.cluster.host(other).address())?;
         }
         pause(FLAP);
         heal(stage)?;

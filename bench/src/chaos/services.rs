@@ -3,9 +3,8 @@
 //!
 //! ```text
 //! thread with a runtime: appenders ─▶ streams ─▶ one follower        trouble, from this thread
-//!                        joiners   ─▶ a zone                         kill, stop, stutter, cut off
+//!                        joiners   ─▶ a zone                         kill, stop, stutter, delay, cut off
 //! ```
-//! The clients reach every node all the time; what is cut are the ways between nodes.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,7 +18,7 @@ use tokio::task::LocalSet;
 
 use super::Arguments;
 use super::cluster::{Cluster, pause, server_binary};
-use super::host::Hosts;
+use super::host::{BRIDGE, Hosts};
 use super::kill::PORTS;
 use crate::error::{BenchError, Result};
 use crate::random::Random;
@@ -35,6 +34,8 @@ const TROUBLE: Duration = Duration::from_secs(4);
 const CALM: Duration = Duration::from_secs(2);
 /// A node that stutters is stopped for so long, again and again.
 const STUTTER: Duration = Duration::from_millis(120);
+/// What a slow node may send: a fraction of what clients and followers would be told.
+const NARROW_BITS_PER_S: u64 = 2_000_000;
 /// What was acknowledged is told by then.
 const TOLD_WITHIN: Duration = Duration::from_secs(30);
 /// Calls while memory is watched, the tasks that make them, and by how much it may grow.
@@ -78,7 +79,7 @@ impl Found {
 /// What one appender knows: the numbers it appended, and whether each was acknowledged.
 type Appended = Vec<bool>;
 
-/// Every kind of trouble, so many times.
+/// So many rounds of trouble.
 pub(super) fn run(arguments: &Arguments, rounds: u32) -> Result<bool> {
     let hosts = Hosts::make(3)?;
     let server = server_binary(arguments.server.as_ref())?;
@@ -89,10 +90,11 @@ pub(super) fn run(arguments: &Arguments, rounds: u32) -> Result<bool> {
         let found = Arc::clone(&found);
         thread::spawn(move || in_runtime(clients(addresses, found)))
     };
-    let mut random = Random::new(arguments.seed);
-    for round in 0..rounds {
-        let node = random.below(3) as usize;
-        trouble(&mut cluster, node, round)?;
+    // In turn, so that the node which the clients call is soon among them; in eighteen rounds each node has every trouble.
+    let first = Random::new(arguments.seed).below(3) as usize;
+    for round in 0..rounds as usize {
+        let (cycle, kind) = (round / TROUBLES.len(), round % TROUBLES.len());
+        trouble(&mut cluster, (first + round + cycle) % 3, TROUBLES[kind])?;
     }
     found.is_over.store(true, Ordering::Relaxed);
     let memory = clients.join().map_err(|_| BenchError::Server("the clients panicked".to_owned()))??;
@@ -109,34 +111,56 @@ pub(super) fn run(arguments: &Arguments, rounds: u32) -> Result<bool> {
     Ok(blamed.is_empty())
 }
 
-fn trouble(cluster: &mut Cluster, node: usize, round: u32) -> Result<()> {
-    match round % 4 {
-        0 => {
-            println!("node {node} killed");
+/// What befalls a node.
+#[derive(Debug, Clone, Copy)]
+enum Trouble {
+    Killed,
+    Stopped,
+    /// No other node reaches it; clients do.
+    Alone,
+    /// Stopped for moments.
+    Stuttering,
+    /// What it sends passes a narrow link.
+    Slow,
+    /// No client reaches it; other nodes do.
+    Unreachable,
+}
+
+const TROUBLES: [Trouble; 6] = [
+    Trouble::Killed,
+    Trouble::Stopped,
+    Trouble::Alone,
+    Trouble::Stuttering,
+    Trouble::Slow,
+    Trouble::Unreachable,
+];
+
+/// Trouble for a while, and calm behind it.
+fn trouble(cluster: &mut Cluster, node: usize, trouble: Trouble) -> Result<()> {
+    println!("node {node}: {trouble:?}");
+    match trouble {
+        Trouble::Killed => {
             cluster.kill(node)?;
             pause(TROUBLE);
             cluster.restart(node)?;
             cluster.wait_ready(node)?;
         }
-        1 => {
-            println!("node {node} stopped");
+        Trouble::Stopped => {
             cluster.expect_nothing(node);
             cluster.signal(node, Signal::STOP)?;
             pause(TROUBLE);
             cluster.signal(node, Signal::CONT)?;
             cluster.wait_ready(node)?;
         }
-        2 => {
-            println!("node {node} alone");
+        Trouble::Alone => {
             for other in (0..cluster.nodes.len()).filter(|other| *other != node) {
-                cluster.host(node).drop_from(cluster.host(other))?;
-                cluster.host(other).drop_from(cluster.host(node))?;
+                cluster.host(node).drop_from(cluster.host(other).address())?;
+                cluster.host(other).drop_from(cluster.host(node).address())?;
             }
             pause(TROUBLE);
             (0..cluster.nodes.len()).try_for_each(|node| cluster.host(node).heal())?;
         }
-        _ => {
-            println!("node {node} stutters");
+        Trouble::Stuttering => {
             let began = Instant::now();
             while began.elapsed() < TROUBLE {
                 cluster.signal(node, Signal::STOP)?;
@@ -144,6 +168,16 @@ fn trouble(cluster: &mut Cluster, node: usize, round: u32) -> Result<()> {
                 cluster.signal(node, Signal::CONT)?;
                 pause(STUTTER);
             }
+        }
+        Trouble::Slow => {
+            cluster.host(node).narrow(NARROW_BITS_PER_S)?;
+            pause(TROUBLE);
+            cluster.host(node).widen()?;
+        }
+        Trouble::Unreachable => {
+            cluster.host(node).drop_from(BRIDGE)?;
+            pause(TROUBLE);
+            cluster.host(node).heal()?;
         }
     }
     pause(CALM);
