@@ -1,8 +1,12 @@
 // The demonstration page in a browser that comes through haproxy, while servers are killed, a cluster fails over, and the
 // way between them is cut. Each entry is shown once and in order; what history has lost is drawn.
 const assert = require("node:assert");
+const { setTimeout } = require("node:timers/promises");
 const { tell } = require("./browser.js");
 const { cluster, Proxy, Worker } = require("./processes.js");
+
+// How long a cut lasts beyond what happens during it; none is needed to see its effect.
+const CUT_MS = Number(process.env.SLUICE_CUT_MS ?? 0);
 
 // Everything that the page shows, the oldest first.
 const rows = (page) => page.$$eval("#list > li", (items) => items.map((item) => item.querySelector(".title")?.textContent || item.textContent).reverse());
@@ -77,10 +81,12 @@ tell({
     const { page, proxy, worker, end } = await follow(open, [node], "job/cut");
     proxy.pause();
     await worker.append(20);
+    await setTimeout(CUT_MS);
     proxy.resume();
     await everythingOnce(page, worker);
     await proxy.kill();
     await worker.append(20);
+    await setTimeout(CUT_MS);
     await page.waitForSelector('#status[data-status="lost"]');
     await proxy.start();
     await everythingOnce(page, worker);
