@@ -217,9 +217,13 @@ fn content_length(value: &[u8]) -> Result<usize, Fault> {
 
 /// Path and query; of an absolute target, what follows the authority.
 fn split_target(target: &str) -> Result<(&str, &str), Fault> {
-    let origin = match target.split_once("://") {
-        Some(("http" | "https", rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
-        _ => target,
+    let origin = if target.starts_with('/') {
+        target
+    } else {
+        match target.split_once("://") {
+            Some(("http" | "https", rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
+            _ => target,
+        }
     };
     if !origin.starts_with('/') && origin != "*" {
         return Err(Fault::Malformed("the request target is not a path"));

@@ -11,6 +11,7 @@ use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::{Ask, Committed, Event};
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
@@ -54,6 +55,8 @@ impl State {
 /// The lane of one group.
 pub(crate) struct Lane {
     state: Mutex<State>,
+    /// There are deliveries: the owner looks at every turn, and mostly there are none. Written under the lock.
+    has_some: AtomicBool,
     /// The state machine, when it waits for room.
     room: AtomicWaker,
     owner: Mutex<Option<Arc<Waker>>>,
@@ -61,7 +64,12 @@ pub(crate) struct Lane {
 
 impl Lane {
     pub(crate) fn new() -> Lane {
-        Lane { state: Mutex::default(), room: AtomicWaker::new(), owner: Mutex::new(None) }
+        Lane {
+            state: Mutex::default(),
+            has_some: AtomicBool::new(false),
+            room: AtomicWaker::new(),
+            owner: Mutex::new(None),
+        }
     }
 
     /// From now on the owner is woken by this.
@@ -93,6 +101,7 @@ impl Lane {
                 _ => {}
             }
             state.deliveries.push_back(delivery);
+            self.has_some.store(true, Ordering::Release);
         }
         let owner = lock(&self.owner).clone();
         if let Some(owner) = owner {
@@ -103,12 +112,15 @@ impl Lane {
 
     /// Takes everything there is.
     pub(crate) fn take(&self, into: &mut VecDeque<Delivery>) {
-        let mut state = lock(&self.state);
-        if state.deliveries.is_empty() {
+        if !self.has_some.load(Ordering::Acquire) {
             return;
         }
+        let mut state = lock(&self.state);
+        self.has_some.store(false, Ordering::Release);
         into.append(&mut state.deliveries);
-        *state = State::default();
+        // Its deque keeps the room it has.
+        let State { deliveries: _, committed, bytes, soft } = &mut *state;
+        (*committed, *bytes, *soft) = (0, 0, 0);
         drop(state);
         self.room.wake();
     }

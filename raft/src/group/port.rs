@@ -26,6 +26,7 @@ pub struct Port {
     /// The session in which the owner leads, as far as it was told.
     session: Option<u64>,
     others: Arc<[NodeId]>,
+    changes_of_others: u64,
     slices: Option<Arc<Slices>>,
     /// What came in one delivery.
     unpacked: VecDeque<Event>,
@@ -43,12 +44,14 @@ const BUSY: Refusal = Refusal::Busy { retry_ms: BUSY_RETRY_MS };
 
 impl Port {
     pub(crate) fn new(shared: Arc<Shared>) -> Port {
+        let changes_of_others = shared.changes_of_others();
         let others = shared.others();
         Port {
             shared,
             deliveries: VecDeque::new(),
             session: None,
             others,
+            changes_of_others,
             slices: None,
             unpacked: VecDeque::new(),
             passing: Vec::new(),
@@ -129,7 +132,10 @@ impl Sequencer for Port {
         }
         if self.deliveries.is_empty() {
             self.shared.lane.take(&mut self.deliveries);
-            self.others = self.shared.others();
+            let changes = self.shared.changes_of_others();
+            if changes != self.changes_of_others {
+                (self.others, self.changes_of_others) = (self.shared.others(), changes);
+            }
         }
         let delivery = self.deliveries.pop_front()?;
         self.hand_out(delivery)

@@ -34,8 +34,9 @@ pub(crate) struct Shared {
     pub(crate) bin: Queue<Box<Detached>>,
     /// In the first group: the cluster's metadata, by its state machine.
     metadata: Mutex<Option<Metadata>>,
-    /// The other nodes of the group.
+    /// The other nodes of the group, and how often they changed.
     others: Mutex<Arc<[NodeId]>>,
+    changes_of_others: AtomicU64,
     /// When a majority last answered this node as leader; [`NEVER`] while it does not lead. By the watching task.
     acked_ms: AtomicU64,
     /// This node alone is a majority. By the watching task.
@@ -64,6 +65,7 @@ impl Shared {
             bin: Queue::new(),
             metadata: Mutex::new((group == GroupId(0)).then(Metadata::default)),
             others: Mutex::new(Arc::from([])),
+            changes_of_others: AtomicU64::new(0),
             acked_ms: AtomicU64::new(NEVER),
             alone: AtomicBool::new(false),
             heard_ms: AtomicU64::new(NEVER),
@@ -92,10 +94,16 @@ impl Shared {
         self.others.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How often the other nodes changed: asked at every turn of an owner, where their list would be too dear.
+    pub(crate) fn changes_of_others(&self) -> u64 {
+        self.changes_of_others.load(Ordering::Acquire)
+    }
+
     pub(crate) fn set_others(&self, others: Vec<NodeId>) {
         let mut known = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         if **known != *others {
             *known = Arc::from(others);
+            self.changes_of_others.fetch_add(1, Ordering::Release);
         }
     }
 
