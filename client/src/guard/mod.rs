@@ -9,7 +9,8 @@
 //!                        waiting page or JSON, 202          sluice is away
 //! ```
 //! A pass is verified here, without asking anybody; sluice is asked only for those who have none. Keys are fetched once a
-//! minute and whenever a new one is met; revoked passes are learned by push.
+//! minute and whenever a new one is met; revoked passes are learned by push. What the waiting page adds to an address, pass and
+//! token, the service never sees, and a browser is led to the address without it.
 //!
 //! ```no_run
 //! # async fn example(client: sluice_client::Client) -> std::io::Result<()> {
@@ -124,7 +125,7 @@ impl GuardBuilder {
     /// ```
     #[must_use]
     pub fn bypass_address(mut self, address: IpAddr) -> Self {
-        self.rules.addresses.push(address);
+        self.rules.addresses.push(address.to_canonical());
         self
     }
 
@@ -340,6 +341,7 @@ where
                     if let Some(pass) = pass {
                         parts.extensions.insert(pass);
                     }
+                    request::strip(&mut parts.uri);
                     let mut response = inner.call(Request::from_parts(parts, body)).await?;
                     set_cookies(&mut response, &cookies);
                     Ok(response)

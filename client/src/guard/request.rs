@@ -1,8 +1,8 @@
 //! What a request shows: passes and tokens in headers, cookies and the query, and what its sender would like to be told.
 
-use http::Method;
 use http::header;
 use http::request::Parts;
+use http::{Method, Uri};
 
 /// The header of apps for their pass, and for their token.
 const PASS_HEADER: &str = "sluice-pass";
@@ -10,7 +10,7 @@ const TOKEN_HEADER: &str = "sluice-token";
 /// What the waiting page adds to the address.
 const PASS_QUERY: &str = "sluice_pass";
 const TOKEN_QUERY: &str = "sluice_token";
-const ZONE_QUERY: &str = "sluice_zone";
+const ADDED: [&str; 3] = [PASS_QUERY, TOKEN_QUERY, "sluice_zone"];
 
 /// What a request shows of itself.
 pub(super) struct Shown<'a> {
@@ -54,14 +54,16 @@ impl<'a> Shown<'a> {
         matches!(self.parts.method, Method::GET | Method::HEAD)
     }
 
-    /// The address without what was added to it. It begins with one slash, or a browser would take it for another host.
+    /// Whether something was added to the address.
+    pub(super) fn has_additions(&self) -> bool {
+        is_added_to(&self.parts.uri)
+    }
+
+    /// The address without what was added to it. It begins with one slash and no other, of whichever kind, or a browser would
+    /// take it for another host.
     pub(super) fn stripped(&self) -> String {
-        let path = self.parts.uri.path().trim_start_matches('/');
-        let ours = |pair: &&str| ![PASS_QUERY, TOKEN_QUERY, ZONE_QUERY].contains(&name_of(pair));
-        let query = self.parts.uri.query().unwrap_or_default();
-        let rest: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty()).filter(ours).collect();
-        let mark = if rest.is_empty() { "" } else { "?" };
-        format!("/{path}{mark}{}", rest.join("&"))
+        let path = self.parts.uri.path().trim_start_matches(['/', '\\']);
+        format!("/{path}{}", query_without_additions(&self.parts.uri))
     }
 
     fn header(&self, name: &str) -> Option<&'a str> {
@@ -84,14 +86,40 @@ impl<'a> Shown<'a> {
     }
 }
 
+/// Takes out of an address what the waiting page added to it: a service does not log what it never sees.
+pub(super) fn strip(uri: &mut Uri) {
+    if !is_added_to(uri) {
+        return;
+    }
+    let mut parts = uri.clone().into_parts();
+    let bare = format!("{}{}", uri.path(), query_without_additions(uri));
+    parts.path_and_query = bare.parse().ok();
+    // Of what was an address before, every part is fit for one.
+    if let Ok(stripped) = Uri::from_parts(parts) {
+        *uri = stripped;
+    }
+}
+
+fn is_added_to(uri: &Uri) -> bool {
+    uri.query().unwrap_or_default().split('&').any(|pair| ADDED.contains(&name_of(&pair)))
+}
+
+/// With its question mark, where anything is left.
+fn query_without_additions(uri: &Uri) -> String {
+    let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let rest: Vec<&str> = pairs.filter(|pair| !ADDED.contains(&name_of(pair))).collect();
+    let mark = if rest.is_empty() { "" } else { "?" };
+    format!("{mark}{}", rest.join("&"))
+}
+
 fn name_of<'a>(pair: &&'a str) -> &'a str {
     pair.split('=').next().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Shown;
-    use http::Request;
+    use super::{Shown, strip};
+    use http::{Request, Uri};
 
     fn parts(uri: &str, headers: &[(&str, &str)]) -> http::request::Parts {
         let mut request = Request::get(uri);
@@ -117,11 +145,27 @@ mod tests {
     fn an_address_never_leads_to_another_host() {
         for (uri, stripped) in [
             ("//evil.example/x?sluice_pass=a", "/evil.example/x"),
+            ("/\\evil.example/x", "/evil.example/x"),
+            ("/\\//evil.example/?sluice_pass=a", "/evil.example/"),
             ("/?sluice_token=t", "/"),
             ("/a?b=c", "/a?b=c"),
         ] {
             let parts = parts(uri, &[]);
             assert_eq!(Shown::new(&parts, "sluice").stripped(), stripped, "{uri}");
+        }
+    }
+
+    #[test]
+    fn only_what_was_added_leaves_an_address() {
+        for (uri, stripped) in [
+            ("/a?sluice_pass=p&b=c&sluice_zone=z&sluice_token=t", "/a?b=c"),
+            ("http://shop.example/a?sluice_pass=p", "http://shop.example/a"),
+            ("//a?b&&sluice_passes=1", "//a?b&&sluice_passes=1"),
+            ("*", "*"),
+        ] {
+            let mut uri: Uri = uri.parse().expect("an address");
+            strip(&mut uri);
+            assert_eq!(uri.to_string(), stripped);
         }
     }
 

@@ -72,14 +72,13 @@ impl Desk {
         let shown = Shown::new(parts, &self.cookie);
         for text in shown.passes() {
             if let Ok(pass) = self.verify(text).await {
-                return Verdict::Enter { pass: Some(pass), cookies: Vec::new() };
+                return enter(&shown, pass, Vec::new());
             }
         }
         if let Some(text) = shown.pass_in_query()
             && let Ok(pass) = self.verify(text).await
         {
             let cookies = self.entered(text, &pass);
-            // Out of the address before it is copied, kept or sent on.
             return match shown.is_safe() {
                 true => Verdict::Answer { answer: page::see_other(&shown.stripped()), cookies },
                 false => Verdict::Enter { pass: Some(pass), cookies },
@@ -123,7 +122,7 @@ impl Desk {
         match self.verify(text).await {
             Ok(pass) => {
                 let cookies = self.entered(text, &pass);
-                Verdict::Enter { pass: Some(pass), cookies }
+                enter(shown, pass, cookies)
             }
             // Revoked: who it was revoked from does not enter by asking again.
             Err(_) => Verdict::Answer { answer: self.page(shown, Stop::Closed), cookies: self.left() },
@@ -176,6 +175,14 @@ impl Desk {
     }
 }
 
+/// To the service; a browser first to the address without pass and token, before it is copied, kept or sent on.
+fn enter(shown: &Shown<'_>, pass: Arc<Pass>, cookies: Vec<String>) -> Verdict {
+    if shown.has_additions() && shown.is_browser() && shown.is_safe() {
+        return Verdict::Answer { answer: page::see_other(&shown.stripped()), cookies };
+    }
+    Verdict::Enter { pass: Some(pass), cookies }
+}
+
 impl Rules {
     fn let_past(&self, parts: &Parts) -> bool {
         let path = parts.uri.path();
@@ -189,7 +196,7 @@ impl Rules {
             parts.headers.get(name).is_some_and(|value| is_equal(value.as_bytes(), secret))
         };
         self.paths.iter().any(below)
-            || address.is_some_and(|address| self.addresses.contains(&address))
+            || address.is_some_and(|address| self.addresses.contains(&address.to_canonical()))
             || self.headers.iter().any(has)
     }
 }

@@ -4,6 +4,8 @@
 mod bounds;
 mod cuts;
 mod followers;
+#[cfg(feature = "guard")]
+mod guard;
 mod nodes;
 mod refusals;
 mod script;
