@@ -85,8 +85,8 @@ impl Exec {
     }
 }
 
-/// Carries the transaction out, as far as it does not have to wait for changes before it: then it is kept in `talk` and goes on
-/// from there. Whether the connection has to be closed then.
+/// Carries the transaction out, as far as it does not have to wait, for changes before it or for a turn that may sign more passes:
+/// then it is kept in `talk` and goes on from there. Whether the connection has to be closed then.
 pub(crate) fn run(
     mut exec: Box<Exec>,
     talk: &mut RespTalk,
@@ -121,6 +121,10 @@ fn run_all(
         let Ok(Decoded::Request { args, consumed }) = decode(rest, RequestBounds::ORDINARY, &mut args) else {
             break;
         };
+        if desk.signer.is_spent() {
+            // The rest is run in the next turn; nothing of this connection comes between.
+            return Err(Stop::Budget);
+        }
         let mark = desk.out.len();
         match execute(args, &mut talk.session, &*desk.shared, &mut desk.out) {
             Step::Key(call) => {

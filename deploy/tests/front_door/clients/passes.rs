@@ -80,6 +80,40 @@ fn an_admission_has_one_pass_on_every_wire_and_after_a_restart() {
     server.stop();
 }
 
+/// What redis-cli prints for these lines, where `field` is said before it.
+fn fields(server: &Server, folder: &std::path::Path, lines: &[String], field: &str) -> Vec<String> {
+    let script = folder.join("lines");
+    std::fs::write(&script, lines.join("\n") + "\n").unwrap();
+    let port = server.resp.port().to_string();
+    let script = std::fs::File::open(script).unwrap();
+    let said = printed(program("redis-cli").args(["-2", "-p", &port]).stdin(script));
+    let lines: Vec<&str> = said.lines().collect();
+    lines.windows(2).filter(|pair| pair[0] == field).map(|pair| pair[1].to_owned()).collect()
+}
+
+#[test]
+fn a_transaction_tells_more_passes_than_a_turn_signs() {
+    const VISITORS: usize = 300;
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path());
+    server.zone(&["set", "shop", "--mode", "open"]);
+    let ask = |lines: &[String], field| fields(&server, folder.path(), lines, field);
+    let transaction = |inner: &[String]| [&["MULTI".to_owned()], inner, &["EXEC".to_owned()]].concat();
+    let joins = vec!["Q.JOIN shop".to_owned(); VISITORS];
+    let joined = ask(&transaction(&joins), "token");
+    assert_eq!(joined.len(), VISITORS);
+    server.stop();
+    // None of the passes is kept any more.
+    let server = Server::start(folder.path(), &[]);
+    let ask = |lines: &[String], field| fields(&server, folder.path(), lines, field);
+    let polls: Vec<String> = joined.iter().map(|token| format!("Q.POLL shop {token}")).collect();
+    let at_once = ask(&transaction(&polls), "pass");
+    let (tokens, passes) = (ask(&transaction(&polls), "token"), ask(&polls, "pass"));
+    assert_eq!((at_once.len(), &tokens), (VISITORS, &joined));
+    assert_eq!(at_once, passes);
+    server.stop();
+}
+
 #[test]
 fn keys_rotate_without_harm_and_a_revoked_one_is_forgotten() {
     let folder = tempfile::tempdir().unwrap();
