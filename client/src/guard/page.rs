@@ -97,8 +97,9 @@ pub(super) fn html(stop: Stop<'_>, is_korean: bool, back_to: &str) -> Response<S
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:0;background:#f1f0ea;color:#16211e}\
-main{max-width:28rem;margin:12vh auto;padding:2rem;background:#fff;border-radius:1rem;text-align:center}\
-h1{font-size:1.5rem;margin:0 0 .5rem}strong{display:block;font-size:4rem;line-height:1.2}p{margin:.5rem 0}";
+main{box-sizing:border-box;width:min(32rem,100% - 2rem);margin:12vh auto;padding:2rem;background:#fff;border-radius:1rem;\
+text-align:center;text-wrap:balance;word-break:keep-all}\
+h1{font-size:1.5rem;margin:0 0 .5rem}strong{display:block;font-size:clamp(2.5rem,14vw,4rem);line-height:1.2}p{margin:.5rem 0}";
 
 fn figures(place: &Place, is_korean: bool) -> String {
     let (label, minutes) = (
@@ -108,6 +109,8 @@ fn figures(place: &Place, is_korean: bool) -> String {
     let wait = match (minutes, is_korean) {
         (None, false) => "The wait is not known yet".to_owned(),
         (None, true) => "예상 시간을 알 수 없습니다".to_owned(),
+        (Some(minutes @ 60..), false) => format!("About {} h {} min", minutes / 60, minutes % 60),
+        (Some(minutes @ 60..), true) => format!("약 {}시간 {}분", minutes / 60, minutes % 60),
         (Some(minutes), false) => format!("About {} min", minutes.max(1)),
         (Some(minutes), true) => format!("약 {}분", minutes.max(1)),
     };
