@@ -115,7 +115,7 @@ impl Hosts {
         shell(&["ip", "link", "set", NAME, "up"])?;
         for host in hosts.all() {
             let name = host.name().unwrap_or_default();
-            let outer = format!("{name}v");
+            let outer = outer(&name);
             shell(&["ip", "netns", "add", &name])?;
             shell(&["ip", "link", "add", &outer, "type", "veth", "peer", "name", "eth0", "netns", &name])?;
             shell(&["ip", "link", "set", &outer, "master", NAME, "up"])?;
@@ -133,7 +133,10 @@ impl Hosts {
 
     fn unmake(&self) {
         for host in self.all() {
-            let _ = shell(&["ip", "netns", "del", &host.name().unwrap_or_default()]);
+            let name = host.name().unwrap_or_default();
+            // A namespace goes later than it is told to, and its link with it: not before the next run, perhaps.
+            let _ = shell(&["ip", "link", "del", &outer(&name)]);
+            let _ = shell(&["ip", "netns", "del", &name]);
         }
         let _ = shell(&["ip", "link", "del", NAME]);
     }
@@ -143,6 +146,11 @@ impl Drop for Hosts {
     fn drop(&mut self) {
         self.unmake();
     }
+}
+
+/// The bridge's end of a host's link.
+fn outer(name: &str) -> String {
+    format!("{name}v")
 }
 
 fn shell(words: &[&str]) -> Result<()> {
