@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! thread with a runtime: appenders ─▶ streams ─▶ one follower        trouble, from this thread
-//!                        joiners   ─▶ a zone                         kill, stop, stutter, delay, cut off
+//!                        joiners   ─▶ a zone                         kill, stop, stutter, narrow, cut off
 //! ```
 
 use std::collections::HashMap;
