@@ -11,7 +11,7 @@ use std::fmt;
 
 /// The format written here. A node that meets a newer one stops rather than skip what it cannot read.
 /// Format 1 had no wall time in batches, and no streams; format 2 gave blocks of streams other room.
-pub const FORMAT: u8 = 3;
+pub const FORMAT: u8 = 4;
 
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Format of what the cluster writes to its logs.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
 
 /// The cluster's replicated metadata.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -21,7 +21,7 @@ pub(super) const SEAL_BYTES: u64 = EMPTY_BYTES as u64;
 
 const MAGIC: &[u8; 8] = b"sluicelg";
 /// The format that is written and read: that of segments, of what [`crate::codec`] wrote into them, and of the rules by which it makes a state.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Where a record lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

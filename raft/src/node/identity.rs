@@ -13,7 +13,7 @@ use std::io;
 
 const MAGIC: &[u8; 8] = b"SLUICEID";
 /// The format that this version writes, and the newest it reads.
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 const HEAD_BYTES: usize = 14;
 /// More than an identity ever takes.
 const BYTES_MAX: u64 = 4_096;
@@ -184,9 +184,9 @@ mod tests {
     fn a_newer_format_is_told_from_damage() {
         let mut bytes = identity().to_bytes();
         bytes.truncate(bytes.len() - 4);
-        bytes[8] = 2;
+        bytes[8] = 3;
         let checksum = crc32fast::hash(&bytes);
         bytes.extend(checksum.to_le_bytes());
-        assert!(matches!(Identity::from_bytes(&bytes), Err(IdentityError::Newer(2))));
+        assert!(matches!(Identity::from_bytes(&bytes), Err(IdentityError::Newer(3))));
     }
 }

@@ -14,9 +14,9 @@ use std::fmt;
 use super::limit::{BODY_BYTES_MAX, HEADER_BYTES};
 
 /// The oldest format of bodies that this node speaks: with those before it, the same log would not make the same state.
-pub const FORMAT_MIN: u8 = 3;
+pub const FORMAT_MIN: u8 = 4;
 /// The newest one.
-pub const FORMAT_MAX: u8 = 3;
+pub const FORMAT_MAX: u8 = 4;
 /// The format of frames and of handshakes, for ever.
 pub const FORMAT_FRAME: u8 = 1;
 

@@ -16,7 +16,7 @@ use std::io;
 
 const MAGIC: &[u8; 8] = b"sluicesn";
 /// The format that is written and read.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// Bytes before the meta.
 const HEAD_BYTES: usize = 42;
 /// Bytes before a chunk's own, and bytes of the end.
