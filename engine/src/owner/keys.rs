@@ -16,7 +16,7 @@ use crate::stream::op::{Follow, KeyOp};
 use crate::stream::policy::Usage;
 use crate::stream::text::Text;
 use crate::stream::value::{Followed, Value};
-use crate::time::{MonoMs, WallMs};
+use crate::time::{MonoMs, Offset, WallMs};
 
 /// What an append is told past the memory bound, in Redis's words.
 const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
@@ -24,12 +24,12 @@ const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemo
 impl Owner {
     /// What the wall clock says at this moment. Where nobody says it, log time stands for it.
     pub fn set_wall(&mut self, now: MonoMs, wall: WallMs) {
-        self.wall_offset_ms = wall.0.wrapping_sub(now.0);
+        self.wall_offset = Offset::between(now, wall);
     }
 
     /// Wall time now: never before that of the log.
     pub(super) fn wall_now(&self) -> WallMs {
-        WallMs(self.mono.0.wrapping_add(self.wall_offset_ms)).max(self.shard.wall)
+        self.wall_offset.at(self.mono).max(self.shard.wall)
     }
 
     /// Whether this node's state is new enough to answer from.
@@ -110,17 +110,16 @@ impl Owner {
     /// When keys have to be swept next, on this process's clock.
     pub(super) fn keys_due(&self) -> Option<MonoMs> {
         let keys = &self.shard.keyspace;
-        let expiry = keys.expiry_due().map(|due| MonoMs(due.0.wrapping_sub(self.wall_offset_ms)));
-        let requests = keys.requests_due().map(|due| MonoMs(due.0.wrapping_sub(self.offset_ms)));
+        let expiry = keys.expiry_due().map(|due| self.wall_offset.back(due));
+        let requests = keys.requests_due().map(|due| self.log_offset.back(due));
         let due = expiry.into_iter().chain(requests).min()?;
-        let last = self.keys_swept_at.plus_ms(TICK_MS);
-        Some(due.max(MonoMs(last.0.wrapping_sub(self.offset_ms))))
+        Some(due.max(self.keys_swept_at.plus_ms(TICK_MS)))
     }
 
     /// Proposes to remove the keys whose time has come.
     pub(super) fn sweep_keys(&mut self) {
         if self.keys_due().is_some_and(|due| due <= self.mono) {
-            self.keys_swept_at = self.now;
+            self.keys_swept_at = self.mono;
             // Where too much is pending it is tried again a tick later.
             let _ = self.push(Command::KeySweep, Origin::Own);
         }

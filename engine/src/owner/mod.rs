@@ -41,7 +41,7 @@ use crate::sequencer::{NodeId, Role, Sequencer};
 use crate::shard::{Outcome, Shard};
 use crate::snapshot::{SnapshotError, cut::ShardCut, hash};
 use crate::structure::pin;
-use crate::time::{LogTime, MonoMs};
+use crate::time::{LogTime, MonoMs, Offset, WallMs};
 use crate::token::Token;
 use crate::zone::view::{Look, Seen};
 use desk::{Desk, seq_of};
@@ -125,11 +125,10 @@ pub struct Owner {
     mono: MonoMs,
     /// When this owner was opened.
     began: MonoMs,
-    offset_ms: u64,
-    /// Wall time minus the monotonic clock.
-    wall_offset_ms: u64,
+    log_offset: Offset<LogTime>,
+    wall_offset: Offset<WallMs>,
     /// When keys were last swept.
-    keys_swept_at: LogTime,
+    keys_swept_at: MonoMs,
     floor: LogTime,
     led_since: LogTime,
     /// When old requests were last swept.
@@ -157,7 +156,7 @@ impl Owner {
         let now = shard.stamp;
         let role = sequencer.role();
         let mut owner = Owner {
-            offset_ms: now.0.wrapping_sub(mono.0),
+            log_offset: Offset::between(mono, now),
             shard,
             directory,
             memory_max: options.memory_max,
@@ -169,8 +168,9 @@ impl Owner {
             timers: BTreeSet::new(),
             pending: Vec::new(),
             pending_bytes: 0,
-            wall_offset_ms: now.0.wrapping_sub(mono.0),
-            keys_swept_at: LogTime(0),
+            // Until the wall clock is told, log time stands for it.
+            wall_offset: Offset::between(mono, WallMs(now.0)),
+            keys_swept_at: mono,
             origins: Vec::new(),
             proposed: VecDeque::new(),
             forwarded: Forwarded::default(),
@@ -194,7 +194,7 @@ impl Owner {
             swept_at: LogTime(0),
             bytes: 0,
         };
-        owner.shard.view.set_offset_ms(owner.offset_ms);
+        owner.shard.view.set_offset(owner.log_offset);
         owner.shard.view.set_part(role == Role::Leader, role == Role::Cut);
         if role == Role::Leader {
             owner.open_desks();
@@ -353,7 +353,7 @@ impl Owner {
         let requests = if leads { self.requests_due() } else { None };
         let keys = if leads { self.keys_due() } else { None };
         let logged = timer.into_iter().chain(requests).chain(self.forwarded.next_due()).min();
-        let logged = logged.map(|at| MonoMs(at.0.wrapping_sub(self.offset_ms)));
+        let logged = logged.map(|at| self.log_offset.back(at));
         let pulse = (!self.is_alone).then_some(self.pulse_at);
         let overdue = self.proposed.front().map(|proposal| MonoMs(proposal.at.0 + PROPOSAL_MS_MAX));
         let behind = (self.room == 0).then_some(self.mono);
@@ -404,7 +404,7 @@ impl Owner {
     }
 
     fn log_time(&self, mono: MonoMs) -> LogTime {
-        LogTime(mono.0.wrapping_add(self.offset_ms)).max(self.shard.stamp)
+        self.log_offset.at(mono).max(self.shard.stamp)
     }
 
     fn check_memory(&self) -> Result<(), Refusal> {

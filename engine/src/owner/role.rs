@@ -8,7 +8,7 @@ use crate::limit::SLICES_A_TURN;
 use crate::node::Detached;
 use crate::sequencer::Role;
 use crate::snapshot::cut::ShardCut;
-use crate::time::{LogTime, MonoMs};
+use crate::time::{LogTime, MonoMs, Offset};
 
 impl Owner {
     /// This node's part changed.
@@ -89,8 +89,8 @@ impl Owner {
 
     /// The log says when it is: a follower's clock is the leader's, late by the way here.
     pub(super) fn rebase(&mut self, now: LogTime) {
-        self.offset_ms = now.0.wrapping_sub(self.mono.0);
-        self.shard.view.set_offset_ms(self.offset_ms);
+        self.log_offset = Offset::between(self.mono, now);
+        self.shard.view.set_offset(self.log_offset);
         self.now = self.log_time(self.mono);
     }
 

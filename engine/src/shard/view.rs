@@ -6,11 +6,11 @@ use crate::limit::NO_LEADER_RETRY_MS;
 use crate::pass::PassKeys;
 use crate::reply::Standing;
 use crate::structure::{Guard, Published, ZoneTable, pin};
-use crate::time::{LogTime, MonoMs};
+use crate::time::{LogTime, MonoMs, Offset};
 use crate::token::Token;
 use crate::zone::view::ZoneView;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// The readable half of a shard: written by its owner only.
 pub(crate) struct ShardView {
@@ -18,7 +18,7 @@ pub(crate) struct ShardView {
     pub(crate) passes: Published<PassKeys>,
     pub(crate) zones: ZoneTable<Arc<ZoneView>>,
     /// Log time minus the monotonic clock, in ms; changed by the owner as it applies.
-    offset_ms: AtomicU64,
+    offset_ms: AtomicI64,
     /// Bytes of the shard's state; by the owner, once a turn.
     memory_bytes: AtomicU64,
     /// Streams, and those of them that expire; by the owner, once a turn.
@@ -40,7 +40,7 @@ impl ShardView {
             keys: Published::new(keys),
             passes: Published::new(passes),
             zones: ZoneTable::new(),
-            offset_ms: AtomicU64::new(0),
+            offset_ms: AtomicI64::new(0),
             memory_bytes: AtomicU64::new(0),
             streams: AtomicU64::new(0),
             expiring: AtomicU64::new(0),
@@ -59,7 +59,7 @@ impl ShardView {
     /// Log time at a moment of the monotonic clock. A reader a moment behind the owner sees a
     /// moment-old offset, which changes nothing: polls store ages coarser than that.
     pub(crate) fn now(&self, mono: MonoMs) -> LogTime {
-        LogTime(mono.0.wrapping_add(self.offset_ms.load(Ordering::Relaxed)))
+        Offset::of_ms(self.offset_ms.load(Ordering::Relaxed)).at(mono)
     }
 
     /// Bytes of the shard's state.
@@ -77,8 +77,8 @@ impl ShardView {
         self.expiring.store(expiring, Ordering::Relaxed);
     }
 
-    pub(crate) fn set_offset_ms(&self, offset_ms: u64) {
-        self.offset_ms.store(offset_ms, Ordering::Relaxed);
+    pub(crate) fn set_offset(&self, offset: Offset<LogTime>) {
+        self.offset_ms.store(offset.ms(), Ordering::Relaxed);
     }
 
     pub(crate) fn set_memory_bytes(&self, bytes: u64) {
