@@ -4,6 +4,7 @@
 //! ended; a watchdog ends one that does neither.
 
 mod clients;
+mod expiry;
 mod life;
 mod refusal;
 mod server;
