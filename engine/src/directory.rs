@@ -4,6 +4,7 @@
 //! check its MAC, find the zone by id, compare the name, look the place up, store the last poll, and
 //! either answer or say that the owner decides.
 
+use crate::account::Account;
 use crate::error::Refusal;
 use crate::id::{GroupId, RequestHash, UserHash, ZoneId};
 use crate::keyring::Keyring;
@@ -27,6 +28,7 @@ pub(crate) type Names = DashMap<ZoneName, Arc<ZoneView>>;
 pub struct Directory {
     views: Vec<Arc<ShardView>>,
     names: Arc<Names>,
+    account: Arc<Account>,
 }
 
 /// What a poll learned.
@@ -46,8 +48,14 @@ struct Found<'g> {
 }
 
 impl Directory {
-    pub(crate) fn new(views: Vec<Arc<ShardView>>, names: Arc<Names>) -> Directory {
-        Directory { views, names }
+    pub(crate) fn new(views: Vec<Arc<ShardView>>, names: Arc<Names>, account: Arc<Account>) -> Directory {
+        Directory { views, names, account }
+    }
+
+    /// What this process may hold, and holds.
+    #[must_use]
+    pub fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 
     /// How many groups there are.
@@ -80,6 +88,12 @@ impl Directory {
         let mut names: Vec<ZoneName> = self.names.iter().map(|entry| entry.key().clone()).collect();
         names.sort();
         names
+    }
+
+    /// How many zones there are.
+    #[must_use]
+    pub fn zone_count(&self) -> usize {
+        self.names.len()
     }
 
     /// A guard to poll under. Pinning costs about 10 ns: pin once for a batch, and let go before sleeping.

@@ -19,6 +19,7 @@
 //! The engine may not know sockets, bytes on the wire, async, the wall clock, randomness, files or raft: time
 //! is passed in, secrets are passed in, and the same log gives the same state everywhere.
 
+pub mod account;
 pub mod command;
 pub mod directory;
 pub mod error;

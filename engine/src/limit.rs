@@ -134,6 +134,20 @@ pub const KEYS_PER_SHARD_MAX: usize = 1 << 31;
 pub const READ_BYTES_MAX: usize = 1 << 20;
 /// Bytes of entries in the answer to a range; a longer one is refused rather than cut short.
 pub const RANGE_BYTES_MAX: usize = 64 << 20;
+/// Bytes of the largest answer, as it is made and as it is encoded together; a node with little memory bounds it lower.
+pub const ANSWER_BYTES_MAX: u64 = 2 * RANGE_BYTES_MAX as u64 + (1 << 20);
+/// Bytes that what is on its way may take at least, unless that is more than half of all memory.
+pub const PASSING_BYTES_MIN: u64 = 5 << 20;
+/// Answers up to this have room of their own.
+pub const ANSWER_BYTES_SMALL: u64 = 32 * 1_024;
+/// Answers below this are not counted one by one.
+pub const CHARGE_BYTES_MIN: u64 = 1_024;
+/// Bytes of answers to questions that one turn makes; small ones are made in any case.
+pub const ANSWERED_BYTES_A_TURN: u64 = 4 << 20;
+/// A question waits so long for room for its answer, then its asker is told to come back.
+pub const ANSWER_WAIT_MS: u64 = 3_000;
+/// While questions wait, room is looked for this often.
+pub const ANSWER_RETRY_MS: u64 = 5;
 /// Pending entries of one chunk.
 pub const PENDING_CHUNK: usize = 128;
 /// Pending entries in one answer; a longer one is refused rather than cut short.
@@ -152,6 +166,11 @@ pub const PREFIX_BYTES_MAX: usize = 256;
 const _: () = {
     // The reply to a read fits what a session may send, and a group read's answer what a batch may weigh.
     assert!(READ_BYTES_MAX < RANGE_BYTES_MAX);
+    // A read that is as long as reads may be is an answer that may be made.
+    assert!(2 * READ_BYTES_MAX as u64 + ANSWER_BYTES_SMALL < ANSWER_BYTES_MAX);
+    assert!(2 * (READ_BYTES_MAX as u64 + 128 * 1_024) < PASSING_BYTES_MIN / 2);
+    assert!(CHARGE_BYTES_MIN < ANSWER_BYTES_SMALL);
+    assert!(ANSWER_WAIT_MS < FORWARD_WRITE_MS);
     // Slots are 32 bits wide.
     assert!(KEYS_PER_SHARD_MAX <= u32::MAX as usize);
 };

@@ -1,5 +1,6 @@
 //! All shards of a node, opened together.
 
+use crate::account::Account;
 use crate::directory::{Directory, Names};
 use crate::id::{GroupId, KeyGen};
 use crate::keyring::Keyring;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 pub struct Options {
     /// Groups, and so shards. Fixed for the life of the data.
     pub groups: u16,
-    /// Bytes that the shards' state may take; past it joins and new zones are refused.
+    /// Bytes that the process may hold: 13 of 16 parts are for the shards' state, past which joins and new zones are refused; the
+    /// others for what is on its way to clients.
     pub memory_max: u64,
     /// The first token key, drawn at random outside; used only by shards that start empty.
     pub secret: [u8; 16],
@@ -82,7 +84,9 @@ pub fn open(
         });
     }
     let views = shards.iter().map(|shard| Arc::clone(&shard.view)).collect();
-    let directory = Arc::new(Directory::new(views, names));
+    let account = Arc::new(Account::new(options.memory_max));
+    shards.iter_mut().for_each(|shard| shard.account = Arc::clone(&account));
+    let directory = Arc::new(Directory::new(views, names, account));
     let owners = shards.into_iter().map(|shard| {
         let sequencer = sequencer(shard.group, shard.index);
         Owner::new(shard, Arc::clone(&directory), &options, sequencer, now)

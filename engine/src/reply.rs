@@ -1,5 +1,6 @@
 //! What callers are told.
 
+use crate::account::Charge;
 use crate::error::Refusal;
 use crate::stream::value::Value;
 use crate::time::LogTime;
@@ -105,10 +106,10 @@ pub enum Reply {
     KeyChanged,
     /// To a question for statistics.
     Stats(Stats),
-    /// To something with a stream, or a key.
-    Key(Value),
+    /// To something with a stream, or a key; charged for what it takes.
+    Key(Value, Charge),
     /// To several of these, one each.
-    Keys(Vec<Value>),
+    Keys(Vec<Value>, Charge),
     /// To a question for the state: equal states have equal hashes.
     Hash {
         /// Index of the last entry in it.
@@ -118,4 +119,12 @@ pub enum Reply {
     },
     /// No.
     Refused(Refusal),
+}
+
+impl Reply {
+    /// A value that takes next to nothing.
+    #[must_use]
+    pub fn key(value: Value) -> Reply {
+        Reply::Key(value, Charge::default())
+    }
 }

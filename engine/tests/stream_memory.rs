@@ -62,7 +62,7 @@ fn a_stream_of_fifty_entries_costs_little_more_than_what_is_in_it() {
                 owner.turn(MonoMs(second * 1_000));
                 owner.drain_replies(&mut replies);
                 let reply = replies.pop().map(|(_, reply)| reply);
-                assert!(matches!(reply, Some(Reply::Key(Value::Added(_)))), "{reply:?}");
+                assert!(matches!(reply, Some(Reply::Key(Value::Added(_), _))), "{reply:?}");
             }
         }
         let (allocated, counted) = (held(&region), directory.memory_used() as usize - before);

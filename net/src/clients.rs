@@ -11,6 +11,9 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// What a connection takes in a list, beside what it said.
+const ROW_BYTES: usize = 400;
+
 /// One connection's card. The worker that serves the connection writes it; anybody reads it.
 pub(crate) struct Card {
     pub(crate) id: u64,
@@ -84,6 +87,16 @@ impl Register {
         let card = cards.get(&id)?;
         card.killed.store(true, Ordering::Release);
         Some(card.worker)
+    }
+
+    /// About what it takes to tell of all.
+    pub(crate) fn said_bytes(&self) -> usize {
+        let cards = lock(&self.cards);
+        let said = cards.values().map(|card| {
+            let said = lock(&card.said);
+            ROW_BYTES + said.name.len() + said.lib_name.len() + said.lib_version.len() + said.user.len()
+        });
+        said.sum()
     }
 
     /// Shows every connection, by rising id.

@@ -8,12 +8,32 @@ pub const READ_BYTES: usize = 16 * 1024;
 
 /// Unsent bytes of a connection from which on nothing more is parsed for it.
 pub const OUTPUT_BYTES_SOFT: usize = 64 * 1024;
+/// The same while the process has little room for what is on its way.
+pub const OUTPUT_BYTES_SCARCE: usize = 4 * 1024;
+/// What a question about streams counts as until its answer is there.
+pub const QUESTION_BYTES: usize = 4 * 1024;
+/// Bytes of changes under way of one connection, from which on nothing more is parsed for it.
+pub const CHANGES_BYTES_MAX: usize = 256 * 1024;
+/// What such a change takes, in copies of itself, until it is decided: with its owner, in its batch, in the log.
+pub const CHANGE_COPIES: usize = 3;
+/// What a read that waits takes, in copies of what it names: with it, in hubs and lines, with the owner.
+pub const WAIT_COPIES: usize = 5;
+/// Bytes of the replies of a transaction that are there before its operations on keys are carried out; commands beyond are refused.
+pub const EXEC_TEXT_BYTES_MAX: usize = 1 << 20;
+/// A worker tells the account of so many bytes more, or fewer, before its turn ends.
+pub const TOLD_BYTES: u64 = 256 * 1024;
+/// While the process has little room, a connection that takes nothing of what waits for it is closed after this long.
+pub const SCARCE_STUCK_MS: u64 = 2_000;
+/// While the process has no room, a request has this long to arrive whole.
+pub const SPENT_REQUEST_MS: u64 = 1_000;
 /// Requests of one connection that may be in flight at once.
 pub const PIPELINE_DEPTH_MAX: usize = 1_024;
 /// Requests answered for one connection before the others get their turn.
 pub const REQUESTS_PER_VISIT_MAX: usize = 256;
 /// What a connection keeps for reuse when it falls idle; larger buffers are given back.
-pub const BUFFER_KEEP_BYTES: usize = 64 * 1024;
+pub const BUFFER_KEEP_BYTES: usize = 16 * 1024;
+/// What a worker keeps of a buffer that it fills itself.
+pub const SCRATCH_KEEP_BYTES: usize = 256 * 1024;
 /// Sets of buffers that a worker keeps for connections that need one.
 pub const BUFFER_POOL_MAX: usize = 256;
 
@@ -82,6 +102,14 @@ pub const RANGE_BYTES_MAX: u64 = 1 << 20;
 /// Readers further behind than the cache for whom a worker asks at once; the others wait: that is how a burst of reconnects is
 /// paced.
 pub const FOLLOWS_MAX: usize = 256;
+/// The same while the process has little room for what is on its way.
+pub const FOLLOWS_SCARCE_MAX: usize = 8;
+/// What an entry of a hub takes, in copies of itself: as it came, and encoded.
+pub const CACHE_COPIES: usize = 3;
+/// What a stream that is followed takes beside its name, about.
+pub const FOLLOWED_BYTES: usize = 400;
+/// Bytes of names that a stream of server-sent events may follow before they are counted one by one.
+pub const FOLLOWED_NAMES_FREE: usize = 256;
 /// A reader who was told more elsewhere than this node has waits so long for it, then learns that its place is lost.
 pub const NODE_BEHIND_MS_MAX: u64 = 3_000;
 /// Questions about streams that may wait for one worker, and answers and tidings from one.
@@ -194,7 +222,10 @@ const _: () = {
     assert!(WORKERS_MAX <= sluice_engine::limit::LISTENERS_MAX as usize);
     assert!(HTTP_LINE_BYTES_MAX < HTTP_HEAD_BYTES_MAX);
     assert!(HTTP_HEAD_BYTES_MAX + HTTP_BODY_BYTES_MAX < HTTP_REQUEST_BYTES_MAX);
-    assert!(OUTPUT_BYTES_SOFT >= READ_BYTES);
+    assert!(OUTPUT_BYTES_SOFT >= READ_BYTES && OUTPUT_BYTES_SCARCE < OUTPUT_BYTES_SOFT);
+    // Pipelines of sixteen questions are asked together.
+    assert!(QUESTION_BYTES * 16 <= OUTPUT_BYTES_SOFT);
+    assert!(crate::resp::limit::REQUEST_BYTES_MAX < CHANGES_BYTES_MAX);
     assert!(REQUESTS_PER_VISIT_MAX <= REQUESTS_PER_TURN_MAX);
     // Any message fits a batch, and a subscriber that reads can be pushed the largest.
     assert!(CHANNEL_BYTES_MAX + crate::resp::limit::BULK_BYTES_MAX + 8 <= BATCH_BYTES_MAX);

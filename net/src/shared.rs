@@ -5,10 +5,13 @@ use crate::cluster::Cluster;
 use crate::config::NetConfig;
 use crate::pass;
 use crate::pubsub::channels::Channels;
+use crate::resp::command::fault::Fault;
+use crate::resp::command::spec::Replies;
 use crate::resp::server::{ClientRow, Facts, PassKeyRow, Role, ServerInfo, SlowRow};
 use crate::stats::Stats;
 use crate::worker::lines::Lines;
 use crate::worker::mailbox::Mailbox;
+use sluice_engine::account::Part;
 use sluice_engine::directory::Directory;
 use sluice_engine::id::RequestHash;
 use sluice_engine::pass::{PassKeyId, PassSeed};
@@ -29,6 +32,9 @@ pub(crate) enum Ending {
     /// Every connection closes now.
     Now,
 }
+
+/// A zone's name in a reply, before and after it is written.
+const ZONE_REPLY_BYTES: usize = 2 * (sluice_engine::limit::ZONE_NAME_BYTES_MAX + 16);
 
 /// What all workers share.
 pub(crate) struct Shared {
@@ -85,6 +91,12 @@ impl Shared {
         WallMs(wall().as_millis() as u64)
     }
 
+    /// Bytes that are on their way to clients, or are kept for what they listen to.
+    fn passing_bytes(&self) -> u64 {
+        let account = self.directory.account();
+        account.of(Part::Passing).0 + account.of(Part::Standing).0
+    }
+
     pub(crate) fn ending(&self) -> Ending {
         match self.ending.load(Ordering::Acquire) {
             0 => Ending::No,
@@ -120,6 +132,29 @@ impl ServerInfo for Shared {
 
     fn wall_us(&self) -> u64 {
         wall().as_micros() as u64
+    }
+
+    fn admit_reply(&self, replies: Replies) -> Result<(), Fault<'static>> {
+        let bytes = match replies {
+            Replies::Short => 0,
+            Replies::Clients => self.register.said_bytes(),
+            Replies::Channels => self.channels.bytes(),
+            Replies::Zones => self.directory.zone_count() * ZONE_REPLY_BYTES,
+        };
+        let account = self.directory.account();
+        if bytes as u64 > account.answer_max() {
+            return Err(Fault::Text("ERR the reply would be longer than any may be"));
+        }
+        // Only looked at: what is written is counted with its connection.
+        match account.try_charge(Part::Passing, bytes as u64) {
+            Some(_) => Ok(()),
+            None => Err(Fault::Text("BUSY there is no room for the reply now")),
+        }
+    }
+
+    fn is_scarce(&self) -> bool {
+        let (used, max) = self.directory.account().of(Part::Passing);
+        used >= max / 2
     }
 
     fn request_hash(&self, key: &[u8], request: &[u8]) -> RequestHash {
@@ -165,7 +200,7 @@ impl ServerInfo for Shared {
             delivered_total: totals.delivered,
             messages_dropped,
             subscribers_closed,
-            memory_used_bytes: self.directory.memory_used(),
+            memory_used_bytes: self.directory.memory_used() + self.passing_bytes(),
             memory_max_bytes: self.config.memory_max_bytes,
             memory_resident_bytes: process.resident_bytes,
             cpu_system_us: process.system_us,

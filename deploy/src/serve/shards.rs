@@ -105,7 +105,7 @@ impl Shards {
             let op = KeyOp::SetNamespace(prefix, namespace.policy.share(group, groups));
             match self.ask(GroupId(group), Ask::Key(Box::new(op))) {
                 Reply::Refused(why) => return Err(refused(why.to_string())),
-                Reply::Key(Value::Error(why)) => {
+                Reply::Key(Value::Error(why), _) => {
                     return Err(refused(String::from_utf8_lossy(&why).into_owned()));
                 }
                 _ => {}

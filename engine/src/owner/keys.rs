@@ -5,8 +5,8 @@
 
 use super::Owner;
 use super::outcome::Origin;
+use crate::account::Charge;
 use crate::command::Command;
-use crate::error::Refusal;
 use crate::id::Ticket;
 use crate::limit::TICK_MS;
 use crate::reply::Reply;
@@ -38,36 +38,36 @@ impl Owner {
     }
 
     /// On the leader: an operation that changes something goes into the log, a question is answered.
-    pub(super) fn decide_key(&mut self, op: Box<KeyOp>, ticket: Ticket) -> Option<Reply> {
+    pub(super) fn decide_key(&mut self, op: Box<KeyOp>, ticket: Ticket, now: MonoMs) -> Option<Reply> {
         if !op.is_change() {
-            return Some(Reply::Key(self.shard.keyspace.answer(&op, self.wall_now())));
+            return self.question(Ask::Key(op), ticket, now);
         }
         if needs_memory(&op) && self.check_memory().is_err() {
-            return Some(Reply::Key(Value::error(OUT_OF_MEMORY)));
+            return Some(Reply::key(Value::error(OUT_OF_MEMORY)));
         }
+        let ask = Ask::Key(op);
+        if let Some(refused) = self.refuse_long(&ask) {
+            return Some(refused);
+        }
+        let Ask::Key(op) = ask else { return None };
         self.push(Command::Key(op), Origin::Client(ticket)).err().map(Reply::Refused)
     }
 
     /// The same for several at once.
-    pub(super) fn decide_keys(&mut self, ops: Vec<KeyOp>, ticket: Ticket) -> Option<Reply> {
+    pub(super) fn decide_keys(&mut self, ops: Vec<KeyOp>, ticket: Ticket, now: MonoMs) -> Option<Reply> {
         if !ops.iter().any(KeyOp::is_change) {
-            return Some(self.answer_all(&ops));
+            return self.question(Ask::Keys(ops), ticket, now);
         }
         if ops.iter().any(needs_memory) && self.check_memory().is_err() {
             let refused = |_| Value::error(OUT_OF_MEMORY);
-            return Some(Reply::Keys(ops.iter().map(refused).collect()));
+            return Some(Reply::Keys(ops.iter().map(refused).collect(), Charge::default()));
         }
+        let ask = Ask::Keys(ops);
+        if let Some(refused) = self.refuse_long(&ask) {
+            return Some(refused);
+        }
+        let Ask::Keys(ops) = ask else { return None };
         self.push(Command::Keys(ops), Origin::Client(ticket)).err().map(Reply::Refused)
-    }
-
-    /// Answers a question from the state as it is here.
-    #[must_use]
-    pub fn answer_question(&self, ask: &Ask) -> Reply {
-        match ask {
-            Ask::Key(op) => Reply::Key(self.shard.keyspace.answer(op, self.wall_now())),
-            Ask::Keys(ops) => self.answer_all(ops),
-            _ => Reply::Refused(Refusal::Gone),
-        }
     }
 
     /// The namespaces of this group as they are here.
@@ -100,11 +100,6 @@ impl Owner {
     /// Hands out what listeners are to be told since the last call.
     pub fn drain_tidings(&mut self, tell: impl FnMut(ListenerId, Tidings)) {
         self.shard.ears.drain(tell);
-    }
-
-    fn answer_all(&self, ops: &[KeyOp]) -> Reply {
-        let wall = self.wall_now();
-        Reply::Keys(ops.iter().map(|op| self.shard.keyspace.answer(op, wall)).collect())
     }
 
     /// When keys have to be swept next, on this process's clock.

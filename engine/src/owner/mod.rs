@@ -11,12 +11,13 @@
 //!  outcome what askers are told
 //!
 //!  role    leading or not, snapshots        remote   requests passed to the leader, and from other nodes
-//!  keys    streams and their keys, by wall time
+//!  keys    streams and their keys, by wall time      answers  questions, as there is room for what they are told
 //!  report  who was heard of where           pulse    soft state between nodes, and how fresh it is
 //! ```
 //! [`Owner::turn`] is called once a turn of the worker's loop and does all of it in order. What is proposed
 //! here is only asked for; what happens is what [`Shard::apply`](crate::shard) makes of the log.
 
+mod answers;
 mod desk;
 mod hold;
 mod keys;
@@ -44,6 +45,7 @@ use crate::structure::pin;
 use crate::time::{LogTime, MonoMs, Offset, WallMs};
 use crate::token::Token;
 use crate::zone::view::{Look, Seen};
+use answers::Unanswered;
 use desk::{Desk, seq_of};
 use outcome::Origin;
 use parked::Poll;
@@ -87,7 +89,6 @@ const BUSY_RETRY_MS: u32 = 100;
 pub struct Owner {
     shard: Shard,
     directory: Arc<Directory>,
-    memory_max: u64,
     evict_hold_ms: u64,
     sequencer: Box<dyn Sequencer>,
     role: Role,
@@ -116,6 +117,7 @@ pub struct Owner {
     /// Zones whose parked polls want a look at the end of the turn.
     touched: Vec<u64>,
     replies: Vec<(Ticket, Reply)>,
+    unanswered: Unanswered,
     /// Between batches empty; kept for its capacity.
     outcomes: Vec<Outcome>,
     parked: usize,
@@ -159,7 +161,6 @@ impl Owner {
             log_offset: Offset::between(mono, now),
             shard,
             directory,
-            memory_max: options.memory_max,
             evict_hold_ms: options.evict_hold_ms,
             role,
             is_alone: false,
@@ -183,6 +184,7 @@ impl Owner {
             counted_at: LogTime(0),
             touched: Vec::new(),
             replies: Vec::new(),
+            unanswered: Unanswered::default(),
             outcomes: Vec::new(),
             parked: 0,
             room: COMMANDS_A_TURN,
@@ -303,6 +305,7 @@ impl Owner {
         }
         self.expire_proposals();
         self.settle_forwarded();
+        self.answer_waiting();
         self.hand_out_slices();
         self.notice_others();
         self.exchange();
@@ -357,7 +360,8 @@ impl Owner {
         let pulse = (!self.is_alone).then_some(self.pulse_at);
         let overdue = self.proposed.front().map(|proposal| MonoMs(proposal.at.0 + PROPOSAL_MS_MAX));
         let behind = (self.room == 0).then_some(self.mono);
-        [logged, keys, pulse, overdue, behind, self.propose_due(), self.slices_due()]
+        let answers = self.unanswered.next_due(self.mono);
+        [logged, keys, pulse, overdue, behind, answers, self.propose_due(), self.slices_due()]
             .into_iter()
             .flatten()
             .min()
@@ -408,7 +412,8 @@ impl Owner {
     }
 
     fn check_memory(&self) -> Result<(), Refusal> {
-        if self.directory.memory_used() >= self.memory_max { Err(Refusal::Full) } else { Ok(()) }
+        let full = self.directory.memory_used() >= self.directory.account().state_max();
+        if full { Err(Refusal::Full) } else { Ok(()) }
     }
 
     fn run_timers(&mut self) {

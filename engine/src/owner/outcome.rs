@@ -93,8 +93,8 @@ impl Owner {
                 Reply::KeyChanged
             }
             Outcome::Swept | Outcome::KeyChanged => Reply::KeyChanged,
-            Outcome::Key(value) => Reply::Key(value),
-            Outcome::Keys(values) => Reply::Keys(values),
+            Outcome::Key(value, charge) => Reply::Key(value, charge),
+            Outcome::Keys(values, charge) => Reply::Keys(values, charge),
             Outcome::Refused(refusal) => Reply::Refused(refusal),
         }
     }

@@ -84,10 +84,8 @@ impl Owner {
             // It takes as long as a snapshot, so it is for tests and for those who look for a fault.
             _ if ask == Ask::Hash => Some(Reply::Hash { index: self.applied(), hash: self.state_hash() }),
             Role::Leader => self.decide(ask, ticket, now),
-            Role::Follower if self.view_is_fresh(now) && is_question(&ask) => {
-                Some(self.answer_question(&ask))
-            }
-            Role::Cut if is_question(&ask) => Some(self.answer_question(&ask)),
+            Role::Follower if self.view_is_fresh(now) && is_question(&ask) => self.question(ask, ticket, now),
+            Role::Cut if is_question(&ask) => self.question(ask, ticket, now),
             Role::Follower => self.pass_on(ask, ticket, now),
             Role::Cut => Some(self.answer_alone(token_of(&ask), self.log_time(now))),
         }
@@ -119,6 +117,7 @@ impl Owner {
     /// The leader's reply to what was passed on.
     pub(super) fn answered(&mut self, ticket: Ticket, reply: Reply, applied: u64) {
         let Some(passed) = self.forwarded.take(ticket) else { return };
+        let reply = self.charged(reply);
         let is_lost = matches!(reply, Reply::Refused(Refusal::NoLeader { .. } | Refusal::Busy { .. }));
         match passed.token {
             Some(token) if is_lost => {
@@ -164,8 +163,8 @@ impl Owner {
                 None => Err(Refusal::NoZone),
             },
             Ask::Change(command) => self.submit(*command, ticket),
-            Ask::Key(op) => return self.decide_key(op, ticket),
-            Ask::Keys(ops) => return self.decide_keys(ops, ticket),
+            Ask::Key(op) => return self.decide_key(op, ticket, now),
+            Ask::Keys(ops) => return self.decide_keys(ops, ticket, now),
             Ask::Hash => return None,
             Ask::Turn(token) if !self.is_sure() => {
                 // Stopped for a while, it may have been followed by another leader and not know it.

@@ -6,6 +6,7 @@
 //!
 //! Costs: for a shard without listeners one look at a length for each operation.
 
+use crate::account::{Account, Charge, Part};
 use crate::limit::{LISTENERS_MAX, TIDINGS_BYTES_MAX};
 use crate::stream::entries::Entries;
 use crate::stream::keyspace::Keyspace;
@@ -32,6 +33,8 @@ pub struct Tidings {
     pub entries: Arc<Entries>,
     /// A group of consumers was removed: who waits for it learns that.
     pub group_gone: bool,
+    /// For the entries, until the last listener has them.
+    pub charge: Arc<Charge>,
 }
 
 /// A key that somebody listens to.
@@ -86,7 +89,7 @@ impl Ears {
     }
 
     /// Something may have become of the key.
-    pub(crate) fn hear(&mut self, key: &Text, keyspace: &Keyspace, wall: WallMs) {
+    pub(crate) fn hear(&mut self, key: &Text, keyspace: &Keyspace, wall: WallMs, account: &Arc<Account>) {
         let Some(ear) = self.by_key.get_mut(key) else { return };
         let stream = keyspace.extent(key, wall);
         if stream == ear.told {
@@ -102,8 +105,13 @@ impl Ears {
             _ => Entries::default(),
         };
         self.bytes += entries.bytes() + key.len();
-        let entries = if self.bytes > TIDINGS_BYTES_MAX { Entries::default() } else { entries };
-        let tidings = Tidings { key: key.clone(), stream, entries: Arc::new(entries), group_gone: false };
+        let charge = account.try_charge(Part::Passing, (entries.bytes() + key.len()) as u64);
+        let (entries, charge) = match charge {
+            Some(charge) if self.bytes <= TIDINGS_BYTES_MAX => (entries, charge),
+            _ => (Entries::default(), Charge::default()),
+        };
+        let (entries, charge) = (Arc::new(entries), Arc::new(charge));
+        let tidings = Tidings { key: key.clone(), stream, entries, group_gone: false, charge };
         self.tidings.push((ear.listeners, tidings));
     }
 
@@ -111,14 +119,15 @@ impl Ears {
     pub(crate) fn hear_group_gone(&mut self, key: &Text) {
         let Some(ear) = self.by_key.get(key) else { return };
         let entries = Arc::new(Entries::default());
-        let tidings = Tidings { key: key.clone(), stream: ear.told, entries, group_gone: true };
+        let charge = Arc::default();
+        let tidings = Tidings { key: key.clone(), stream: ear.told, entries, group_gone: true, charge };
         self.tidings.push((ear.listeners, tidings));
     }
 
     /// Anything may have become of any key.
-    pub(crate) fn hear_all(&mut self, keyspace: &Keyspace, wall: WallMs) {
+    pub(crate) fn hear_all(&mut self, keyspace: &Keyspace, wall: WallMs, account: &Arc<Account>) {
         let keys: Vec<Text> = self.by_key.keys().cloned().collect();
-        keys.iter().for_each(|key| self.hear(key, keyspace, wall));
+        keys.iter().for_each(|key| self.hear(key, keyspace, wall, account));
     }
 
     /// Hands out what is to be told.

@@ -12,6 +12,7 @@ pub(crate) mod ears;
 pub(crate) mod requests;
 pub(crate) mod view;
 
+use crate::account::{Account, Charge, Part};
 use crate::command::Command;
 use crate::directory::Names;
 use crate::error::{Refusal, UNKNOWN_KEY};
@@ -39,6 +40,9 @@ const EXPIRE_A_JOIN: usize = 2;
 /// Requests forgotten by one sweep, at most: about 0.5 ms.
 const EXPIRE_A_SWEEP: usize = 4_096;
 
+/// Of an answer for which there was no room when it was made.
+const UNTOLD: &str = "BUSY done, but there is no room for the reply; what a group was given is pending";
+
 /// What came of one command.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Outcome {
@@ -50,8 +54,8 @@ pub(crate) enum Outcome {
     Evicted { zone: ZoneId, block: u64, removed: [u64; 8] },
     Swept,
     KeyChanged,
-    Key(Value),
-    Keys(Vec<Value>),
+    Key(Value, Charge),
+    Keys(Vec<Value>, Charge),
     Refused(Refusal),
 }
 
@@ -75,6 +79,8 @@ pub(crate) struct Shard {
     /// This process's, not the state's.
     pub(crate) ears: Ears,
     pub(crate) cut: Option<ShardCut>,
+    /// This process's.
+    pub(crate) account: Arc<Account>,
     pub(crate) view: Arc<ShardView>,
     /// The node's directory of names, shared with the other shards; written for this group's names only.
     pub(crate) shared_names: Arc<Names>,
@@ -98,6 +104,7 @@ impl Shard {
             keyspace: Keyspace::default(),
             ears: Ears::default(),
             cut: None,
+            account: Arc::new(Account::new(u64::MAX)),
             shared_names,
         }
     }
@@ -148,16 +155,45 @@ impl Shard {
                 Outcome::KeyChanged
             }
             Command::KeyActivate { generation } => self.key_activate(generation),
-            Command::Key(op) => Outcome::Key(self.change_key(*op)),
-            Command::Keys(ops) => Outcome::Keys(ops.into_iter().map(|op| self.change_key(op)).collect()),
+            Command::Key(op) => {
+                let (value, charge) = self.change_charged(*op);
+                Outcome::Key(value, charge)
+            }
+            Command::Keys(ops) => {
+                let mut all = Charge::default();
+                let values = ops.into_iter().map(|op| {
+                    let (value, charge) = self.change_charged(op);
+                    all.join(charge);
+                    value
+                });
+                Outcome::Keys(values.collect(), all)
+            }
             Command::KeySweep => {
                 let (at, ears) = (self.moment(), &self.ears);
                 let mut heard = Vec::new();
                 self.keyspace
                     .sweep(at, EXPIRE_A_SWEEP, |key| heard.extend(ears.has(key).then(|| key.clone())));
-                heard.iter().for_each(|key| self.ears.hear(key, &self.keyspace, at.wall));
+                heard.iter().for_each(|key| self.ears.hear(key, &self.keyspace, at.wall, &self.account));
                 Outcome::Swept
             }
+        }
+    }
+
+    /// What comes of an operation is the same everywhere; whether it is told is this process's affair.
+    fn change_charged(&mut self, op: KeyOp) -> (Value, Charge) {
+        let untold = || (Value::error(UNTOLD), Charge::default());
+        if !op.is_change() {
+            let price = 2 * self.keyspace.price(&op, self.wall);
+            let Some(charge) = self.account.try_charge(Part::Passing, price) else { return untold() };
+            let value = self.change_key(op);
+            let bytes = 2 * value.bytes() as u64;
+            return (value, charge.settled(bytes));
+        }
+        let value = self.change_key(op);
+        let bytes = 2 * value.bytes() as u64;
+        match self.account.try_charge(Part::Passing, bytes) {
+            Some(charge) => (value, charge),
+            None => untold(),
         }
     }
 
@@ -172,7 +208,7 @@ impl Shard {
         let heard = self.ears.concerned(&op);
         let ends_group = matches!(op, KeyOp::Group(_, _, GroupOp::Destroy));
         let value = self.keyspace.change(op, at);
-        heard.iter().for_each(|key| self.ears.hear(key, &self.keyspace, at.wall));
+        heard.iter().for_each(|key| self.ears.hear(key, &self.keyspace, at.wall, &self.account));
         if ends_group && value == Value::Integer(1) {
             heard.iter().for_each(|key| self.ears.hear_group_gone(key));
         }
@@ -262,8 +298,9 @@ impl Shard {
         new.view = Arc::clone(&self.view);
         new.shared_names = Arc::clone(&self.shared_names);
         new.ears = std::mem::take(&mut self.ears);
+        new.account = Arc::clone(&self.account);
         let old = std::mem::replace(self, new);
-        self.ears.hear_all(&self.keyspace, self.wall);
+        self.ears.hear_all(&self.keyspace, self.wall, &self.account);
         for zone in self.zones.values() {
             self.view.zones.insert(zone.view.id().ordinal, Arc::clone(&zone.view));
             self.shared_names.insert(zone.view.name().clone(), Arc::clone(&zone.view));

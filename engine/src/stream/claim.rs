@@ -1,7 +1,7 @@
 //! `XCLAIM` and `XAUTOCLAIM`: what is pending passes from one consumer to another.
 //!
 //! Pending entries whose stream entry is gone are no longer pending once a claim meets them. A claim that would answer more
-//! than about [`RANGE_BYTES_MAX`] stops there, an automatic one at [`READ_BYTES_MAX`]: the answer says what was claimed.
+//! than about [`READ_BYTES_MAX`] stops there: the answer says what was claimed.
 
 use super::entries::{Entries, EntryRef};
 use super::group::Group;
@@ -12,7 +12,7 @@ use super::op::{AutoClaim, Claim, Delivered};
 use super::pending::Pended;
 use super::run::Run;
 use super::value::Value;
-use crate::limit::{CLAIM_ATTEMPTS, RANGE_BYTES_MAX, READ_BYTES_MAX};
+use crate::limit::{CLAIM_ATTEMPTS, READ_BYTES_MAX};
 use crate::time::WallMs;
 
 /// What was claimed.
@@ -74,7 +74,7 @@ fn claim(group: &mut Group, run: &Run, op: &Claim, wall: u64) -> Value {
     group.saw(consumer, wall);
     let mut claimed = Claimed::default();
     for id in &op.ids {
-        if claimed.entries.bytes() >= RANGE_BYTES_MAX {
+        if claimed.entries.bytes() >= READ_BYTES_MAX {
             break;
         }
         let Some(entry) = run.find(*id) else {

@@ -9,7 +9,8 @@ use super::id::StreamId;
 use super::text::Text;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-const HEAD_BYTES: usize = 28;
+/// What an entry takes beside its fields.
+pub(super) const HEAD_BYTES: usize = 28;
 const DELETED: u32 = u32::MAX;
 
 /// Entries in some order.

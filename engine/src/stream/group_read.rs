@@ -40,6 +40,9 @@ impl Keyspace {
         }
         let (mut found, mut positions, mut bytes) = (Vec::new(), Vec::new(), 0usize);
         for ((key, after), (slot, last_id)) in read.streams.iter().zip(slots) {
+            if bytes >= READ_BYTES_MAX {
+                break;
+            }
             let after = after.filter(|id| *id < StreamId::MAX);
             positions.push(after.unwrap_or(last_id));
             let count = if read.count == 0 { u64::MAX } else { read.count };

@@ -9,6 +9,7 @@
 //!                                     ├─ state   one stream ── run ── block: its entries
 //!                                     │                     └─ group ── pending, lag
 //!                                     └─ requests   repeats of an append
+//! price   what an answer may take, known before it is made
 //! append  read  keys  group_change  group_read  claim  info            one file a family of operations
 //! ```
 //! An entry has two positions: its Redis id, and its number within the stream's *epoch*, which is dense from 1. No epoch is
@@ -33,6 +34,7 @@ pub(crate) mod namespace;
 pub mod op;
 pub(crate) mod pending;
 pub mod policy;
+mod price;
 mod read;
 pub(crate) mod requests;
 pub(crate) mod run;

@@ -399,6 +399,12 @@ impl KeyOp {
         )
     }
 
+    /// Whether its answer is a number or a word, whatever there is.
+    #[must_use]
+    pub fn is_answered_shortly(&self) -> bool {
+        matches!(self, KeyOp::Len(_) | KeyOp::Exists(_) | KeyOp::Type(_) | KeyOp::Ttl(..) | KeyOp::Size)
+    }
+
     /// Calls `visit` with every key that it names, in order.
     pub fn visit_keys(&self, mut visit: impl FnMut(&Text)) {
         match self {

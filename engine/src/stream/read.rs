@@ -1,7 +1,7 @@
 //! What is read of streams: `XLEN`, `XRANGE`, `XREVRANGE`, `XREAD`, and entries by number for who follows.
 //!
-//! A read stops after about [`READ_BYTES_MAX`]: one entry at least of each stream that has any, the rest by a later read,
-//! since whoever reads goes on from where it is. A range has no such next time, so one that is too long is refused.
+//! A read stops after about [`READ_BYTES_MAX`]: the rest comes by a later read, since whoever reads goes on from where it is.
+//! A range has no such next time, so one that is too long is refused.
 
 use super::append::error;
 use super::entries::Entries;
@@ -56,6 +56,9 @@ impl Keyspace {
                 After::LastEntry => stream.and_then(|stream| stream.run.last()).map(|entry| entry.id),
             };
             let (Some(stream), Some(from)) = (stream, from) else { continue };
+            if bytes >= READ_BYTES_MAX {
+                continue;
+            }
             let room = READ_BYTES_MAX.saturating_sub(bytes);
             let entries = collect(stream.run.range(from, StreamId::MAX), count, room);
             bytes += entries.bytes();

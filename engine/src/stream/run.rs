@@ -10,7 +10,7 @@
 //! Costs: append and removal at the front touch one block; a search is binary over blocks and linear within one.
 
 use super::block::{BLOCK_OVERHEAD_BYTES, Block};
-use super::entries::EntryRef;
+use super::entries::{EntryRef, HEAD_BYTES as ENTRY_HEAD_BYTES};
 use super::fields::FieldsRef;
 use super::id::StreamId;
 use crate::limit::STREAM_BLOCK_BYTES;
@@ -26,6 +26,35 @@ pub(crate) struct Run {
     count: u64,
     /// Room of all blocks.
     room: usize,
+}
+
+/// Which entries are weighed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stretch {
+    /// Between two ids, oldest first.
+    Ids(StreamId, StreamId),
+    /// The same, newest first.
+    Back(StreamId, StreamId),
+    /// Of this number and later.
+    Numbers(u64),
+}
+
+/// Adds up blocks until what is behind the first one is enough: of that one, any part may be skipped.
+fn sum(blocks: impl Iterator<Item = (u64, usize)>, count: u64, bytes_max: usize) -> usize {
+    let (mut bytes, mut first) = (0, None);
+    let mut entries = 0;
+    for (held, weight) in blocks {
+        bytes += weight;
+        let Some(skipped) = first else {
+            first = Some(weight);
+            continue;
+        };
+        entries += held;
+        if entries >= count || bytes - skipped >= bytes_max {
+            break;
+        }
+    }
+    bytes
 }
 
 impl Run {
@@ -176,6 +205,30 @@ impl Run {
         }
         self.room += block.room();
         Some(())
+    }
+
+    /// At most so many bytes do the entries of a range take as [`Entries`](super::entries::Entries), of which `count` are wanted
+    /// and no more than `bytes_max` and one. Looks at blocks only.
+    pub(crate) fn weight(&self, range: Stretch, count: u64, bytes_max: usize) -> usize {
+        let weigh = |block: &Block| (block.count as u64, block.live().len() + block.count * ENTRY_HEAD_BYTES);
+        match range {
+            Stretch::Ids(start, end) => {
+                let from = self.block_of(|block| block.base <= start);
+                let blocks = (from..=self.sealed.len()).map(|index| self.block(index));
+                sum(blocks.take_while(|block| block.base <= end).map(weigh), count, bytes_max)
+            }
+            Stretch::Back(start, end) => {
+                let from = self.block_of(|block| block.base <= end);
+                let least = self.block_of(|block| block.base <= start);
+                let blocks = (least..=from).rev().map(|index| self.block(index));
+                sum(blocks.map(weigh), count, bytes_max)
+            }
+            Stretch::Numbers(first) => {
+                let from = self.block_of(|block| block.base_dense <= first);
+                let blocks = (from..=self.sealed.len()).map(|index| self.block(index));
+                sum(blocks.map(weigh), count, bytes_max)
+            }
+        }
     }
 
     /// The entry of this id.

@@ -57,6 +57,31 @@ impl Value {
     pub fn error(text: impl AsRef<[u8]>) -> Value {
         Value::Error(Text::from(text.as_ref()))
     }
+
+    /// Bytes that it holds beside itself: what an answer takes on its way.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let each = |value: &Value| size_of::<Value>() + value.bytes();
+        match self {
+            Value::Text(text) | Value::Error(text) => text.len(),
+            Value::Word(text) | Value::Simple(text) => text.len(),
+            Value::Array(values) => values.iter().map(each).sum(),
+            Value::Map(pairs) => pairs.iter().map(|(name, value)| each(name) + each(value)).sum(),
+            Value::Entries(entries) => entries.bytes(),
+            Value::Streams(streams) => {
+                streams.iter().map(|(key, entries)| size_of::<Value>() + key.len() + entries.bytes()).sum()
+            }
+            Value::Nothing(ids) => ids.len() * size_of::<StreamId>(),
+            Value::Followed(followed) => size_of::<Followed>() + followed.entries.bytes(),
+            Value::Null
+            | Value::NullArray
+            | Value::Done
+            | Value::Integer(_)
+            | Value::Double(_)
+            | Value::Id(_)
+            | Value::Added(_) => 0,
+        }
+    }
 }
 
 /// Where an appended entry is.

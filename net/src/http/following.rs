@@ -11,6 +11,7 @@ use crate::hub::{Entry, Tell};
 use crate::limit;
 use crate::worker::desk::Desk;
 use bytes::Bytes;
+use sluice_engine::account::Charge;
 use sluice_engine::stream::text::Text;
 use sluice_engine::stream::value::{Extent, Reset};
 
@@ -37,6 +38,8 @@ pub(crate) struct Following {
     ended: usize,
     /// Streams whose end was told before the head was written.
     early: Vec<(usize, Text)>,
+    /// For the names of the streams.
+    _charge: Charge,
 }
 
 impl Following {
@@ -46,8 +49,10 @@ impl Following {
         is_single: bool,
         returns: bool,
         head: Shape,
+        charge: Charge,
     ) -> Following {
-        Following { cursors, is_single, returns, head: Some(head), ended: 0, early: Vec::new() }
+        let early = Vec::new();
+        Following { cursors, is_single, returns, head: Some(head), ended: 0, early, _charge: charge }
     }
 
     /// Where each of its readers begins.

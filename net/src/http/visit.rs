@@ -12,7 +12,7 @@ use super::route::{Method, Route};
 use crate::request::Request;
 use crate::session::events::EventTalk;
 use crate::session::line::{Asked, Line};
-use crate::session::pending::Awaited;
+use crate::session::pending::{Awaited, Cost};
 use crate::session::told::subject;
 use crate::worker::desk::Desk;
 use crate::worker::turn::Turn;
@@ -121,12 +121,13 @@ impl Visit<'_, '_> {
     /// Asks the owner of a key; the answer becomes the response, now or later.
     pub(crate) fn ask_key(&mut self, key: &[u8], op: KeyOp, purpose: Purpose) -> Handled {
         let (shape, write) = (self.shape, op.is_change());
-        if !write && self.line.has_writes() {
+        if self.line.must_wait(write) {
             return Handled::Wait;
         }
         let desk = &mut *self.desk;
         let group = desk.shared.directory.group_of(key);
         let ticket = self.line.ticket(desk.me);
+        let cost = Cost::of(&op);
         match desk.shards.ask_keys(group, Ask::Key(Box::new(op)), ticket, self.turn.now) {
             Some(settled) => {
                 let mut to = Responder {
@@ -143,7 +144,7 @@ impl Visit<'_, '_> {
             }
             None => {
                 let awaited = Awaited::Http(Box::new(Recall::new(purpose, shape, b"")));
-                self.line.buffers(&mut desk.pool).pending.push_asked(awaited, write, self.turn.now);
+                self.line.buffers(&mut desk.pool).pending.push_asked(awaited, cost, self.turn.now);
             }
         }
         Handled::Done

@@ -1,6 +1,6 @@
 //! Entries of one stream that its readers are told: each is kept once, and encoded once.
 
-use crate::limit::{HUB_CACHE_BYTES_MAX, HUB_CACHE_ENTRIES_MAX};
+use crate::limit::{CACHE_COPIES, HUB_CACHE_BYTES_MAX, HUB_CACHE_ENTRIES_MAX};
 use bytes::Bytes;
 use sluice_engine::stream::entries::{Entries, EntryRef};
 use sluice_engine::stream::fields::FieldsRef;
@@ -91,6 +91,17 @@ impl Cache {
             self.bytes -= entry.bytes();
             self.from = entry.dense + 1;
         }
+    }
+
+    /// What it takes: an entry, and its frame, in which bytes may be escaped.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.bytes * CACHE_COPIES
+    }
+
+    /// Lets go of all entries; what follows the newest one can still be joined.
+    pub(crate) fn forget(&mut self) {
+        (self.entries, self.bytes) = (VecDeque::new(), 0);
+        self.from = self.until;
     }
 
     /// Epoch and number of the newest entry that is covered.

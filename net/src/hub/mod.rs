@@ -24,9 +24,10 @@ pub(crate) use cache::Entry;
 pub(crate) use reader::{Outlets, Seat, Tell, Took, Waiter, Woken};
 
 use crate::cursor::Position;
-use crate::limit::{FOLLOWS_MAX, HUBS_MAX};
+use crate::limit::{FOLLOWS_MAX, FOLLOWS_SCARCE_MAX, HUBS_MAX};
 use crate::session::blocking::Who;
 use crate::worker::ticket::SessionKey;
+use sluice_engine::account::Charge;
 use sluice_engine::id::GroupId;
 use sluice_engine::stream::Tidings;
 use sluice_engine::stream::op::Follow;
@@ -70,6 +71,8 @@ pub(crate) struct Told {
     pub(crate) key: Text,
     pub(crate) question: Question,
     pub(crate) followed: Followed,
+    /// For it.
+    pub(crate) _charge: Charge,
 }
 
 /// What owners send to a worker, in order.
@@ -92,6 +95,11 @@ pub(crate) struct Hubs {
     /// Readers whose question waits until fewer are under way.
     queued: VecDeque<(Text, Asking)>,
     asked: usize,
+    /// The process has little room for what is on its way.
+    is_scarce: bool,
+    /// Bytes of all caches, and how many there may be.
+    cached: usize,
+    cached_max: Option<usize>,
     wave: u32,
     wishes: Vec<Sent>,
     woken: Vec<Woken>,
@@ -134,7 +142,9 @@ impl Hubs {
     /// An owner told what became of a stream.
     pub(crate) fn hear(&mut self, tidings: &Tidings) {
         let Some(hub) = self.by_key.get_mut(&tidings.key) else { return };
+        let before = hub.cached_bytes();
         hub.hear(tidings, &mut self.woken);
+        self.cached = self.cached + hub.cached_bytes() - before;
         self.list(&tidings.key);
     }
 
@@ -147,10 +157,12 @@ impl Hubs {
             self.asked = self.asked.saturating_sub(1);
         }
         let Some(hub) = self.by_key.get_mut(&told.key) else { return };
+        let before = hub.cached_bytes();
         match told.question.seat {
             None => hub.told(&told.followed, &mut self.woken),
             Some(seat) => hub.answered(seat, &told.followed, outlets),
         }
+        self.cached = self.cached + hub.cached_bytes() - before;
         self.list(&told.key);
     }
 
@@ -204,6 +216,10 @@ impl Hubs {
                 self.active.push_back(key.clone());
             } else {
                 hub.listed = false;
+                if self.cached_max.is_some_and(|most| self.cached > most) {
+                    // Who reads has been told; who is behind is answered from the state.
+                    self.cached -= hub.forget_cache();
+                }
             }
             for asking in asks.drain(..) {
                 self.queued.push_back((key.clone(), asking));
@@ -211,6 +227,26 @@ impl Hubs {
         }
         self.asks = asks;
         self.ask_queued();
+    }
+
+    /// How much the caches of all hubs may take.
+    pub(crate) fn bound_caches(&mut self, bytes: usize) {
+        self.cached_max = Some(bytes);
+    }
+
+    /// How much they take.
+    pub(crate) fn cached_bytes(&self) -> usize {
+        self.cached
+    }
+
+    /// Whether the process has little room for what is on its way.
+    pub(crate) fn set_scarce(&mut self, is_scarce: bool) {
+        self.is_scarce = is_scarce;
+    }
+
+    /// Connections that took nothing more.
+    pub(crate) fn full_sessions(&self) -> Vec<SessionKey> {
+        self.full.keys().copied().collect()
     }
 
     /// Whether something remains to be done at once.
@@ -238,7 +274,12 @@ impl Hubs {
     pub(crate) fn sweep(&mut self, outlets: &mut impl Outlets, is_blocked: impl Fn(Who) -> bool) {
         self.full.retain(|session, _| outlets.is_open(*session));
         let mut idle = Vec::new();
+        let crowded = self.cached_max.is_some_and(|most| self.cached > most / 2);
         for (key, hub) in &mut self.by_key {
+            if crowded && !hub.is_at_work() {
+                // Those of whom something is told next have theirs again.
+                self.cached -= hub.forget_cache();
+            }
             hub.sweep(outlets, |waiter| is_blocked(waiter.who));
             if hub.is_idle() {
                 idle.push((key.clone(), hub.group));
@@ -247,7 +288,7 @@ impl Hubs {
             }
         }
         for (key, group) in idle {
-            self.by_key.remove(&key);
+            self.cached -= self.by_key.remove(&key).map_or(0, |hub| hub.cached_bytes());
             self.wish(group, Wish::Unlisten(key), None);
         }
     }
@@ -266,7 +307,8 @@ impl Hubs {
 
     /// Readers far behind are served one after the other, so that a burst of reconnects does not fill the lane.
     fn ask_queued(&mut self) {
-        while self.asked < FOLLOWS_MAX
+        let most = if self.is_scarce { FOLLOWS_SCARCE_MAX } else { FOLLOWS_MAX };
+        while self.asked < most
             && let Some((key, Asking { seat, follow })) = self.queued.pop_front()
         {
             let Some(hub) = self.by_key.get(&key) else { continue };

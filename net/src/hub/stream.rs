@@ -89,6 +89,18 @@ impl Hub {
         }
     }
 
+    /// What its cache takes, encoded frames included.
+    pub(super) fn cached_bytes(&self) -> usize {
+        self.cache.held_bytes()
+    }
+
+    /// Keeps no entries until there are new ones; how many bytes that were.
+    pub(super) fn forget_cache(&mut self) -> usize {
+        let held = self.cache.held_bytes();
+        self.cache.forget();
+        held
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.readers.is_empty() && self.waiters.is_empty()
     }

@@ -9,6 +9,7 @@ use super::{Hubs, News, Outlets, Seat, Tell, Told, Took, Wish};
 use crate::cursor::{Cursor, Position};
 use crate::limit;
 use crate::worker::ticket::SessionKey;
+use sluice_engine::account::Charge;
 use sluice_engine::command::Command;
 use sluice_engine::directory::Directory;
 use sluice_engine::id::Ticket;
@@ -162,7 +163,7 @@ impl Stage {
             ttl_ms: None,
             end: self.rng.u8(..) == 0,
         };
-        if let Some(Reply::Key(Value::Added(added))) = self.change(key, KeyOp::Add(add)) {
+        if let Some(Reply::Key(Value::Added(added), _)) = self.change(key, KeyOp::Add(add)) {
             self.readers.written.insert((key.clone(), added.epoch, added.dense), self.appended);
         }
     }
@@ -228,7 +229,12 @@ impl Stage {
                 }
             };
             self.gather();
-            self.news.push(News::Told(Told { key, question: sent.question, followed }));
+            self.news.push(News::Told(Told {
+                _charge: Charge::default(),
+                key,
+                question: sent.question,
+                followed,
+            }));
         }
     }
 
@@ -261,7 +267,7 @@ impl Stage {
         self.readers.live.clear();
         for n in 0..5 {
             let key = Text::from(format!("key-{n}").as_bytes());
-            let owner = &self.owners[usize::from(self.directory.group_of(&key).0)];
+            let owner = &mut self.owners[usize::from(self.directory.group_of(&key).0)];
             let range = Range {
                 key: key.clone(),
                 start: StreamId::MIN,
@@ -270,8 +276,8 @@ impl Stage {
                 reverse: false,
             };
             let Some(epoch) = owner.follow(follow(&key)).stream.map(|stream| stream.epoch) else { continue };
-            let Reply::Key(Value::Entries(entries)) =
-                owner.answer_question(&Ask::Key(Box::new(KeyOp::Range(range))))
+            let range = Ask::Key(Box::new(KeyOp::Range(range)));
+            let Some(Reply::Key(Value::Entries(entries), _)) = owner.request(range, Ticket(0), MonoMs(0))
             else {
                 panic!("a range is entries");
             };

@@ -188,6 +188,11 @@ impl Channels {
         self.subscriptions.load(Ordering::Acquire)
     }
 
+    /// What all subscriptions take, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Acquire)
+    }
+
     /// A message was lost, because too many were on their way.
     pub(crate) fn note_dropped(&self, messages: u64) {
         self.dropped.fetch_add(messages, Ordering::Relaxed);

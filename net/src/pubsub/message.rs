@@ -6,12 +6,15 @@
 
 use crate::limit;
 use crate::resp::limit::BULK_BYTES_MAX;
+use sluice_engine::account::{Account, Charge, Part};
+use std::sync::Arc;
 
 /// What was published.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Published {
     pub(crate) channel: Box<[u8]>,
     pub(crate) payload: Box<[u8]>,
+    _charge: Charge,
 }
 
 /// A batch that no node of ours wrote.
@@ -24,8 +27,10 @@ const HEAD_BYTES: usize = 8;
 type Parts<'a> = (&'a [u8], &'a [u8]);
 
 impl Published {
-    pub(crate) fn new(channel: &[u8], payload: &[u8]) -> Published {
-        Published { channel: channel.into(), payload: payload.into() }
+    /// `None` where the process has no room for it.
+    pub(crate) fn new(channel: &[u8], payload: &[u8], account: &Arc<Account>) -> Option<Published> {
+        let charge = account.try_charge(Part::Passing, (channel.len() + payload.len()) as u64)?;
+        Some(Published { channel: channel.into(), payload: payload.into(), _charge: charge })
     }
 
     /// Bytes of what it holds.

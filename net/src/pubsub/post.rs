@@ -93,13 +93,12 @@ impl Post {
     ) -> (u64, u64) {
         let mut receivers = (0, 0);
         if shared.channels.audience(channel, &mut self.by_worker) {
-            let message = Arc::new(Published::new(channel, payload));
-            let here = u64::from(std::mem::take(&mut self.by_worker[self.me]));
-            let sent = send(&message, &mut self.by_worker, shared);
-            self.rung |= sent.rung;
-            receivers = (here + sent.receivers, here);
-            if here > 0 {
-                self.parcels.push(Parcel { message, publisher });
+            match Published::new(channel, payload, shared.directory.account()) {
+                Some(message) => receivers = self.spread(Arc::new(message), publisher, shared),
+                None => {
+                    self.by_worker.fill(0);
+                    shared.channels.note_dropped(1);
+                }
             }
         }
         if *self.has_others.get_or_insert_with(|| shared.cluster.has_others()) {
@@ -110,6 +109,17 @@ impl Post {
             self.batched += 1;
         }
         receivers
+    }
+
+    /// Sends a message to those workers that `by_worker` counts listeners for.
+    fn spread(&mut self, message: Arc<Published>, publisher: SessionKey, shared: &Shared) -> (u64, u64) {
+        let here = u64::from(std::mem::take(&mut self.by_worker[self.me]));
+        let sent = send(&message, &mut self.by_worker, shared);
+        self.rung |= sent.rung;
+        if here > 0 {
+            self.parcels.push(Parcel { message, publisher });
+        }
+        (here + sent.receivers, here)
     }
 
     /// At the end of a turn: wakes who was sent something, and hands other nodes what was published here.
@@ -172,8 +182,13 @@ pub(crate) fn take_in(mut batch: &[u8], shared: &Shared) {
             Ok(None) => break,
             Ok(Some((channel, payload))) => {
                 if shared.channels.audience(channel, &mut by_worker) {
-                    let message = Arc::new(Published::new(channel, payload));
-                    rung |= send(&message, &mut by_worker, shared).rung;
+                    match Published::new(channel, payload, shared.directory.account()) {
+                        Some(message) => rung |= send(&Arc::new(message), &mut by_worker, shared).rung,
+                        None => {
+                            by_worker.fill(0);
+                            shared.channels.note_dropped(1);
+                        }
+                    }
                 }
             }
             Err(message::Malformed) => {

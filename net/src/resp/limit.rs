@@ -14,6 +14,9 @@ pub const QUEUED_COMMANDS_MAX: usize = 4_096;
 /// Bytes of them, as they came; a connection in a transaction holds them until it ends.
 pub const QUEUED_BYTES_MAX: usize = 1 << 20;
 
+/// The same where the server has little room for what connections hold.
+pub const QUEUED_BYTES_SCARCE: usize = 8 * 1_024;
+
 /// Arguments of a request before login; as Redis has it.
 pub const UNAUTHENTICATED_ARGS_MAX: usize = 10;
 /// Bytes of an argument before login; as Redis has it.

@@ -1,5 +1,7 @@
 //! What commands ask of the server around them. Implemented by the workers; tests have a small one of their own.
 
+use super::command::fault::Fault;
+use super::command::spec::Replies;
 use super::encode::Proto;
 use crate::cluster::Cluster;
 use sluice_engine::id::RequestHash;
@@ -201,6 +203,20 @@ pub trait ServerInfo {
 
     /// Wall time in microseconds since 1970, for `TIME` only.
     fn wall_us(&self) -> u64;
+
+    /// Whether there is room for a reply whose length depends on this.
+    ///
+    /// # Errors
+    /// [`Fault`] where there is none.
+    fn admit_reply(&self, replies: Replies) -> Result<(), Fault<'static>> {
+        let _ = replies;
+        Ok(())
+    }
+
+    /// Whether the process has little room for what connections hold.
+    fn is_scarce(&self) -> bool {
+        false
+    }
 
     /// The hash under which a request id of this key is remembered.
     fn request_hash(&self, key: &[u8], request: &[u8]) -> RequestHash;

@@ -128,6 +128,12 @@ impl RespSession {
         self.queue.take()
     }
 
+    /// What the transaction that gathers takes.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.held_bytes())
+    }
+
     /// How many channels and patterns it listens to.
     #[must_use]
     pub fn listens_to(&self) -> (usize, usize) {

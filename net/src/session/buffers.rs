@@ -38,6 +38,22 @@ impl Buffers {
         self.output.len() - self.sent
     }
 
+    /// What it takes in memory, without the answers, which are charged for.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let waits = match self.pending.awaited(self.pending.front()) {
+            Some(Awaited::Key(key)) => key.blocked.as_ref().map_or(0, |blocked| blocked.op.bytes()),
+            _ => 0,
+        };
+        let parked = self.parked.capacity() * size_of::<(ZoneId, Ticket)>();
+        let bytes = self.input.capacity() + self.output.capacity() + self.pending.held_bytes();
+        bytes + parked + waits * limit::WAIT_COPIES
+    }
+
+    /// Whether the next reply is there and may be encoded.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.pending.is_ready() && self.unsent() < limit::OUTPUT_BYTES_SOFT
+    }
+
     /// Whether nothing is on its way.
     pub(crate) fn is_idle(&self) -> bool {
         self.input.is_empty() && self.unsent() == 0 && self.pending.is_empty()
@@ -63,6 +79,7 @@ impl Buffers {
             buffer.clear();
             buffer.shrink_to(limit::BUFFER_KEEP_BYTES);
         }
+        self.pending.shrink();
         self.sent = 0;
         self.began = None;
         self.parked.clear();
@@ -99,7 +116,7 @@ mod tests {
     use super::{Buffers, Pool};
     use crate::request::RequestKind;
     use crate::resp::encode::Proto;
-    use crate::session::pending::Awaited;
+    use crate::session::pending::{Awaited, Cost};
     use crate::session::settled::Settled;
     use crate::worker::ticket::{Address, SessionKey};
     use sluice_engine::error::Refusal;
@@ -112,7 +129,7 @@ mod tests {
         let session = SessionKey { slot: 0, generation: 0 };
         let zone = ZoneId { group: GroupId(0), ordinal: 1 };
         buffers.parked.push((zone, Address { worker: 1, session, request }.ticket()));
-        buffers.pending.push_asked(Awaited::Resp(RequestKind::Poll, Proto::Resp2), false, MonoMs(0));
+        buffers.pending.push_asked(Awaited::Resp(RequestKind::Poll, Proto::Resp2), Cost::Small, MonoMs(0));
         request
     }
 

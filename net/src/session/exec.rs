@@ -17,6 +17,7 @@ use super::reading;
 use super::resp::{RespTalk, is_write};
 use super::settled::Settled;
 use super::stop::Stop;
+use crate::limit;
 use crate::pass::Signer;
 use crate::pubsub::Wish;
 use crate::request::RequestKind;
@@ -28,6 +29,7 @@ use crate::resp::decode::{Decoded, RequestBounds, decode};
 use crate::resp::encode::{Proto, Writer};
 use crate::worker::desk::Desk;
 use crate::worker::turn::Turn;
+use sluice_engine::account::Charge;
 use sluice_engine::directory::Directory;
 use sluice_engine::error::Refusal;
 use sluice_engine::id::GroupId;
@@ -35,6 +37,10 @@ use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::Ask;
 use sluice_engine::stream::op::KeyOp;
 use sluice_engine::stream::value::Value;
+
+/// What is told instead of a reply beyond [`limit::EXEC_TEXT_BYTES_MAX`].
+const TOO_MUCH_TEXT: &[u8] =
+    b"ERR the replies of this transaction take more than 1 MiB, this one was not run";
 
 /// A transaction on its way.
 pub(crate) struct Exec {
@@ -83,6 +89,14 @@ impl Exec {
     pub(crate) fn new(requests: Vec<u8>) -> Exec {
         Exec { requests, at: 0, plan: Plan::default() }
     }
+
+    /// What it takes in memory.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let ops = self.plan.groups.iter().map(|(_, ops)| ops.capacity() * size_of::<KeyOp>()).sum::<usize>();
+        let elements = self.plan.elements.capacity() * size_of::<Element>();
+        // The operations' texts are copies of what the requests say.
+        2 * self.requests.capacity() + self.plan.text.capacity() + self.plan.ahead.capacity() + ops + elements
+    }
 }
 
 /// Carries the transaction out, as far as it does not have to wait, for changes before it or for a turn that may sign more passes:
@@ -126,6 +140,12 @@ fn run_all(
             return Err(Stop::Budget);
         }
         let mark = desk.out.len();
+        if exec.plan.text.len() >= limit::EXEC_TEXT_BYTES_MAX {
+            Writer::new(&mut desk.out, talk.session.proto()).error(TOO_MUCH_TEXT);
+            exec.plan.say(mark, &mut desk.out);
+            exec.at += consumed;
+            continue;
+        }
         match execute(args, &mut talk.session, &*desk.shared, &mut desk.out) {
             Step::Key(call) => {
                 let (proto, command) = (talk.session.proto(), talk.session.command());
@@ -168,7 +188,8 @@ fn run_all(
         desk.budget = desk.budget.saturating_sub(1);
     }
     let asks_only = |(_, ops): &(GroupId, Vec<KeyOp>)| !ops.iter().any(KeyOp::is_change);
-    if line.has_writes() && exec.plan.groups.iter().any(asks_only) { Err(Stop::Waiting) } else { Ok(()) }
+    let waits = line.has_questions() || (line.has_writes() && exec.plan.groups.iter().any(asks_only));
+    if waits { Err(Stop::Waiting) } else { Ok(()) }
 }
 
 /// Sends what the groups are asked, and sees to it that the reply is written.
@@ -240,7 +261,9 @@ impl Plan {
         let mut parts = parts.into_iter();
         let asked: Vec<_> = parts.by_ref().take(self.asked).collect();
         let mut asked = asked.into_iter();
-        let mut groups: Vec<GroupAnswer> = parts.map(answer_of).collect();
+        // What was charged for the answers stays so until they are written.
+        let mut charges = Charge::default();
+        let mut groups: Vec<GroupAnswer> = parts.map(|part| answer_of(part, &mut charges)).collect();
         let mut text = &self.text[..];
         out.extend_from_slice(&self.ahead);
         Writer::new(out, Proto::Resp2).array(self.elements.len());
@@ -277,9 +300,12 @@ impl Plan {
 /// What a group said: a value for each operation, or why it did none of them.
 type GroupAnswer = Result<Vec<Option<Value>>, Refusal>;
 
-fn answer_of(settled: Settled) -> GroupAnswer {
+fn answer_of(settled: Settled, charges: &mut Charge) -> GroupAnswer {
     match settled {
-        Settled::Reply(Reply::Keys(values)) => Ok(values.into_iter().map(Some).collect()),
+        Settled::Reply(Reply::Keys(values, charge)) => {
+            charges.join(charge);
+            Ok(values.into_iter().map(Some).collect())
+        }
         other => Err(refusal_of(&other)),
     }
 }

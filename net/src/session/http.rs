@@ -39,7 +39,7 @@ pub(crate) fn drive(
         if desk.budget == 0 || desk.signer.is_spent() {
             break Stop::Budget;
         }
-        if line.is_full(desk.out.len()) {
+        if line.is_full(desk.out.len(), desk.passing.soft_bytes()) {
             break Stop::Full;
         }
         desk.budget -= 1;

@@ -5,7 +5,7 @@
 
 use super::blocking::{Blocked, Wait, Who};
 use super::line::Line;
-use super::pending::{Awaited, Gather};
+use super::pending::{Awaited, Cost, Gather};
 use super::settled::Settled;
 use super::stop::Stop;
 use crate::resp::command::encode_refusal;
@@ -14,6 +14,7 @@ use crate::resp::command::spread::{Merge, Spread, spread};
 use crate::resp::encode::Proto;
 use crate::worker::desk::Desk;
 use crate::worker::turn::Turn;
+use sluice_engine::account::Charge;
 use sluice_engine::error::Refusal;
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::Ask;
@@ -46,7 +47,7 @@ impl AwaitedKey {
     /// Appends the reply.
     pub(crate) fn tell(&self, settled: &Settled, out: &mut Vec<u8>) {
         match settled {
-            Settled::Reply(Reply::Key(value)) => self.tell_value(value, out),
+            Settled::Reply(Reply::Key(value, _)) => self.tell_value(value, out),
             other => encode_refusal(refusal_of(other), out),
         }
     }
@@ -58,7 +59,8 @@ impl AwaitedKey {
 
     /// What it waits for after this answer, which came to the request `who` made at `since`; `None`: it does not wait.
     pub(crate) fn waits_on(&mut self, settled: &Settled, who: Who, since: MonoMs) -> Option<Wait> {
-        let (Some(blocked), Settled::Reply(Reply::Key(Value::Nothing(ids)))) = (&mut self.blocked, settled)
+        let (Some(blocked), Settled::Reply(Reply::Key(Value::Nothing(ids), _))) =
+            (&mut self.blocked, settled)
         else {
             return None;
         };
@@ -78,14 +80,17 @@ impl AwaitedKey {
 
 /// The answer that the answers to all parts make.
 pub(crate) fn merged(merge: &Merge, parts: Vec<Settled>) -> Settled {
-    let mut values = Vec::with_capacity(parts.len());
+    let (mut values, mut charges) = (Vec::with_capacity(parts.len()), Charge::default());
     for part in parts {
         match part {
-            Settled::Reply(Reply::Key(value)) => values.push(value),
+            Settled::Reply(Reply::Key(value, charge)) => {
+                charges.join(charge);
+                values.push(value);
+            }
             other => return other,
         }
     }
-    Settled::Reply(Reply::Key(merge.merge(values)))
+    Settled::Reply(Reply::Key(merge.merge(values), charges))
 }
 
 /// Why there is no value. Owners answer operations on keys with values or refusals.
@@ -104,7 +109,7 @@ pub(crate) fn ask(
     turn: Turn<'_>,
 ) -> Result<(), Stop> {
     let write = call.op.is_change();
-    if !write && line.has_writes() {
+    if line.must_wait(write) {
         return Err(Stop::Waiting);
     }
     let mut awaited = AwaitedKey::of(&mut call, proto, command);
@@ -116,12 +121,13 @@ pub(crate) fn ask(
     match spread(call.op, &mut awaited.shape, groups, |key| directory.group_of(key)) {
         Spread::One(group, op) => {
             let ticket = line.ticket(desk.me);
+            let cost = Cost::of(&op);
             match desk.shards.ask_keys(group, Ask::Key(op), ticket, turn.now) {
                 Some(settled) if awaited.blocked.is_none() => awaited.tell(&settled, &mut desk.out),
                 settled => {
                     let pending = &mut line.buffers(&mut desk.pool).pending;
                     let number = pending.next_number();
-                    pending.push_asked(Awaited::Key(awaited), write, turn.now);
+                    pending.push_asked(Awaited::Key(awaited), cost, turn.now);
                     settled.map(|settled| pending.settle(number, settled));
                 }
             }

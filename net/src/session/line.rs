@@ -5,7 +5,7 @@
 //! next turn when anything is behind it, so that one visitor never holds up a gateway's others.
 
 use super::buffers::{Buffers, Pool};
-use super::pending::{Awaited, Pending};
+use super::pending::{Awaited, Cost, Pending};
 use super::told::Told;
 use crate::limit;
 use crate::request::{Request, RequestKind};
@@ -15,6 +15,9 @@ use crate::worker::ticket::{Address, SessionKey};
 use crate::worker::turn::Turn;
 use sluice_engine::id::{GroupId, Ticket};
 use sluice_engine::sequencer::Ask;
+
+/// What a change of a zone carries, about.
+const REQUEST_BYTES: usize = 256;
 
 /// What became of a request.
 pub(crate) enum Asked {
@@ -76,16 +79,34 @@ impl Line {
         self.pending().is_some_and(Pending::has_writes)
     }
 
+    /// Whether a question is under way, for which changes wait.
+    pub(crate) fn has_questions(&self) -> bool {
+        self.pending().is_some_and(Pending::has_questions)
+    }
+
+    /// Whether a request has to wait for those before it.
+    pub(crate) fn must_wait(&self, write: bool) -> bool {
+        if write { self.has_questions() } else { self.has_writes() }
+    }
+
     /// Whether so much is on its way that nothing more may be read, `fresh` bytes of this visit included.
-    pub(crate) fn is_full(&self, fresh: usize) -> bool {
-        let Some(buffers) = &self.buffers else { return fresh >= limit::OUTPUT_BYTES_SOFT };
-        let bytes = fresh + buffers.unsent() + buffers.pending.written_bytes();
-        bytes >= limit::OUTPUT_BYTES_SOFT || buffers.pending.len() >= limit::PIPELINE_DEPTH_MAX
+    /// `soft`: how much that is, see [`Passing::soft_bytes`](crate::worker::passing::Passing::soft_bytes).
+    pub(crate) fn is_full(&self, fresh: usize, soft: usize) -> bool {
+        let Some(buffers) = &self.buffers else { return fresh >= soft };
+        let pending = &buffers.pending;
+        fresh + buffers.unsent() + pending.coming_bytes() >= soft
+            || pending.changes_bytes() >= limit::CHANGES_BYTES_MAX.min(4 * soft)
+            || pending.len() >= limit::PIPELINE_DEPTH_MAX
     }
 
     /// Bytes of replies and news that the client has not taken.
     pub(crate) fn unsent_bytes(&self) -> usize {
         self.buffers.as_ref().map_or(0, |buffers| buffers.unsent() + buffers.pending.written_bytes())
+    }
+
+    /// Bytes of replies and news that the client has not taken, and of answers behind them.
+    pub(crate) fn owed_bytes(&self) -> usize {
+        self.buffers.as_ref().map_or(0, |buffers| buffers.unsent() + buffers.pending.coming_bytes())
     }
 
     /// Asks the engine. `awaited` is kept where the answer comes later.
@@ -97,7 +118,7 @@ impl Line {
         desk: &mut Desk,
         turn: Turn<'_>,
     ) -> Asked {
-        if !write && self.has_writes() {
+        if self.must_wait(write) {
             return Asked::Wait;
         }
         match request.kind() {
@@ -110,7 +131,8 @@ impl Line {
             Outcome::Told(told) => Asked::Told(told),
             Outcome::Later { parked } => {
                 let buffers = self.buffers(&mut desk.pool);
-                buffers.pending.push_asked(awaited(), write, turn.now);
+                let cost = if write { Cost::Change(REQUEST_BYTES) } else { Cost::Small };
+                buffers.pending.push_asked(awaited(), cost, turn.now);
                 buffers.parked.extend(parked.map(|zone| (zone, ticket)));
                 Asked::Later
             }
@@ -128,8 +150,9 @@ impl Line {
         turn: Turn<'_>,
     ) {
         let ticket = self.ticket(desk.me);
+        let cost = Cost::of_ask(&ask, write);
         let settled = desk.shards.ask_keys(group, ask, ticket, turn.now);
-        self.buffers(&mut desk.pool).pending.push_part(settled, write, turn.now);
+        self.buffers(&mut desk.pool).pending.push_part(settled, cost, turn.now);
     }
 
     /// Has parked polls answered soon. `all`: also one that nothing is behind yet.

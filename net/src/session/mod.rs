@@ -78,6 +78,8 @@ pub(crate) struct Session {
     pub(crate) queued: bool,
     /// Answers came that were not written yet.
     pub(crate) dirty: bool,
+    /// Bytes that it was last counted as holding.
+    pub(crate) counted: usize,
 }
 
 impl Session {
@@ -94,6 +96,7 @@ impl Session {
             ended: false,
             queued: false,
             dirty: false,
+            counted: 0,
         }
     }
 }

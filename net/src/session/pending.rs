@@ -16,12 +16,18 @@ use super::exec::Plan;
 use super::keys::AwaitedKey;
 use super::settled::Settled;
 use crate::http::recall::Recall;
+use crate::limit::{BUFFER_KEEP_BYTES, CHANGE_COPIES, QUESTION_BYTES};
 use crate::request::RequestKind;
 use crate::resp::command::spread::Merge;
 use crate::resp::encode::Proto;
 use sluice_engine::reply::{Reply, Standing};
+use sluice_engine::sequencer::Ask;
+use sluice_engine::stream::op::KeyOp;
 use sluice_engine::time::MonoMs;
 use std::collections::VecDeque;
+
+/// Places that are kept for reuse.
+const PLACES_KEPT: usize = 64;
 
 /// What is kept of a request until it is answered.
 pub(crate) enum Awaited {
@@ -45,9 +51,40 @@ pub(crate) enum Gather {
     Exec(Box<Plan>),
 }
 
+/// What a request costs until it is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Cost {
+    /// Little: its answer is short.
+    Small,
+    /// Its answer may be long.
+    Question,
+    /// It changes something, and carries so many bytes.
+    Change(usize),
+}
+
+impl Cost {
+    /// Of an operation on keys.
+    pub(crate) fn of(op: &KeyOp) -> Cost {
+        match op {
+            op if op.is_change() => Cost::Change(op.bytes()),
+            op if op.is_answered_shortly() => Cost::Small,
+            _ => Cost::Question,
+        }
+    }
+
+    /// Of what an owner is asked.
+    pub(crate) fn of_ask(ask: &Ask, write: bool) -> Cost {
+        match ask {
+            Ask::Key(op) => Cost::of(op),
+            _ if write => Cost::Change(ask.bytes()),
+            _ => Cost::Question,
+        }
+    }
+}
+
 enum Place {
     /// The answer is with an owner, or came and waits for its turn.
-    Asked { awaited: Awaited, write: bool, since: MonoMs, settled: Option<Settled> },
+    Asked { awaited: Awaited, cost: Cost, since: MonoMs, settled: Option<Settled> },
     /// The reply that the parts in front of it make.
     Gather { gather: Gather, since: MonoMs },
     /// Encoded already: so many bytes of `written`.
@@ -73,8 +110,15 @@ pub(crate) struct Pending {
     /// Bytes of the written places, in order, from `taken` on.
     written: Vec<u8>,
     taken: usize,
-    /// Unanswered requests that change something.
+    /// Unanswered requests that change something, and the bytes that they carry.
     writes: usize,
+    writes_bytes: usize,
+    /// Unanswered ones whose answer may be long.
+    questions: usize,
+    /// Bytes of answers that are there.
+    answers_bytes: usize,
+    /// Of these, those of `parts`.
+    parts_bytes: usize,
     /// Answers to parts whose last place has not come to the front yet.
     parts: Vec<Settled>,
 }
@@ -93,6 +137,39 @@ impl Pending {
     /// Whether a change is still under way, for which reads have to wait.
     pub(crate) fn has_writes(&self) -> bool {
         self.writes > 0
+    }
+
+    /// Whether a question is under way, for which changes wait: it may be answered late.
+    pub(crate) fn has_questions(&self) -> bool {
+        self.questions > 0
+    }
+
+    /// Bytes of changes under way.
+    pub(crate) fn changes_bytes(&self) -> usize {
+        self.writes_bytes
+    }
+
+    /// Bytes of answers that are there, or will be, and of what is written behind them.
+    pub(crate) fn coming_bytes(&self) -> usize {
+        self.answers_bytes + self.questions * QUESTION_BYTES + self.written_bytes()
+    }
+
+    /// What it takes in memory beside the answers, which are charged for.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let places = self.places.capacity() * size_of::<Place>();
+        self.written.capacity() + places + self.writes_bytes * CHANGE_COPIES
+    }
+
+    /// Keeps no more than what an ordinary use takes.
+    pub(crate) fn shrink(&mut self) {
+        self.written.shrink_to(BUFFER_KEEP_BYTES);
+        self.places.shrink_to(PLACES_KEPT);
+        self.parts.shrink_to(PLACES_KEPT);
+    }
+
+    /// Whether the reply at the front is there.
+    pub(crate) fn is_ready(&self) -> bool {
+        !matches!(self.places.front(), None | Some(Place::Asked { settled: None, .. }))
     }
 
     /// Bytes that wait for replies before them.
@@ -117,15 +194,40 @@ impl Pending {
     }
 
     /// A request whose answer comes later.
-    pub(crate) fn push_asked(&mut self, awaited: Awaited, write: bool, since: MonoMs) {
-        self.writes += usize::from(write);
-        self.places.push_back(Place::Asked { awaited, write, since, settled: None });
+    pub(crate) fn push_asked(&mut self, awaited: Awaited, cost: Cost, since: MonoMs) {
+        self.begin(cost);
+        self.places.push_back(Place::Asked { awaited, cost, since, settled: None });
     }
 
     /// A part of a reply, and its answer where that is there already.
-    pub(crate) fn push_part(&mut self, settled: Option<Settled>, write: bool, since: MonoMs) {
-        self.writes += usize::from(write && settled.is_none());
-        self.places.push_back(Place::Asked { awaited: Awaited::Part, write, since, settled });
+    pub(crate) fn push_part(&mut self, settled: Option<Settled>, cost: Cost, since: MonoMs) {
+        match &settled {
+            Some(settled) => self.answers_bytes += settled.bytes(),
+            None => self.begin(cost),
+        }
+        self.places.push_back(Place::Asked { awaited: Awaited::Part, cost, since, settled });
+    }
+
+    fn begin(&mut self, cost: Cost) {
+        match cost {
+            Cost::Small => {}
+            Cost::Question => self.questions += 1,
+            Cost::Change(bytes) => {
+                self.writes += 1;
+                self.writes_bytes += bytes;
+            }
+        }
+    }
+
+    fn end(&mut self, cost: Cost) {
+        match cost {
+            Cost::Small => {}
+            Cost::Question => self.questions -= 1,
+            Cost::Change(bytes) => {
+                self.writes -= 1;
+                self.writes_bytes -= bytes;
+            }
+        }
     }
 
     /// The last place of a reply whose parts were the last to be pushed.
@@ -136,7 +238,7 @@ impl Pending {
     /// Puts the reply that was just taken back: it waits on, under the number that it had.
     pub(crate) fn reopen(&mut self, awaited: Awaited, since: MonoMs) -> u16 {
         self.front = self.front.wrapping_sub(1);
-        self.places.push_front(Place::Asked { awaited, write: false, since, settled: None });
+        self.places.push_front(Place::Asked { awaited, cost: Cost::Small, since, settled: None });
         self.front
     }
 
@@ -174,9 +276,11 @@ impl Pending {
     pub(crate) fn settle(&mut self, number: u16, answer: Settled) -> bool {
         let index = usize::from(number.wrapping_sub(self.front));
         match self.places.get_mut(index) {
-            Some(Place::Asked { write, settled: settled @ None, .. }) => {
+            Some(Place::Asked { cost, settled: settled @ None, .. }) => {
+                let cost = *cost;
+                self.answers_bytes += answer.bytes();
                 *settled = Some(answer);
-                self.writes -= usize::from(*write);
+                self.end(cost);
                 true
             }
             _ => false,
@@ -200,12 +304,17 @@ impl Pending {
             let place = self.places.pop_front()?;
             self.front = self.front.wrapping_add(1);
             match place {
-                Place::Asked { awaited: Awaited::Part, settled, .. } => self.parts.extend(settled),
+                Place::Asked { awaited: Awaited::Part, settled, .. } => {
+                    self.parts_bytes += settled.as_ref().map_or(0, Settled::bytes);
+                    self.parts.extend(settled);
+                }
                 Place::Asked { awaited, since, settled, .. } => {
+                    self.answers_bytes -= settled.as_ref().map_or(0, Settled::bytes);
                     return settled.map(|settled| Ready::Settled { awaited, settled, since });
                 }
                 Place::Gather { gather, since } => {
                     let parts = std::mem::take(&mut self.parts);
+                    self.answers_bytes -= std::mem::take(&mut self.parts_bytes);
                     return Some(Ready::Gathered { gather, parts, since });
                 }
                 Place::Written(len) => return Some(Ready::Written(len)),
@@ -227,7 +336,7 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use super::{Awaited, Gather, Pending, Ready};
+    use super::{Awaited, Cost, Gather, Pending, Ready};
     use crate::request::RequestKind;
     use crate::resp::encode::Proto;
     use crate::session::settled::Settled;
@@ -242,7 +351,7 @@ mod tests {
 
     fn ask(pending: &mut Pending) -> u16 {
         let number = pending.next_number();
-        pending.push_asked(Awaited::Resp(RequestKind::Leave, Proto::Resp2), true, NOW);
+        pending.push_asked(Awaited::Resp(RequestKind::Leave, Proto::Resp2), Cost::Change(10), NOW);
         number
     }
 
@@ -298,10 +407,10 @@ mod tests {
         let mut pending = Pending::default();
         pending.start_at(u16::MAX);
         let first = pending.next_number();
-        pending.push_part(None, true, NOW);
-        pending.push_part(Some(left(true)), false, NOW);
+        pending.push_part(None, Cost::Change(10), NOW);
+        pending.push_part(Some(left(true)), Cost::Question, NOW);
         let third = pending.next_number();
-        pending.push_part(None, false, NOW);
+        pending.push_part(None, Cost::Question, NOW);
         pending.push_gather(Gather::Exec(Box::default()), NOW);
         let last = ask(&mut pending);
         assert!(!pending.settle(third.wrapping_add(1), left(false)), "nobody answers the last place");

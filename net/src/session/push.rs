@@ -28,13 +28,21 @@ pub(crate) enum Pushed {
 
 impl Session {
     /// Sends bytes that answer no request. `unsent` counts such bytes of all connections of the worker.
-    pub(crate) fn push(&mut self, bytes: &[u8], pool: &mut Pool, unsent: &mut usize, now: MonoMs) -> Pushed {
+    /// `scarce`: the process has little room for what is on its way.
+    pub(crate) fn push(
+        &mut self,
+        bytes: &[u8],
+        pool: &mut Pool,
+        unsent: &mut usize,
+        scarce: bool,
+        now: MonoMs,
+    ) -> Pushed {
         if self.phase != Phase::Open {
             return Pushed::Late;
         }
         let buffers = self.line.buffers(pool);
         let held = buffers.unsent() + buffers.pending.written_bytes();
-        let scarce = *unsent + bytes.len() > limit::PUSHED_BYTES_PER_WORKER_MAX;
+        let scarce = scarce || *unsent + bytes.len() > limit::PUSHED_BYTES_PER_WORKER_MAX;
         let most = if scarce { limit::PUSHED_BYTES_FAIR } else { limit::PUSHED_BYTES_MAX };
         if held > 0 && held + bytes.len() > most {
             return Pushed::TooMuch;

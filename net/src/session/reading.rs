@@ -16,23 +16,31 @@ use crate::hub::{Seat, Tell, Took};
 use crate::limit;
 use crate::resp::encode::{Proto, Writer};
 use crate::worker::desk::Desk;
+use crate::worker::passing::Passing;
+use sluice_engine::account::{Account, Charge, Part};
 use sluice_engine::error::Refusal;
 use sluice_engine::stream::text::Text;
 use sluice_engine::time::MonoMs;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Streams that a RESP connection follows, with the number of each subscription.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     by_key: HashMap<Text, u32>,
     given: u32,
+    /// For their names, wherever they are kept.
+    charge: Charge,
 }
 
 impl Subscriptions {
     /// A subscription of this key, in place of an earlier one. `None` where there are too many.
-    pub(crate) fn add(&mut self, key: Text) -> Option<u32> {
-        if self.by_key.len() >= limit::FOLLOWED_MAX && !self.by_key.contains_key(&key) {
-            return None;
+    pub(crate) fn add(&mut self, key: Text, account: &Arc<Account>) -> Option<u32> {
+        if !self.by_key.contains_key(&key) {
+            if self.by_key.len() >= limit::FOLLOWED_MAX {
+                return None;
+            }
+            self.charge.join(account.take(Part::Standing, weight(&key))?);
         }
         self.given = self.given.wrapping_add(1);
         self.by_key.insert(key, self.given);
@@ -41,7 +49,9 @@ impl Subscriptions {
 
     /// Gives one up, if there is one.
     pub(crate) fn remove(&mut self, key: &[u8]) {
-        self.by_key.remove(key);
+        if self.by_key.remove(key).is_some() {
+            self.charge.give_back(weight(key));
+        }
     }
 
     /// How many there are.
@@ -54,13 +64,19 @@ impl Subscriptions {
     }
 }
 
+/// What a stream that is followed takes, its name wherever it is kept.
+pub(crate) fn weight(key: &[u8]) -> u64 {
+    (key.len() * limit::WAIT_COPIES + limit::FOLLOWED_BYTES) as u64
+}
+
 /// A RESP connection follows more streams; the reply is how many there are then.
 pub(super) fn follow(streams: Vec<(Text, Position)>, talk: &mut RespTalk, line: &Line, desk: &mut Desk) {
     let proto = talk.session.proto();
     let subscriptions = talk.streams.get_or_insert_default();
     for (key, position) in streams {
         let group = desk.shared.directory.group_of(&key);
-        let seat = subscriptions.add(key.clone()).map(|number| Seat { session: line.key, number });
+        let account = desk.shared.directory.account();
+        let seat = subscriptions.add(key.clone(), account).map(|number| Seat { session: line.key, number });
         if !seat.is_some_and(|seat| desk.hubs.follow(&key, group, seat, position)) {
             subscriptions.remove(&key);
             let refusal = Refusal::Busy { retry_ms: limit::BUSY_RETRY_MS };
@@ -95,7 +111,7 @@ impl Session {
         if self.phase != Phase::Open || !self.reads(seat, key) {
             return Took::Gone;
         }
-        if self.line.unsent_bytes() >= limit::OUTPUT_BYTES_SOFT {
+        if !self.takes_news(&desk.passing) {
             return Took::Full;
         }
         match &mut self.talk {
@@ -112,6 +128,11 @@ impl Session {
         }
         self.keep_news(desk, now);
         Took::All
+    }
+
+    /// Whether so little waits for it that it may be told more. Where the process has no room left, nobody is.
+    pub(crate) fn takes_news(&self, passing: &Passing) -> bool {
+        self.line.unsent_bytes() < passing.soft_bytes() && !passing.is_spent()
     }
 
     /// Keeps news until it is written: behind replies that are written already, ahead of those that are not there yet.

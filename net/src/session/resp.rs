@@ -50,6 +50,11 @@ impl RespTalk {
         RespTalk { session, card, exec: None, streams: None }
     }
 
+    /// What it holds beside its buffers: a transaction that gathers, or waits.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.session.queued_bytes() + self.exec.as_ref().map_or(0, |exec| exec.held_bytes())
+    }
+
     /// Notes an answer that took long.
     pub(crate) fn note_slow(&self, command: &'static str, took_ms: u64, shared: &Shared) {
         if took_ms < shared.config.slow_ms {
@@ -90,7 +95,7 @@ pub(crate) fn drive(
         if desk.budget == 0 || desk.signer.is_spent() {
             break Stop::Budget;
         }
-        if line.is_full(desk.out.len()) {
+        if line.is_full(desk.out.len(), desk.passing.soft_bytes()) {
             break Stop::Full;
         }
         if line.is_blocked() {

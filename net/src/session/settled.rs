@@ -18,4 +18,12 @@ impl Settled {
     pub(crate) fn refused(refusal: Refusal) -> Settled {
         Settled::Reply(Reply::Refused(refusal))
     }
+
+    /// Bytes that are charged for it.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Settled::Reply(Reply::Key(_, charge) | Reply::Keys(_, charge)) => charge.bytes() as usize,
+            Settled::Reply(_) | Settled::Decided(_) => 0,
+        }
+    }
 }

@@ -86,8 +86,8 @@ impl Settled {
             Settled::Reply(Reply::Left(left)) => show(&Answer::Left(*left)),
             Settled::Reply(Reply::ZoneSet { created }) => show(&Answer::ZoneSet { created: *created }),
             Settled::Reply(Reply::ZoneDeleted(was)) => show(&Answer::ZoneDeleted(*was)),
-            Settled::Reply(Reply::Key(value)) => show(&Answer::Value(value)),
-            Settled::Reply(Reply::Keys(values)) => show(&Answer::Values(values)),
+            Settled::Reply(Reply::Key(value, _)) => show(&Answer::Value(value)),
+            Settled::Reply(Reply::Keys(values, _)) => show(&Answer::Values(values)),
             Settled::Reply(Reply::Refused(refusal)) => show(&Answer::Refused(*refusal)),
             Settled::Reply(Reply::KeyChanged) => unreachable!("no client asks for another token key"),
         }

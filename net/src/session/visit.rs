@@ -58,6 +58,17 @@ impl Session {
         std::mem::swap(&mut buffers.output, &mut desk.out);
     }
 
+    /// Counts what it holds.
+    fn recount(&mut self, desk: &mut Desk) {
+        let buffers = self.line.buffers.as_ref().map_or(0, |buffers| buffers.held_bytes());
+        let talk = match &self.talk {
+            Talk::Resp(talk) => talk.held_bytes(),
+            Talk::Http(_) | Talk::Events(_) => 0,
+        };
+        let before = std::mem::replace(&mut self.counted, buffers + talk);
+        desk.passing.recount(before, self.counted);
+    }
+
     /// An answer came from an owner. False where nobody waits for it.
     pub(crate) fn settle(&mut self, number: u16, settled: Settled) -> bool {
         self.line.buffers.as_mut().is_some_and(|buffers| buffers.settle(number, settled))
@@ -77,7 +88,8 @@ impl Session {
         }
         self.count_pushed(desk);
         self.line.tidy(&mut desk.pool);
-        self.fate(desk.closing, now)
+        self.recount(desk);
+        self.fate(desk, now)
     }
 
     /// Parses what is kept, then reads once and parses that.
@@ -205,8 +217,12 @@ impl Session {
     /// Encodes the answers whose turn among the replies has come.
     fn collect(&mut self, desk: &mut Desk, now: MonoMs) {
         let Some(buffers) = &mut self.line.buffers else { return };
+        if buffers.unsent() == 0 {
+            buffers.progressed = now;
+        }
         let mut output = std::mem::take(&mut buffers.output);
-        while !(desk.signer.is_spent() && buffers.pending.needs_pass())
+        while output.len() - buffers.sent < limit::OUTPUT_BYTES_SOFT
+            && !(desk.signer.is_spent() && buffers.pending.needs_pass())
             && let Some(ready) = buffers.pending.next_ready()
         {
             match ready {
@@ -250,12 +266,14 @@ impl Session {
                     buffers.pending.settle(number, settled);
                 }
                 Ready::Settled { awaited, settled, since } => {
+                    make_room(&mut output, settled.bytes());
                     encode(&awaited, &settled, &mut output, desk);
                     if let (Talk::Resp(talk), Some(name)) = (&self.talk, slow_name_of(&awaited)) {
                         talk.note_slow(name, now.0.saturating_sub(since.0), &desk.shared);
                     }
                 }
                 Ready::Gathered { gather, parts, since } => {
+                    make_room(&mut output, parts.iter().map(Settled::bytes).sum());
                     let name = gathered(gather, parts, &mut output, desk);
                     if let Talk::Resp(talk) = &self.talk {
                         talk.note_slow(name, now.0.saturating_sub(since.0), &desk.shared);
@@ -284,9 +302,12 @@ impl Session {
         if buffers.unsent() == 0 {
             buffers.output.clear();
             buffers.sent = 0;
-        } else if buffers.sent > limit::OUTPUT_BYTES_SOFT {
+            buffers.output.shrink_to(limit::BUFFER_KEEP_BYTES);
+        } else if buffers.sent > limit::OUTPUT_BYTES_SOFT.max(buffers.unsent()) {
+            // No more often than what is moved was sent.
             buffers.output.drain(..buffers.sent);
             buffers.sent = 0;
+            buffers.output.shrink_to_fit();
         }
         self.line.buffers = Some(buffers);
         written.map(|_| ())
@@ -299,9 +320,10 @@ impl Session {
         }
     }
 
-    fn fate(&mut self, closing: bool, now: MonoMs) -> Fate {
-        if self.line.buffers.as_ref().is_some_and(|buffers| buffers.pending.needs_pass()) {
-            // This turn has signed enough.
+    fn fate(&mut self, desk: &Desk, now: MonoMs) -> Fate {
+        let closing = desk.closing;
+        if self.line.buffers.as_ref().is_some_and(|buffers| buffers.goes_on()) {
+            // This turn has signed enough, or what was ready was too much to be encoded at once.
             return Fate::Again;
         }
         let (answered, sent) = match &self.line.buffers {
@@ -319,10 +341,10 @@ impl Session {
         let goes_on = match self.stop {
             Stop::Starved { .. } => self.unread,
             Stop::Budget => true,
-            Stop::Waiting => !self.line.has_writes(),
+            Stop::Waiting => !self.line.has_writes() && !self.line.has_questions(),
             Stop::Blocked => !self.line.is_blocked(),
             Stop::Behind => !self.line.is_behind(),
-            Stop::Full => sent && !self.line.is_full(0),
+            Stop::Full => sent && !self.line.is_full(0, desk.passing.soft_bytes()),
             Stop::Close => false,
         };
         if goes_on { Fate::Again } else { Fate::Rests }
@@ -346,6 +368,13 @@ impl Session {
             Ok(_) => Fate::Rests,
             Err(_) => Fate::Over,
         }
+    }
+}
+
+/// A long answer is written into room of its length: a buffer that doubles would take more while it grows, and afterwards.
+fn make_room(output: &mut Vec<u8>, charged: usize) {
+    if charged > limit::OUTPUT_BYTES_SOFT {
+        output.reserve_exact(charged / 2);
     }
 }
 

@@ -53,6 +53,7 @@ impl Worker {
     /// Pushes a message to everyone here who listens, but to `publisher`; how many those are.
     fn spread(&mut self, message: &Published, publisher: Option<SessionKey>, turn: Turn<'_>) -> usize {
         let Worker { sessions, desk, dirty, .. } = self;
+        let scarce = desk.passing.is_scarce();
         let Desk { post, pool, counts, .. } = desk;
         let Post { register, shown, unsent, .. } = post;
         let mut receivers = 0;
@@ -63,7 +64,7 @@ impl Worker {
                 let Some(session) = sessions.get_mut(key) else { continue };
                 let Talk::Resp(talk) = &session.talk else { continue };
                 let bytes = shown.of(talk.session.proto(), pattern, message);
-                match session.push(bytes, pool, unsent, turn.now) {
+                match session.push(bytes, pool, unsent, scarce, turn.now) {
                     Pushed::Kept => receivers += 1,
                     Pushed::Late => continue,
                     Pushed::TooMuch => choked.push(key),

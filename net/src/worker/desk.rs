@@ -1,18 +1,21 @@
 //! What a worker lends to the connection it is serving.
 
 use super::jitter::Jitter;
+use super::passing::Passing;
 use super::shards::Shards;
 use super::waits::Waits;
 use super::wheel::Wheel;
 use crate::clock::HttpDate;
 use crate::http::respond::Responder;
 use crate::hub::Hubs;
+use crate::limit;
 use crate::pass::Signer;
 use crate::pubsub::post::Post;
 use crate::resp::args::ArgsBuf;
 use crate::session::buffers::Pool;
 use crate::shared::Shared;
 use crate::stats::Counts;
+use sluice_engine::account::Part;
 use std::sync::Arc;
 
 /// Scratch space and the way to the engine; between two connections all buffers are empty.
@@ -31,6 +34,7 @@ pub(crate) struct Desk {
     pub(crate) counts: Counts,
     pub(crate) pool: Pool,
     pub(crate) post: Post,
+    pub(crate) passing: Passing,
     pub(crate) date: HttpDate,
     pub(crate) signer: Signer,
     /// Requests that may still be answered in this visit.
@@ -50,17 +54,22 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) fn new(me: usize, shared: Arc<Shared>, shards: Shards) -> Desk {
         let post = Post::new(me, shared.mailboxes.len());
+        let mut hubs = Hubs::default();
+        let (_, standing) = shared.directory.account().of(Part::Standing);
+        hubs.bound_caches((standing / 2) as usize / shared.mailboxes.len().max(1));
+        let passing = Passing::new(Arc::clone(shared.directory.account()));
         Desk {
             me,
             shared,
             shards,
-            hubs: Hubs::default(),
+            hubs,
             waits: Waits::default(),
             wheel: Wheel::new(),
             jitter: Jitter::new(),
             counts: Counts::default(),
             pool: Pool::default(),
             post,
+            passing,
             date: HttpDate::new(),
             signer: Signer::new(),
             budget: 0,
@@ -69,6 +78,14 @@ impl Desk {
             body: Vec::new(),
             joined: Vec::new(),
             args: ArgsBuf::new(),
+        }
+    }
+
+    /// Counts what connections hold, and keeps no more than the next turn is likely to want.
+    pub(crate) fn close_turn(&mut self) {
+        self.passing.close_turn(self.hubs.cached_bytes());
+        for buffer in [&mut self.out, &mut self.body, &mut self.joined] {
+            buffer.shrink_to(limit::SCRATCH_KEEP_BYTES);
         }
     }
 

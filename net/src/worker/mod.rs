@@ -14,6 +14,7 @@ pub(crate) mod jitter;
 pub(crate) mod lines;
 pub(crate) mod listen;
 pub(crate) mod mailbox;
+pub(crate) mod passing;
 mod pin;
 mod readers;
 pub(crate) mod shards;
@@ -188,6 +189,7 @@ impl Worker {
         self.follow_ending(turn);
         self.desk.shards.notify();
         self.desk.post.close_turn(&self.desk.shared);
+        self.desk.close_turn();
         self.desk.shared.stats.publish(self.desk.me, &self.desk.counts);
     }
 
@@ -325,7 +327,7 @@ impl Worker {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.dirty = false;
                 let fate = session.finish(&mut self.desk, turn.now);
-                if self.desk.hubs.is_full(key) && session.line.unsent_bytes() < limit::OUTPUT_BYTES_SOFT {
+                if self.desk.hubs.is_full(key) && session.takes_news(&self.desk.passing) {
                     self.desk.hubs.resume(key);
                 }
                 self.apply(key, fate);
@@ -370,6 +372,7 @@ impl Worker {
         }
         let _ = self.poll.registry().deregister(&mut session.socket);
         session.drop_pushed(&mut self.desk);
+        self.desk.passing.recount(session.counted, 0);
         if let Talk::Resp(talk) = &mut session.talk {
             self.desk.shared.register.remove(talk.card.id);
             channels::forget(&mut talk.session, key, &mut self.desk);

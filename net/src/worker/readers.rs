@@ -45,6 +45,7 @@ impl Worker {
     /// Takes the news, and tells readers what they lack.
     pub(super) fn serve_readers(&mut self, turn: Turn<'_>) {
         let mut hubs = std::mem::take(&mut self.desk.hubs);
+        hubs.set_scarce(self.desk.passing.is_scarce());
         for _ in 0..EXCHANGES_PER_TURN {
             let any = self.take_news(&mut hubs, turn.now);
             let sent = self.send_wishes(&mut hubs);
@@ -71,6 +72,12 @@ impl Worker {
     /// Forgets readers whose connections are gone.
     pub(super) fn sweep_hubs(&mut self) {
         let mut hubs = std::mem::take(&mut self.desk.hubs);
+        for key in hubs.full_sessions() {
+            // There may be room again that these were refused for others' sake.
+            if self.sessions.get_mut(key).is_some_and(|session| session.takes_news(&self.desk.passing)) {
+                hubs.resume(key);
+            }
+        }
         let waits = std::mem::take(&mut self.desk.waits);
         hubs.sweep(&mut self.connections(MonoMs(0)), |who| waits.has(who));
         self.desk.waits = waits;

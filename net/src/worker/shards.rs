@@ -20,6 +20,7 @@ use crate::shared::Shared;
 use crate::worker::ticket::Address;
 use crate::worker::turn::Turn;
 use mio::net::TcpStream;
+use sluice_engine::account::Part;
 use sluice_engine::command::Command;
 use sluice_engine::directory::Polled;
 use sluice_engine::error::Refusal;
@@ -277,7 +278,9 @@ impl Shards {
         if let Some((key, followed)) = told {
             // What was told of the stream before goes first.
             self.spread_tidings();
-            self.send_news(from, News::Told(HubTold { key, question, followed }));
+            let bytes = (followed.entries.bytes() + key.len()) as u64;
+            let charge = self.shared.directory.account().charge(Part::Passing, bytes);
+            self.send_news(from, News::Told(HubTold { key, question, followed, _charge: charge }));
         }
     }
 

@@ -5,8 +5,8 @@
 //! the price is that a deadline is met up to half a second late.
 
 use super::Worker;
+use super::desk::Desk;
 use super::turn::Turn;
-use crate::config::NetConfig;
 use crate::http::fault::Fault;
 use crate::limit;
 use crate::session::stop::Stop;
@@ -62,7 +62,7 @@ impl Worker {
             if let Some(key) = self.sessions.key_at(slot)
                 && let Some(session) = self.sessions.get_mut(key)
             {
-                match overdue(session, &self.desk.shared.config, turn.now) {
+                match overdue(session, &self.desk, turn.now) {
                     Overdue::No => {}
                     Overdue::Idle | Overdue::Gone => self.remove(key),
                     Overdue::Slow => {
@@ -92,7 +92,8 @@ impl Worker {
     }
 }
 
-fn overdue(session: &Session, config: &NetConfig, now: MonoMs) -> Overdue {
+fn overdue(session: &Session, desk: &Desk, now: MonoMs) -> Overdue {
+    let config = &desk.shared.config;
     let since = |then: MonoMs| now.0.saturating_sub(then.0);
     let over = |then: MonoMs, allowed_ms: u64| allowed_ms > 0 && since(then) >= allowed_ms;
     if let Phase::Lingering(until) = session.phase {
@@ -100,14 +101,19 @@ fn overdue(session: &Session, config: &NetConfig, now: MonoMs) -> Overdue {
     }
     if let Some(buffers) = &session.line.buffers {
         if buffers.unsent() > 0 {
-            return if over(buffers.progressed, config.stuck_ms) { Overdue::Gone } else { Overdue::No };
+            // Where others want the room, who takes nothing of much is not waited for as long.
+            let hoards = desk.passing.is_scarce() && session.line.owed_bytes() > limit::OUTPUT_BYTES_SCARCE;
+            let stuck = over(buffers.progressed, config.stuck_ms)
+                || (hoards && since(buffers.progressed) >= limit::SCARCE_STUCK_MS);
+            return if stuck { Overdue::Gone } else { Overdue::No };
         }
         if !buffers.pending.is_empty() {
             return Overdue::No;
         }
         let starved = matches!(session.stop, Stop::Starved { .. });
         if let (true, Some(began)) = (starved, buffers.began) {
-            return if over(began, config.request_ms) { Overdue::Slow } else { Overdue::No };
+            let spent = desk.passing.is_spent() && since(began) >= limit::SPENT_REQUEST_MS;
+            return if spent || over(began, config.request_ms) { Overdue::Slow } else { Overdue::No };
         }
     }
     let idle_ms = match &session.talk {
@@ -125,7 +131,7 @@ fn overdue(session: &Session, config: &NetConfig, now: MonoMs) -> Overdue {
 
 impl Session {
     /// The request that is arriving is not waited for any longer.
-    fn give_up(&mut self, desk: &mut super::Desk) {
+    fn give_up(&mut self, desk: &mut Desk) {
         if let Talk::Http(_) = self.talk {
             let input = self.line.buffers.as_ref().map_or(&[][..], |buffers| &buffers.input);
             http::refuse(Fault::Slow, input, desk);

@@ -155,7 +155,7 @@ impl Worker {
         }
         self.desk.waits.expire_due(turn.now);
         for who in std::mem::take(&mut self.desk.waits.over) {
-            let nothing = Settled::Reply(Reply::Key(Value::NullArray));
+            let nothing = Settled::Reply(Reply::key(Value::NullArray));
             self.deliver(address(self.desk.me, who), nothing);
         }
         self.send_hub_wishes();

@@ -333,8 +333,8 @@ impl Driver {
                 Ok(Told::Place { token: text.as_bytes().to_vec(), standing })
             }
             Reply::Refused(refusal) => Err(refusal),
-            Reply::Key(Value::Added(added)) => Ok(Told::Added { epoch: added.epoch, number: added.dense }),
-            Reply::Key(Value::Followed(followed)) => Ok(told_entries(&followed)),
+            Reply::Key(Value::Added(added), _) => Ok(Told::Added { epoch: added.epoch, number: added.dense }),
+            Reply::Key(Value::Followed(followed), _) => Ok(told_entries(&followed)),
             _ => Ok(Told::Done),
         }
     }

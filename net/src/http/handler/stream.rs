@@ -11,6 +11,8 @@ use crate::http::visit::{Handled, Visit};
 use crate::hub::Seat;
 use crate::limit;
 use crate::session::events::{EventTalk, Source};
+use crate::session::reading::weight;
+use sluice_engine::account::{Charge, Part};
 use sluice_engine::stream::text::Text;
 
 const BAD_ESCAPE: Problem = Problem::new(400, "MALFORMED", "the target has a bad escape");
@@ -18,6 +20,11 @@ const BAD_ESCAPE: Problem = Problem::new(400, "MALFORMED", "the target has a bad
 const LOST: Cursor = Cursor { epoch: u64::MAX, dense: 0 };
 const NO_EVENTS: Problem =
     Problem::new(406, "MEDIA", "several streams are answered as text/event-stream only");
+
+const TOO_MANY: Problem = Problem {
+    retry_ms: Some(limit::BUSY_RETRY_MS),
+    ..Problem::new(503, "BUSY", "too many streams are followed here")
+};
 
 /// One stream.
 pub(crate) fn one(visit: &mut Visit<'_, '_>, key: &str) -> Handled {
@@ -73,7 +80,8 @@ fn follow(visit: &mut Visit<'_, '_>, keys: &[Text], is_single: bool) -> Handled 
     if visit.line.is_behind() {
         return Handled::Behind;
     }
-    let mut following = Following::new(cursors, is_single, header.is_some(), visit.shape);
+    let Some(charge) = charge_names(visit, keys) else { return visit.problem(&TOO_MANY) };
+    let mut following = Following::new(cursors, is_single, header.is_some(), visit.shape, charge);
     if visit.desk.closing {
         following.open(visit.desk);
         return Handled::Last;
@@ -82,12 +90,20 @@ fn follow(visit: &mut Visit<'_, '_>, keys: &[Text], is_single: bool) -> Handled 
         let group = visit.desk.shared.directory.group_of(key);
         let seat = Seat { session: visit.line.key, number };
         if !visit.desk.hubs.follow(key, group, seat, position) {
-            let busy = Problem::new(503, "BUSY", "too many streams are followed here");
-            return visit.problem(&Problem { retry_ms: Some(limit::BUSY_RETRY_MS), ..busy });
+            return visit.problem(&TOO_MANY);
         }
     }
     let heartbeat_ms = visit.desk.shared.config.heartbeat_ms;
     Handled::Events(Box::new(EventTalk::new(Source::Streams(following), heartbeat_ms, visit.turn.now)))
+}
+
+/// Long names are counted; few and short ones are part of what a connection takes.
+fn charge_names(visit: &Visit<'_, '_>, keys: &[Text]) -> Option<Charge> {
+    if keys.iter().map(|key| key.len()).sum::<usize>() <= limit::FOLLOWED_NAMES_FREE {
+        return Some(Charge::default());
+    }
+    let bytes = keys.iter().map(|key| weight(key)).sum();
+    visit.desk.shared.directory.account().take(Part::Standing, bytes)
 }
 
 impl Visit<'_, '_> {

@@ -3,7 +3,7 @@
 
 use super::fault::Fault;
 use super::key_call::KeyCall;
-use super::spec::{Access, CommandSpec};
+use super::spec::{Access, CommandSpec, Replies};
 use super::transaction::Queue;
 use super::{find, help};
 use crate::cursor::Position;
@@ -134,7 +134,8 @@ fn dispatch<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
         match &found {
             Ok(found) if found.spec.at_once => {}
             Ok(found) => {
-                queue.push(call.args).inspect_err(|_| queue.spoil())?;
+                let is_scarce = call.server.is_scarce();
+                queue.push(call.args, is_scarce).inspect_err(|_| queue.spoil())?;
                 call.session.set_command(found.spec.name);
                 call.reply().simple("QUEUED");
                 return Ok(Step::Replied);
@@ -144,6 +145,9 @@ fn dispatch<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     }
     let found = found?;
     call.session.set_command(found.spec.name);
+    if found.spec.replies != Replies::Short {
+        call.server.admit_reply(found.spec.replies)?;
+    }
     match found.run {
         Some(run) => run(call),
         None => help::run(call, found.spec),

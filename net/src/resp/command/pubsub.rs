@@ -3,7 +3,7 @@
 use super::execute::{Call, Step};
 use super::fault::Fault;
 use super::glob::matches_exactly;
-use super::spec::{Argument, CommandSpec};
+use super::spec::{Argument, CommandSpec, Replies};
 use crate::resp::encode::Writer;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
@@ -18,6 +18,7 @@ pub(super) static SPEC: CommandSpec = CommandSpec {
 };
 
 static CHANNELS: CommandSpec = CommandSpec {
+    replies: Replies::Channels,
     summary: "Returns the active channels.",
     complexity: "O(N) where N is the number of active channels, and assuming constant time pattern matching (relatively short \
                  channels and patterns)",

@@ -27,6 +27,8 @@ pub struct CommandSpec {
     pub complexity: &'static str,
     /// It is carried out at once also behind `MULTI`.
     pub at_once: bool,
+    /// What the length of its reply depends on.
+    pub replies: Replies,
     /// Which argument names a zone or a stream, if one does.
     pub key: Option<KeySpec>,
     /// Where more of them are.
@@ -46,6 +48,19 @@ pub enum Access {
     Anyone,
     /// Whoever has this role, or a higher one.
     From(Role),
+}
+
+/// What the length of a reply depends on that is made where the request is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Replies {
+    /// Nothing, or the owner of the shard makes it.
+    Short,
+    /// How many RESP connections there are.
+    Clients,
+    /// How many channels somebody listens to.
+    Channels,
+    /// How many zones there are.
+    Zones,
 }
 
 /// Where the key of a command is.
@@ -85,6 +100,7 @@ impl CommandSpec {
             group: "connection",
             complexity: "O(1)",
             at_once: false,
+            replies: Replies::Short,
             key: None,
             more_keys: MoreKeys::None,
             arguments: &[],

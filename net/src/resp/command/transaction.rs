@@ -74,6 +74,8 @@ const WATCH_REFUSED: Fault<'static> = Fault::Text(
 pub(super) const TOO_LONG: Fault<'static> =
     Fault::Text("ERR the transaction has too many commands, or too many bytes");
 
+const SCARCE: Fault<'static> = Fault::Text("BUSY there is no room for a longer transaction now");
+
 /// The commands of a transaction so far.
 #[derive(Default, Debug)]
 pub struct Queue {
@@ -91,8 +93,17 @@ impl Queue {
         self.bytes
     }
 
+    /// Bytes that it takes.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Queues a command.
-    pub(super) fn push(&mut self, args: Args<'_>) -> Result<(), Fault<'static>> {
+    pub(super) fn push(&mut self, args: Args<'_>, is_scarce: bool) -> Result<(), Fault<'static>> {
+        if is_scarce && self.bytes.len() >= limit::QUEUED_BYTES_SCARCE {
+            return Err(SCARCE);
+        }
         let framed: usize = args.iter().map(|arg| arg.len() + FRAME_BYTES_MAX).sum();
         let fits = self.bytes.len() + framed + FRAME_BYTES_MAX <= limit::QUEUED_BYTES_MAX;
         if !fits || self.commands == limit::QUEUED_COMMANDS_MAX {

@@ -2,7 +2,7 @@
 
 use super::execute::{Call, Step};
 use super::fault::Fault;
-use super::spec::{Access, Argument, CommandSpec, KeySpec};
+use super::spec::{Access, Argument, CommandSpec, KeySpec, Replies};
 use super::zone_set;
 use crate::request::Request;
 use crate::resp::server::Role;
@@ -27,6 +27,7 @@ static GET: CommandSpec = CommandSpec {
 };
 
 static LIST: CommandSpec = CommandSpec {
+    replies: Replies::Zones,
     flags: &["readonly"],
     categories: &["read", "slow"],
     summary: "Returns the names of all zones, sorted.",

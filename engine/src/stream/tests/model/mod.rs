@@ -17,6 +17,7 @@
 //! | | a key lives at its deadline, too | `Added { …, epoch: 96, dense: 8 }` against `epoch: 122, dense: 1` |
 //! | | what is given to another consumer stays counted with the first | `pending: left (4, 2), right (2, 4)` |
 //! | | a lag is told with a hole at the id that the group has read | `InfoGroups …`: another `lag` |
+//! | I10 | the first block of a range counts towards what is wanted | `I10: 4402 for 8012`: `Range …` |
 //! | I10 | the room of a block that is sealed is not counted | `attempt to subtract with overflow` |
 //! | I9 | a key is not copied before its deadline changes | snapshots: `I9, seed 3` |
 //! | I9 | the order of appends is not restored | snapshots: `I9, seed 0` |
@@ -89,7 +90,9 @@ fn round(seed: u64) {
         let op = draw.op();
         let expected = reference.change(&op, at);
         let what = format!("{op:?}");
+        let price = keys.price(&op, at.wall);
         let value = keys.change(op, at);
+        assert!(value.bytes() as u64 <= price, "I10: {price} for {}, seed {seed}: {what}", value.bytes());
         assert_eq!(value, expected, "seed {seed}, step {step}: {what}");
         if let Value::Added(added) = value {
             draw.epoch = added.epoch;

@@ -7,11 +7,12 @@ use super::client;
 use crate::resp::command::execute::{Call, Step};
 use crate::resp::command::fault::Fault;
 use crate::resp::command::number::whole;
-use crate::resp::command::spec::{Access, Argument, CommandSpec};
+use crate::resp::command::spec::{Access, Argument, CommandSpec, Replies};
 use crate::resp::server::{ClientRow, Role};
 use std::io::Write;
 
 pub(super) static LIST: CommandSpec = CommandSpec {
+    replies: Replies::Clients,
     flags: &["admin", "noscript", "loading", "stale"],
     categories: &["admin", "slow", "dangerous", "connection"],
     access: Access::From(Role::Operator),

@@ -1,0 +1,198 @@
+//! What an answer may take, known before it is made: nothing is copied to find out.
+//!
+//! A price is never below [`Value::bytes`] of the answer (the model of streams asserts it for each of its operations), and looks
+//! at blocks of entries and at names, not at entries. For a change it is what the answer would take if it were carried out now.
+
+use super::entries::EntryRef;
+use super::group::Group;
+use super::id::StreamId;
+use super::keyspace::Keyspace;
+use super::op::{After, Follow, FollowFrom, KeyOp, PendingRange, Range, Read, ReadGroup};
+use super::run::{Run, Stretch};
+use super::state::Stream;
+use super::text::Text;
+use super::value::{Followed, Value};
+use crate::limit::{PENDING_TOLD_MAX, RANGE_BYTES_MAX, READ_BYTES_MAX, SCAN_PLACES_MAX};
+use crate::time::WallMs;
+
+/// A value among others.
+const VALUE: usize = size_of::<Value>();
+/// A value that is a short word, or a number in words.
+const WORD: usize = VALUE + 24;
+/// A refusal, beside the names that it repeats.
+const REFUSAL: usize = 256;
+
+impl Keyspace {
+    /// Bytes that the answer may take.
+    pub(crate) fn price(&self, op: &KeyOp, wall: WallMs) -> u64 {
+        let stream = |key: &Text| self.stream(key, wall);
+        let bytes = match op {
+            KeyOp::Range(range) => stream(&range.key).map_or(0, |stream| range_price(stream, range)),
+            KeyOp::Read(read) => self.read_price(read, wall),
+            KeyOp::Follow(follow) => {
+                size_of::<Followed>() + stream(&follow.key).map_or(0, |it| follow_price(it, follow))
+            }
+            KeyOp::ReadGroup(read) => self.read_group_price(read, wall),
+            KeyOp::Claim(claim) if claim.just_id => {
+                claim.ids.len() * VALUE + names(&[&claim.key, &claim.group])
+            }
+            KeyOp::Claim(claim) => {
+                stream(&claim.key).map_or(0, |it| all_price(&it.run)) + names(&[&claim.key, &claim.group])
+            }
+            KeyOp::AutoClaim(claim) => {
+                let most = stream(&claim.key)
+                    .and_then(|it| it.groups.get(&claim.group))
+                    .map_or(0, |group| group.pending.len().min(claim.count) as usize * VALUE);
+                let entries =
+                    if claim.just_id { 0 } else { stream(&claim.key).map_or(0, |it| all_price(&it.run)) };
+                most + entries + 3 * VALUE + names(&[&claim.key, &claim.group])
+            }
+            KeyOp::Pending(key, group, range) => {
+                let found = stream(key).and_then(|stream| stream.groups.get(group));
+                names(&[key, group]) + found.map_or(0, |group| pending_price(group, range.as_ref()))
+            }
+            KeyOp::InfoStream(key, full) => stream(key).map_or(REFUSAL, |it| info_price(it, *full)),
+            KeyOp::InfoGroups(key) => REFUSAL + stream(key).map_or(0, groups_price),
+            KeyOp::InfoConsumers(key, group) => {
+                let found = stream(key).and_then(|stream| stream.groups.get(group));
+                names(&[key, group]) + found.map_or(0, consumers_price)
+            }
+            KeyOp::Scan(scan) => {
+                let end = scan.from.saturating_add(scan.count.clamp(1, SCAN_PLACES_MAX));
+                let places = scan.from.min(u64::from(u32::MAX))..end.min(self.slot_count() as u64);
+                let keys = places.filter_map(|slot| self.key(slot as u32));
+                3 * VALUE + keys.map(|key| VALUE + key.name.len()).sum::<usize>()
+            }
+            KeyOp::Namespaces => self.usage().map(|space| 15 * WORD + space.prefix.len()).sum(),
+            KeyOp::Faulty(op, fault) => fault.len() + faulty_names(op),
+            _ => REFUSAL,
+        };
+        bytes as u64
+    }
+
+    fn read_price(&self, read: &Read, wall: WallMs) -> usize {
+        let count = if read.count == 0 { u64::MAX } else { read.count };
+        let (mut keys, mut all, mut largest) = (0, 0, 0);
+        for (key, after) in &read.streams {
+            keys += VALUE + key.len();
+            let Some(stream) = self.stream(key, wall) else { continue };
+            let from = match after {
+                After::Id(id) => id.next(),
+                After::Last => None,
+                After::LastEntry => stream.run.last().map(|entry| entry.id),
+            };
+            let Some(from) = from else { continue };
+            let weight = stream.run.weight(Stretch::Ids(from, StreamId::MAX), count, READ_BYTES_MAX);
+            (all, largest) = (all + weight, largest.max(weight));
+        }
+        keys + all.min(READ_BYTES_MAX + largest)
+    }
+
+    fn read_group_price(&self, read: &ReadGroup, wall: WallMs) -> usize {
+        let count = if read.count == 0 { u64::MAX } else { read.count };
+        let (mut keys, mut all, mut largest) = (names(&[&read.group]), 0, 0);
+        for (key, after) in &read.streams {
+            keys += VALUE + names(&[key]);
+            let Some(stream) = self.stream(key, wall) else { continue };
+            let Some(group) = stream.groups.get(&read.group) else { continue };
+            let weight = match after {
+                None => {
+                    let from = group.last_id.next().unwrap_or(StreamId::MAX);
+                    stream.run.weight(Stretch::Ids(from, StreamId::MAX), count, READ_BYTES_MAX)
+                }
+                Some(_) => {
+                    let pending = group.pending.len().min(count) as usize;
+                    all_price(&stream.run) + (pending * EMPTY_ENTRY).min(READ_BYTES_MAX + EMPTY_ENTRY)
+                }
+            };
+            (all, largest) = (all + weight, largest.max(weight));
+        }
+        keys + all.min(READ_BYTES_MAX + largest)
+    }
+}
+
+/// An entry of which only a pending list knows.
+const EMPTY_ENTRY: usize = super::entries::HEAD_BYTES;
+
+fn names(names: &[&Text]) -> usize {
+    REFUSAL + names.iter().map(|name| name.len()).sum::<usize>()
+}
+
+/// Names that the refusal of a faulty operation may repeat.
+fn faulty_names(op: &KeyOp) -> usize {
+    let group = match op {
+        KeyOp::Group(_, group, _) | KeyOp::Claim(super::op::Claim { group, .. }) => group.len(),
+        KeyOp::ReadGroup(read) => read.group.len(),
+        _ => 0,
+    };
+    let mut longest = 0;
+    op.visit_keys(|key| longest = longest.max(key.len()));
+    REFUSAL + group + longest
+}
+
+/// Any entries of a run, as far as a read goes.
+fn all_price(run: &Run) -> usize {
+    // In any order: one more entry than the bound may be the largest, which nobody knows.
+    let all = run.weight(Stretch::Ids(StreamId::MIN, StreamId::MAX), u64::MAX, 2 * READ_BYTES_MAX);
+    all.min(2 * READ_BYTES_MAX)
+}
+
+fn range_price(stream: &Stream, range: &Range) -> usize {
+    let count = range.count.unwrap_or(u64::MAX);
+    let (start, end) = (range.start, range.end);
+    let stretch = if range.reverse { Stretch::Back(start, end) } else { Stretch::Ids(start, end) };
+    REFUSAL + stream.run.weight(stretch, count, RANGE_BYTES_MAX)
+}
+
+fn follow_price(stream: &Stream, follow: &Follow) -> usize {
+    let first = match follow.from {
+        FollowFrom::Oldest => 0,
+        FollowFrom::Newest => return 0,
+        FollowFrom::After(number) => number.saturating_add(1),
+    };
+    let bytes_max = usize::try_from(follow.bytes_max).unwrap_or(usize::MAX);
+    stream.run.weight(Stretch::Numbers(first), follow.limit, bytes_max)
+}
+
+fn pending_price(group: &Group, range: Option<&PendingRange>) -> usize {
+    let Some(range) = range else {
+        return 5 * VALUE + group.consumers().map(|(_, it)| 2 * WORD + VALUE + it.name.len()).sum::<usize>();
+    };
+    let only = range.consumer.as_ref().and_then(|name| group.number(name));
+    let within = group.pending.since(range.start).take_while(|pended| pended.id <= range.end);
+    let own = within.filter(|pended| only.is_none_or(|only| only == pended.consumer));
+    let most = usize::try_from(range.count).unwrap_or(usize::MAX).min(PENDING_TOLD_MAX + 1);
+    own.take(most).map(|pended| 5 * VALUE + group.consumer(pended.consumer).name.len()).sum()
+}
+
+fn entry_price(entry: Option<EntryRef<'_>>) -> usize {
+    let fields = entry.and_then(|entry| entry.fields);
+    4 * VALUE + fields.map_or(0, |fields| fields.count() * VALUE + fields.bytes().len())
+}
+
+fn info_price(stream: &Stream, full: Option<u64>) -> usize {
+    let head = 32 * WORD;
+    let Some(count) = full else {
+        return head + entry_price(stream.run.first()) + entry_price(stream.run.last());
+    };
+    let count = if count == 0 { u64::MAX } else { count };
+    let entries = stream.run.weight(Stretch::Ids(StreamId::MIN, StreamId::MAX), count, RANGE_BYTES_MAX);
+    let most = usize::try_from(count).unwrap_or(usize::MAX);
+    let groups = stream.groups.iter().map(|group| {
+        let told = group.pending.iter().take(most.min(PENDING_TOLD_MAX + 1));
+        let pending =
+            told.map(|pended| 5 * VALUE + group.consumer(pended.consumer).name.len()).sum::<usize>();
+        let held = |pending: u64| pending.min(count) as usize * 4 * VALUE;
+        let consumers = group.consumers().map(|(_, it)| 12 * WORD + it.name.len() + held(it.pending));
+        16 * WORD + group.name.len() + pending + consumers.sum::<usize>()
+    });
+    head + entries + groups.sum::<usize>()
+}
+
+fn groups_price(stream: &Stream) -> usize {
+    stream.groups.iter().map(|group| 14 * WORD + group.name.len()).sum()
+}
+
+fn consumers_price(group: &Group) -> usize {
+    group.consumers().map(|(_, consumer)| 10 * WORD + consumer.name.len()).sum()
+}
