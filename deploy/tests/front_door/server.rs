@@ -50,9 +50,14 @@ impl Server {
         Self::spawn(command)
     }
 
-    pub(crate) fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(command: Command) -> Self {
+        Self::spawn_for(command, PATIENCE)
+    }
+
+    /// The same for a test that takes longer.
+    pub(crate) fn spawn_for(mut command: Command, patience: Duration) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("sluice starts");
-        let watchdog = watch(&child);
+        let watchdog = watch(&child, patience);
         let mut stdout = BufReader::new(child.stdout.take().expect("its output is piped"));
         let mut banner = String::new();
         while !banner.contains("curl ") {
@@ -110,6 +115,11 @@ impl Server {
         self.http("GET", "/readyz", "").0
     }
 
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
         kill_process(pid, signal).expect("the process is there");
@@ -161,11 +171,11 @@ fn request(at: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String
 }
 
 /// Ends the process if the returned sender is not dropped in time.
-fn watch(child: &Child) -> Sender<()> {
+fn watch(child: &Child, patience: Duration) -> Sender<()> {
     let (sender, receiver) = channel::<()>();
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id");
     std::thread::spawn(move || {
-        if receiver.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        if receiver.recv_timeout(patience) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
             let _ = kill_process(pid, Signal::KILL);
         }
     });
