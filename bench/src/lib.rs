@@ -7,6 +7,7 @@
 //! sluice-bench client    many tasks over one connection, and redis-rs   client/
 //! sluice-bench fanout    one stream and many readers                    fanout/
 //! sluice-bench gateway   one connection and thousands of streams         gateway.rs
+//! sluice-bench hoard     much that is asked for and not read           hoard.rs
 //! sluice-bench chaos     a cluster of processes while nodes fail       chaos/
 //! sluice-bench micro     the engine in process: ns a poll, bytes a waiter micro/
 //! sluice-bench simulate  a crowd in virtual time, and its promises       simulate/ ─▶ the engine
@@ -27,6 +28,7 @@ pub mod error;
 pub mod fanout;
 pub mod fill;
 pub mod gateway;
+pub mod hoard;
 pub mod limit;
 pub mod load;
 pub mod micro;

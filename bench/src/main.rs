@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sluice_bench::error::Result;
 use sluice_bench::sink::Sink;
-use sluice_bench::{chaos, client, compare, fanout, fill, gateway, load, micro, simulate};
+use sluice_bench::{chaos, client, compare, fanout, fill, gateway, hoard, load, micro, simulate};
 
 // The server's own allocator, so that `micro` measures what the server does.
 #[global_allocator]
@@ -30,6 +30,8 @@ enum Task {
     Fanout(fanout::Arguments),
     /// Follows thousands of streams over one connection; exit code 1 where an entry was lost or told twice.
     Gateway(gateway::Arguments),
+    /// Asks for much and reads nothing; exit code 1 where another client notices.
+    Hoard(hoard::Arguments),
     /// Calls from many tasks over one connection of the client crate, beside redis-rs.
     Client(client::Arguments),
     /// Compares sluice with Redis and nginx.
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Task::Fill(arguments) => run_fill(&arguments),
         Task::Fanout(arguments) => run_fanout(&arguments),
         Task::Gateway(arguments) => run_gateway(&arguments),
+        Task::Hoard(arguments) => run_hoard(&arguments),
         Task::Client(arguments) => run_client(&arguments),
         Task::Compare(arguments) => compare::run(&arguments).map(|met| ExitCode::from(u8::from(!met))),
         Task::Chaos(arguments) => chaos::run(&arguments).map(|kept| ExitCode::from(u8::from(!kept))),
@@ -98,6 +101,12 @@ fn run_gateway(arguments: &gateway::Arguments) -> Result<ExitCode> {
     let report = gateway::run(arguments)?;
     println!("{report}");
     Ok(ExitCode::from(u8::from(!report.is_whole())))
+}
+
+fn run_hoard(arguments: &hoard::Arguments) -> Result<ExitCode> {
+    let report = hoard::run(arguments)?;
+    println!("{report}");
+    Ok(ExitCode::from(u8::from(!report.is_met())))
 }
 
 fn run_fill(arguments: &fill::Arguments) -> Result<ExitCode> {
