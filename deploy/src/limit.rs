@@ -44,6 +44,8 @@ pub(crate) const ELECTION_MS: RangeInclusive<u64> = 50..=60_000;
 pub(crate) const ELECTION_MIN_MS_DEFAULT: u64 = 450;
 /// The longest one.
 pub(crate) const ELECTION_MAX_MS_DEFAULT: u64 = 900;
+/// The longest difference of wall clocks that may be allowed.
+pub(crate) const CLOCK_SKEW_MS_MAX: u64 = 3_600_000;
 /// The longest time for which a node that cannot be reached may hold up evictions.
 pub(crate) const EVICT_HOLD_MS_MAX: u64 = 3_600_000;
 /// The same where the configuration says nothing.

@@ -10,7 +10,9 @@ use crate::id::{GroupId, RequestHash, UserHash, ZoneId};
 use crate::keyring::Keyring;
 use crate::limit::NO_LEADER_RETRY_MS;
 use crate::pass::{PassKey, PassKeys};
+use crate::readers::Readers;
 use crate::reply::Standing;
+use crate::shard::fresh::Fresh;
 use crate::shard::view::ShardView;
 use crate::slot;
 use crate::structure::{Guard, pin};
@@ -29,6 +31,7 @@ pub struct Directory {
     views: Vec<Arc<ShardView>>,
     names: Arc<Names>,
     account: Arc<Account>,
+    readers: Readers,
 }
 
 /// What a poll learned.
@@ -49,7 +52,7 @@ struct Found<'g> {
 
 impl Directory {
     pub(crate) fn new(views: Vec<Arc<ShardView>>, names: Arc<Names>, account: Arc<Account>) -> Directory {
-        Directory { views, names, account }
+        Directory { views, names, account, readers: Readers::default() }
     }
 
     /// What this process may hold, and holds.
@@ -96,6 +99,12 @@ impl Directory {
         self.names.len()
     }
 
+    /// The threads that poll. One that shares the process with the owners says there when it begins and ends.
+    #[must_use]
+    pub fn readers(&self) -> &Readers {
+        &self.readers
+    }
+
     /// A guard to poll under. Pinning costs about 10 ns: pin once for a batch, and let go before sleeping.
     #[must_use]
     pub fn pin() -> Guard {
@@ -108,17 +117,20 @@ impl Directory {
     /// # Errors
     /// [`Refusal::NoZone`], [`Refusal::BadToken`], [`Refusal::Gone`].
     pub fn poll(&self, guard: &Guard, zone: &[u8], token: &[u8], now: MonoMs) -> Result<Polled, Refusal> {
-        let Found { token, shard, view } = self.resolve(guard, zone, token)?;
+        let Found { token, shard, view } = self.resolve(guard, zone, token, now)?;
         let Some(view) = view else { return Ok(Polled::Turn(token)) };
+        let proof = shard.prove(now);
         let log_now = shard.now(now);
-        if !shard.is_fresh(now) {
+        let Some(proof) = proof else {
             if !shard.is_cut() {
                 return Ok(Polled::Turn(token));
             }
-            view.see(token.place, Look::Poll, log_now, guard)?;
+            if view.hear(token.place, log_now, guard) {
+                return Ok(Polled::Turn(token));
+            }
             return view.last_known(token.place, log_now, guard).map(Polled::Standing);
-        }
-        match view.see(token.place, Look::Poll, log_now, guard)? {
+        };
+        match see(view, token.place, Look::Poll, log_now, guard, proof)? {
             Seen::Standing(standing) => Ok(Polled::Standing(standing)),
             Seen::Turn => Ok(Polled::Turn(token)),
         }
@@ -140,15 +152,16 @@ impl Directory {
     /// # Errors
     /// As [`Directory::poll`], and [`Refusal::NoLeader`] where this node does not know the place yet.
     pub fn peek(&self, guard: &Guard, zone: &[u8], token: &[u8], now: MonoMs) -> Result<Standing, Refusal> {
-        let Found { token, shard, view } = self.resolve(guard, zone, token)?;
+        let Found { token, shard, view } = self.resolve(guard, zone, token, now)?;
         let Some(view) = view else {
             return Err(Refusal::NoLeader { retry_ms: NO_LEADER_RETRY_MS });
         };
+        let proof = shard.prove(now);
         let log_now = shard.now(now);
-        if !shard.is_fresh(now) {
+        let Some(proof) = proof else {
             return view.last_known(token.place, log_now, guard);
-        }
-        match view.see(token.place, Look::Peek, log_now, guard)? {
+        };
+        match see(view, token.place, Look::Peek, log_now, guard, proof)? {
             Seen::Standing(standing) => Ok(standing),
             Seen::Turn => {
                 let Place::Queue(seq) = token.place else { return Err(Refusal::Gone) };
@@ -163,13 +176,27 @@ impl Directory {
     /// [`Refusal::NoZone`], [`Refusal::BadToken`], [`Refusal::Gone`] where the zone was made anew.
     pub fn verify(&self, zone: &[u8], token: &[u8]) -> Result<Token, Refusal> {
         let guard = pin();
-        self.resolve(&guard, zone, token).map(|found| found.token)
+        // At no moment that proof could reach to: a zone that is not known here may be a new one.
+        self.resolve(&guard, zone, token, MonoMs(u64::MAX)).map(|found| found.token)
     }
 
-    /// Whether this node decides for the group: a name that it does not know is then no zone's.
+    /// Whether this node decides for the group at `now`, a reading of the clock from after the question: a name that it does not
+    /// know is then no zone's.
     #[must_use]
-    pub fn leads(&self, group: GroupId) -> bool {
-        self.views.get(usize::from(group.0)).is_some_and(|view| view.leads())
+    pub fn leads(&self, group: GroupId, now: MonoMs) -> bool {
+        self.views.get(usize::from(group.0)).is_some_and(|view| view.leads(now))
+    }
+
+    /// Proof that what is here of a group is new enough to be answered from at `now`, a reading of the clock from after the question.
+    #[must_use]
+    pub fn prove(&self, group: GroupId, now: MonoMs) -> Option<Fresh> {
+        self.views.get(usize::from(group.0))?.prove(now)
+    }
+
+    /// The same of all groups.
+    #[must_use]
+    pub fn prove_all(&self, now: MonoMs) -> Option<Fresh> {
+        self.views.iter().try_fold(None, |_, view| view.prove(now).map(Some)).flatten()
     }
 
     /// The text of a token. Where its key was retired meanwhile, the active key signs.
@@ -239,17 +266,23 @@ impl Directory {
         self.views.iter().map(|view| view.memory_bytes()).sum()
     }
 
-    fn resolve<'g>(&'g self, guard: &'g Guard, zone: &[u8], text: &[u8]) -> Result<Found<'g>, Refusal> {
+    fn resolve<'g>(
+        &'g self,
+        guard: &'g Guard,
+        zone: &[u8],
+        text: &[u8],
+        now: MonoMs,
+    ) -> Result<Found<'g>, Refusal> {
         let refuse = || if self.zone(zone).is_some() { Refusal::BadToken } else { Refusal::NoZone };
         let unverified = UnverifiedToken::decode(text).ok_or_else(refuse)?;
         let shard = self.views.get(usize::from(unverified.group().0)).ok_or_else(refuse)?;
         let token = unverified.verify(shard.keys(guard)).ok_or_else(refuse)?;
-        let Some(view) = shard.zones.get(token.zone.ordinal, guard) else {
-            if !shard.leads() && !shard.knows(token.zone.ordinal) {
-                return Ok(Found { token, shard, view: None });
-            }
+        let view = match shard.find(token.zone.ordinal, now, guard) {
+            Ok(view) => view,
+            Err(false) => return Ok(Found { token, shard, view: None }),
             // Its zone was deleted; if there is one of that name now, it is another.
-            return Err(if self.zone(zone).is_some() { Refusal::Gone } else { Refusal::NoZone });
+            Err(true) if self.zone(zone).is_some() => return Err(Refusal::Gone),
+            Err(true) => return Err(Refusal::NoZone),
         };
         if view.name().as_str().as_bytes() != zone {
             return Err(refuse());
@@ -266,4 +299,16 @@ impl Directory {
         let group = self.group_of(name);
         read(self.views[usize::from(group.0)].keys(&pin()))
     }
+}
+
+/// What is seen by whoever has proof that it is new enough.
+fn see(
+    view: &ZoneView,
+    place: Place,
+    look: Look,
+    now: LogTime,
+    guard: &Guard,
+    _proof: Fresh,
+) -> Result<Seen, Refusal> {
+    view.see(place, look, now, guard)
 }

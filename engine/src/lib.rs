@@ -30,6 +30,7 @@ pub mod mailbox;
 pub mod node;
 pub mod owner;
 pub mod pass;
+pub mod readers;
 pub mod reply;
 pub mod sequencer;
 pub(crate) mod shard;

@@ -45,6 +45,14 @@ pub const POLL_MS_MIN: u64 = 20;
 /// Parked polls of a shard.
 pub const PARKED_MAX: usize = 65_536;
 
+/// A poll is late when it comes this much before the deadline or later: the owner, or on another node the leader, then says
+/// whether the place is still there. More than nodes' clocks of one log differ by while they answer by themselves.
+pub const LATE_MS: u32 = 1_000;
+/// Threads of a process that answer polls.
+pub const READERS_MAX: usize = 64;
+/// Late polls that a node keeps to tell the next leader of.
+pub const LATE_KEPT_MAX: usize = 65_536;
+
 /// Parts of a process that may listen to streams.
 pub const LISTENERS_MAX: u32 = 64;
 /// Bytes of appended entries that one turn tells listeners; who is not told asks.
@@ -84,6 +92,11 @@ const _: () = {
     assert!(BLOCK_SLOTS * FAN_OUT * FAN_OUT <= u32::MAX as u64);
 };
 
+/// Wall time of a log that is ahead of the nodes' clocks goes slower by one part in so many until it is not.
+pub const WALL_SLEW_PARTS: i64 = 100;
+/// What nodes' wall clocks may differ by, unless it is set otherwise.
+pub const CLOCK_SKEW_MS_DEFAULT: u64 = 500;
+
 /// Requests that one owner may have on their way to the leader.
 pub const FORWARDED_MAX: usize = 65_536;
 /// A write that was passed on is given up after this long.
@@ -119,6 +132,7 @@ pub const SLICES_A_TURN: usize = 4;
 
 const _: () = {
     assert!(PULSE_MS * 2 < FRESH_MS);
+    assert!(FRESH_MS + REPORT_OVERLAP_MS < LATE_MS as u64);
     assert!(HELD_MS_MAX < FORWARD_WRITE_MS);
     assert!(GATHER_MS < PROPOSAL_LATE_MS);
     assert!(PROPOSAL_LATE_MS < PROPOSAL_MS_MAX && PROPOSAL_MS_MAX < FORWARD_WRITE_MS);

@@ -4,6 +4,7 @@ use crate::account::Account;
 use crate::directory::{Directory, Names};
 use crate::id::{GroupId, KeyGen};
 use crate::keyring::Keyring;
+use crate::limit::CLOCK_SKEW_MS_DEFAULT;
 use crate::owner::Owner;
 use crate::sequencer::Sequencer;
 use crate::shard::Shard;
@@ -26,13 +27,22 @@ pub struct Options {
     pub epoch: LogTime,
     /// How long, in ms, a node that answers polls and is out of reach holds back the dropping of silent waiters.
     pub evict_hold_ms: u64,
+    /// By how much, in ms, this node's wall clock may differ from others' for it to lead.
+    pub clock_skew_max_ms: u64,
 }
 
 impl Options {
     /// Six groups, no memory bound, log time from 1.
     #[must_use]
     pub fn new(secret: [u8; 16]) -> Options {
-        Options { groups: 6, memory_max: u64::MAX, secret, epoch: LogTime(1), evict_hold_ms: 300_000 }
+        Options {
+            groups: 6,
+            memory_max: u64::MAX,
+            secret,
+            epoch: LogTime(1),
+            evict_hold_ms: 300_000,
+            clock_skew_max_ms: CLOCK_SKEW_MS_DEFAULT,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::error::Refusal;
 use crate::stream::value::Value;
 use crate::time::LogTime;
 use crate::token::Token;
+use crate::zone::settings::{ZoneName, ZoneSettings};
 use serde::{Deserialize, Serialize};
 
 /// An estimated wait.
@@ -119,6 +120,8 @@ pub enum Reply {
     },
     /// No.
     Refused(Refusal),
+    /// To a question for a zone's settings.
+    Settings(ZoneName, Box<ZoneSettings>),
 }
 
 impl Reply {

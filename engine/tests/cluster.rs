@@ -193,3 +193,92 @@ fn what_a_lost_majority_holds_up_is_refused_in_time_and_frees_its_askers() {
     assert!(matches!(reply, Reply::Refused(Refusal::NoLeader { .. })), "{reply:?}");
     assert!(cluster.now_ms - began <= 3_100);
 }
+
+/// A zone that lets one in and forgets who is silent for ten seconds.
+fn short() -> ZonePatch {
+    ZonePatch { abandon_ms: Some(10_000), ..limit(1) }
+}
+
+/// Runs until the leader has proposed to drop somebody, with nothing committed any more from the ninth second on.
+fn until_dropping(cluster: &mut Cluster) {
+    cluster.run(9_000);
+    cluster.hub.lock().unwrap().is_stopped = true;
+    for _ in 0..500 {
+        cluster.run(10);
+        if cluster.hub.lock().unwrap().is_evicting() {
+            return;
+        }
+    }
+    panic!("nobody is dropped");
+}
+
+#[test]
+fn i6_who_polls_while_its_dropping_is_on_its_way_hears_of_that_alone() {
+    let mut cluster = Cluster::with_zone(short());
+    let tokens = queue(&mut cluster, 1, 1);
+    until_dropping(&mut cluster);
+    assert!(!cluster.answers_alone(0, &tokens[0]), "told that it waits, and dropped");
+    let ticket = cluster.begin_poll(0, &tokens[0]).expect_err("held until it is decided");
+    assert_eq!(cluster.run(500).len(), 0, "held until it is decided");
+    cluster.hub.lock().unwrap().go_on();
+    let replies = cluster.run(100);
+    assert_eq!(replies, [(0, ticket, Reply::Refused(Refusal::Gone))]);
+}
+
+#[test]
+fn i6_a_poll_at_a_node_that_knows_of_no_dropping_is_no_other() {
+    for node in [1, 2] {
+        let mut cluster = Cluster::with_zone(short());
+        let tokens = queue(&mut cluster, 1, 1);
+        until_dropping(&mut cluster);
+        assert!(!cluster.answers_alone(node, &tokens[0]), "told that it waits, and dropped");
+        let ticket = cluster.begin_poll(node, &tokens[0]).expect_err("the leader is asked");
+        cluster.run(200);
+        // Nor does the second of two polls find the first one's mark.
+        assert!(!cluster.answers_alone(node, &tokens[0]), "told that it waits, and dropped");
+        cluster.hub.lock().unwrap().go_on();
+        assert_eq!(cluster.run(200), [(node, ticket, Reply::Refused(Refusal::Gone))]);
+    }
+}
+
+#[test]
+fn i6_a_late_poll_that_is_in_time_keeps_its_place_whichever_node_it_comes_to() {
+    let mut cluster = Cluster::with_zone(short());
+    let tokens = queue(&mut cluster, 1, 1);
+    for round in 0..12 {
+        cluster.run(9_600);
+        let standing = cluster.poll(round % NODES, &tokens[0]);
+        assert!(standing.is_ok_and(|standing| !is_stale(standing)), "round {round}: {standing:?}");
+    }
+}
+
+#[test]
+fn i6_late_polls_at_a_node_without_a_leader_are_told_to_the_next_one() {
+    let mut cluster = Cluster::with_zone(short());
+    let tokens = queue(&mut cluster, 1, 2);
+    cluster.hub.lock().unwrap().cut = Some(2);
+    cluster.elect(Some(0));
+    for _ in 0..3 {
+        cluster.run(9_600);
+        assert!(is_stale(cluster.poll(2, &tokens[0]).unwrap()));
+    }
+    cluster.hub.lock().unwrap().cut = None;
+    cluster.elect(Some(0));
+    cluster.run(4_000);
+    assert!(cluster.poll(0, &tokens[0]).is_ok(), "dropped although it polled in time");
+}
+
+#[test]
+fn i6_who_was_allowed_a_longer_silence_is_not_told_that_it_waits_and_dropped_by_the_shorter_one() {
+    let mut cluster = Cluster::with_zone(ZonePatch { abandon_ms: Some(60_000), ..limit(1) });
+    let tokens = queue(&mut cluster, 1, 1);
+    cluster.run(30_000);
+    let name = sluice_engine::zone::settings::ZoneName::parse(b"shop").unwrap();
+    let change = sluice_engine::command::Command::ZoneSet { name, patch: Box::new(short()) };
+    cluster.hub.lock().unwrap().lagging = Some(2);
+    assert_eq!(cluster.ask(0, Ask::Change(Box::new(change))), Reply::ZoneSet { created: false });
+    assert!(position(cluster.poll(2, &tokens[0]).unwrap()) <= 1);
+    cluster.hub.lock().unwrap().lagging = None;
+    cluster.run(8_000);
+    assert!(cluster.poll(2, &tokens[0]).is_ok(), "told that it waits, and dropped");
+}

@@ -1,7 +1,14 @@
-//! The clocks, read once a turn: monotonic milliseconds for the engine, a date for HTTP.
+//! The clocks: monotonic milliseconds for the engine, which go on while the machine sleeps, and a date for HTTP.
 
+use rustix::time::{ClockId, clock_gettime};
 use sluice_engine::time::MonoMs;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
+
+/// What was known before the machine slept is as old as if it had been awake.
+#[cfg(target_os = "linux")]
+const ELAPSED: ClockId = ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const ELAPSED: ClockId = ClockId::Monotonic;
 
 /// Monotonic milliseconds since one moment of the process, the same for every part of it.
 ///
@@ -11,21 +18,26 @@ use std::time::{Duration, Instant, SystemTime};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    origin: Instant,
+    origin_ms: u64,
 }
 
 impl Clock {
     /// A clock that says 0 now. Make one for the process and pass it on.
     #[must_use]
     pub fn start() -> Clock {
-        Clock { origin: Instant::now() }
+        Clock { origin_ms: elapsed_ms() }
     }
 
     /// Milliseconds since the start.
     #[must_use]
     pub fn now(&self) -> MonoMs {
-        MonoMs(self.origin.elapsed().as_millis() as u64)
+        MonoMs(elapsed_ms().saturating_sub(self.origin_ms))
     }
+}
+
+fn elapsed_ms() -> u64 {
+    let at = clock_gettime(ELAPSED);
+    at.tv_sec as u64 * 1_000 + at.tv_nsec as u64 / 1_000_000
 }
 
 /// The date as HTTP writes it, made again only when its second is over.

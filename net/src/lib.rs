@@ -71,4 +71,6 @@ mod shared;
 #[cfg(feature = "server")]
 pub mod stats;
 #[cfg(feature = "server")]
+mod wall;
+#[cfg(feature = "server")]
 mod worker;

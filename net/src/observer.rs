@@ -49,6 +49,12 @@ impl Observer {
         self.shared.stats.totals()
     }
 
+    /// By how many milliseconds the system's clock is ahead of the time that the node goes by (below 0: behind): it was set.
+    #[must_use]
+    pub fn clock_step_ms(&self) -> i64 {
+        self.shared.wall.step_ms()
+    }
+
     /// CPU time of the longest turn of any worker since the start, in µs, or a little more.
     #[must_use]
     pub fn longest_turn_us(&self) -> u64 {

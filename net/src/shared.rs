@@ -9,6 +9,7 @@ use crate::resp::command::fault::Fault;
 use crate::resp::command::spec::Replies;
 use crate::resp::server::{ClientRow, Facts, PassKeyRow, Role, ServerInfo, SlowRow};
 use crate::stats::Stats;
+use crate::wall::Wall;
 use crate::worker::lines::Lines;
 use crate::worker::mailbox::Mailbox;
 use sluice_engine::account::Part;
@@ -39,6 +40,7 @@ const ZONE_REPLY_BYTES: usize = 2 * (sluice_engine::limit::ZONE_NAME_BYTES_MAX +
 /// What all workers share.
 pub(crate) struct Shared {
     pub(crate) config: NetConfig,
+    pub(crate) wall: Wall,
     pub(crate) directory: Arc<Directory>,
     pub(crate) cluster: Arc<dyn Cluster>,
     pub(crate) stats: Stats,
@@ -79,6 +81,7 @@ impl Shared {
             ready: AtomicBool::new(true),
             ending: AtomicU8::new(Ending::No as u8),
             run_id: random() << 64 | random(),
+            wall: Wall::start(config.clock),
             config,
             directory,
             cluster,
@@ -86,9 +89,9 @@ impl Shared {
         }
     }
 
-    /// Wall time, for what is logged by it.
+    /// Wall time, without the steps of the system's clock.
     pub(crate) fn wall_ms(&self) -> WallMs {
-        WallMs(wall().as_millis() as u64)
+        self.wall.now()
     }
 
     /// Bytes that are on their way to clients, or are kept for what they listen to.
@@ -131,7 +134,7 @@ impl ServerInfo for Shared {
     }
 
     fn wall_us(&self) -> u64 {
-        wall().as_micros() as u64
+        self.wall.now().0 * 1_000 + u64::from(wall().subsec_micros() % 1_000)
     }
 
     fn admit_reply(&self, replies: Replies) -> Result<(), Fault<'static>> {

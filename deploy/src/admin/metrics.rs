@@ -75,8 +75,17 @@ fn cluster(cluster: &dyn Cluster, page: &mut Page) {
     leadership(&status, page);
     page.counter("log_syncs_total", "Times that the log was made durable.").is(float(status.log.syncs));
     page.gauge("log_full", "Whether the disk has no room for the log.").is(truth(status.log.is_full));
+    clocks(&status, page);
     let help = "Bytes of records written to the log.";
     page.counter("log_written_bytes_total", help).is(float(status.log.written_bytes));
+}
+
+fn clocks(status: &Status, page: &mut Page) {
+    let help =
+        "Seconds by which this leader's wall clock is ahead of others', where it does not agree with most.";
+    page.gauge("clock_ahead_seconds", help).is(status.clocks.ahead_ms as f64 / 1e3);
+    let help = "Nodes whose wall clocks stand elsewhere than most, as this leader finds.";
+    page.gauge("clocks_off", help).is(float(status.clocks.off.len() as u64));
 }
 
 fn leadership(status: &Status, page: &mut Page) {
@@ -98,6 +107,8 @@ fn serving(server: &Observer, page: &mut Page) {
     let (facts, totals) = (server.facts(), server.totals());
     page.gauge("ready", "Whether traffic should be sent here.").is(truth(server.is_ready()));
     page.gauge("uptime_seconds", "Seconds since the start.").is(float(facts.uptime_ms) / 1e3);
+    let help = "Seconds by which the system's clock is ahead of the time that this node goes by: it was set.";
+    page.gauge("clock_step_seconds", help).is(server.clock_step_ms() as f64 / 1e3);
     page.gauge("connections", "Connections now.").is(float(facts.connections));
     page.gauge("connections_max", "Connections allowed at once.").is(float(facts.connections_max));
     page.gauge("subscriptions", "Channels and patterns listened to.").is(float(facts.subscriptions));

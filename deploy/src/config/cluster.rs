@@ -31,6 +31,8 @@ pub(crate) struct Cluster {
     pub(crate) election_max: Duration,
     /// How long a node that cannot be reached may hold up evictions.
     pub(crate) evict_hold: Duration,
+    /// What a node's wall clock may differ by from most others' for it to lead.
+    pub(crate) clock_skew_max: Duration,
 }
 
 /// How nodes prove to each other who they are. All three or none.
@@ -57,6 +59,7 @@ impl Default for Cluster {
             election_min: Duration::from_millis(limit::ELECTION_MIN_MS_DEFAULT),
             election_max: Duration::from_millis(limit::ELECTION_MAX_MS_DEFAULT),
             evict_hold: Duration::from_millis(limit::EVICT_HOLD_MS_DEFAULT),
+            clock_skew_max: Duration::from_millis(sluice_engine::limit::CLOCK_SKEW_MS_DEFAULT),
         }
     }
 }

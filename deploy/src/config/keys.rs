@@ -61,6 +61,8 @@ const KEYS: &[Key] = &[
     key!("cluster.election_min", |value| cluster.election_min = value.time(limit::ELECTION_MS)?),
     key!("cluster.election_max", |value| cluster.election_max = value.time(limit::ELECTION_MS)?),
     key!("cluster.evict_hold", |value| cluster.evict_hold = value.duration(limit::EVICT_HOLD_MS_MAX)?),
+    key!("cluster.clock_skew_max", |value| cluster.clock_skew_max =
+        value.duration(limit::CLOCK_SKEW_MS_MAX)?),
     key!("tls.peers.certificate", |value| peer_tls.certificate = Some(value.path()?)),
     key!("tls.peers.key", |value| peer_tls.key = Some(value.path()?)),
     key!("tls.peers.ca", |value| peer_tls.ca = Some(value.path()?)),

@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use openraft_rt_tokio::TokioRuntime;
 use sluice_net::cluster::{
-    Addresses, Cluster, Decide, Decision, Done, Group, Log, Member, Operation, Part, Progress, Refused,
-    Status,
+    Addresses, Clocks, Cluster, Decide, Decision, Done, Group, Log, Member, Operation, Part, Progress,
+    Refused, Status,
 };
 use sluice_raft::cluster::{
     AdminRequest, Administered, ClusterStatus, GroupStatus, NodeStatus, Part as NodePart,
@@ -52,7 +52,11 @@ impl Cluster for Bridge {
     fn status(&self) -> Status {
         let Some(node) = self.node.get() else { return self.waiting() };
         let (syncs, written_bytes) = node.log_figures();
-        Status { log: Log { syncs, written_bytes, is_full: node.is_full() }, ..told(node.status()) }
+        Status {
+            log: Log { syncs, written_bytes, is_full: node.is_full() },
+            clocks: Clocks { ahead_ms: node.clock_ahead_ms(), off: node.nodes_off() },
+            ..told(node.status())
+        }
     }
 
     fn administer(&self, operation: Operation, decide: Decide) {
@@ -123,6 +127,7 @@ fn told(status: ClusterStatus) -> Status {
         groups: status.groups.into_iter().map(group).collect(),
         operation: status.operation,
         log: Log::default(),
+        clocks: Clocks::default(),
     }
 }
 

@@ -8,13 +8,13 @@
 //! Those that wait are answered in their order; small questions pass them. What is asked of several streams at once, and what a
 //! transaction asks, has one price.
 
-use super::{BUSY_RETRY_MS, Owner};
+use super::{BUSY_RETRY_MS, Fresh, Owner};
 use crate::account::{Charge, Part};
 use crate::error::Refusal;
 use crate::id::Ticket;
 use crate::limit::{ANSWER_BYTES_SMALL, ANSWER_RETRY_MS, ANSWER_WAIT_MS, ANSWERED_BYTES_A_TURN};
 use crate::reply::Reply;
-use crate::sequencer::{Ask, Role};
+use crate::sequencer::Ask;
 use crate::stream::op::KeyOp;
 use crate::stream::value::Value;
 use crate::time::MonoMs;
@@ -54,10 +54,10 @@ impl Unanswered {
 
 impl Owner {
     /// Answers a question from the state as it is here. `None`: the answer comes under the ticket.
-    pub(super) fn question(&mut self, ask: Ask, ticket: Ticket, now: MonoMs) -> Option<Reply> {
+    pub(super) fn question(&mut self, ask: Ask, ticket: Ticket, now: MonoMs, proof: Fresh) -> Option<Reply> {
         let waits = self.unanswered.waiting.len();
         match self.room_for(&ask, waits > 0) {
-            Room::Now(charge) => Some(self.answer_question(&ask, charge)),
+            Room::Now(charge) => Some(self.answer_question(&ask, charge, proof)),
             Room::Never(most) => Some(too_long(&ask, most)),
             Room::Later => {
                 let until = MonoMs(now.0 + ANSWER_WAIT_MS);
@@ -84,11 +84,9 @@ impl Owner {
         self.unanswered.made = 0;
         while let Some(first) = self.unanswered.waiting.pop_front() {
             let Waiting { ticket, ask, until } = first;
-            let reply = if !self.answers_here() {
-                self.request(ask, ticket, self.mono)
-            } else {
+            let reply = if let Some(proof) = self.prove(self.mono) {
                 match self.room_for(&ask, false) {
-                    Room::Now(charge) => Some(self.answer_question(&ask, charge)),
+                    Room::Now(charge) => Some(self.answer_question(&ask, charge, proof)),
                     Room::Never(most) => Some(too_long(&ask, most)),
                     Room::Later if self.mono >= until => Some(Reply::Refused(BUSY)),
                     Room::Later => {
@@ -96,14 +94,11 @@ impl Owner {
                         break;
                     }
                 }
+            } else {
+                self.request(ask, ticket, self.mono)
             };
             self.replies.extend(reply.map(|reply| (ticket, reply)));
         }
-    }
-
-    /// Whether questions are answered from this node's state.
-    fn answers_here(&self) -> bool {
-        self.role != Role::Follower || self.view_is_fresh(self.mono)
     }
 
     /// Of a reply from another node, which has an account of its own.
@@ -123,7 +118,7 @@ impl Owner {
 
     /// `others`: whether some wait already.
     fn room_for(&self, ask: &Ask, others: bool) -> Room {
-        let wall = self.wall_now();
+        let wall = self.shard.wall;
         let price = |op: &KeyOp| 2 * self.shard.keyspace.price(op, wall);
         let bytes = match ask {
             Ask::Key(op) => price(op),
@@ -141,21 +136,30 @@ impl Owner {
         account.try_charge(Part::Passing, bytes).map_or(Room::Later, Room::Now)
     }
 
-    /// Answers a question whose price was charged.
-    fn answer_question(&mut self, ask: &Ask, charge: Charge) -> Reply {
-        let wall = self.wall_now();
+    /// Answers a question whose price was charged, from a state that was proven to be new enough. Which keys there are goes by the
+    /// log's wall time, so all nodes agree at one index, and none comes back that was said to be gone; how long something has
+    /// lasted goes by the clock.
+    fn answer_question(&mut self, ask: &Ask, charge: Charge, _proof: Fresh) -> Reply {
+        let (wall, now) = (self.shard.wall, self.wall_now());
         let keys = &self.shard.keyspace;
         let reply = match ask {
             Ask::Key(op) => {
-                let value = keys.answer(op, wall);
+                let value = keys.answer(op, wall, now);
                 let bytes = 2 * value.bytes() as u64;
                 Reply::Key(value, charge.settled(bytes))
             }
             Ask::Keys(ops) => {
-                let values: Vec<Value> = ops.iter().map(|op| keys.answer(op, wall)).collect();
+                let values: Vec<Value> = ops.iter().map(|op| keys.answer(op, wall, now)).collect();
                 let bytes = values.iter().map(|value| 2 * (size_of::<Value>() + value.bytes()) as u64).sum();
                 Reply::Keys(values, charge.settled(bytes))
             }
+            Ask::Settings(name) => {
+                let zone = self.shard.zone_id(name).and_then(|zone| self.shard.zones.get(&zone.ordinal));
+                let settings =
+                    zone.map(|zone| Reply::Settings(name.clone(), Box::new((*zone.settings).clone())));
+                settings.unwrap_or(Reply::Refused(Refusal::NoZone))
+            }
+            Ask::Stats(zone) => self.stats(*zone, self.mono).map_or_else(Reply::Refused, Reply::Stats),
             _ => Reply::Refused(Refusal::Gone),
         };
         if let Reply::Key(_, charge) | Reply::Keys(_, charge) = &reply {

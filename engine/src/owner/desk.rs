@@ -6,13 +6,14 @@
 //! period (I2), and permits are not idle while somebody walks to the door (I7).
 
 use super::Hearing;
+use super::evict::Evicting;
 use super::hold::{Hold, lookahead_ms};
 use super::parked::{Parked, Poll};
 use super::walk::{Found, Reach, Turns, Walk};
 use super::watch::{Silence, Watch};
 use crate::command::Command;
 use crate::id::{Seq, Ticket, ZoneId};
-use crate::limit::{BLOCK_SLOTS, TICK_MS};
+use crate::limit::{BLOCK_SLOTS, LATE_MS, TICK_MS};
 use crate::reply::{Eta, Stats};
 use crate::structure::{Waiters, pin};
 use crate::time::LogTime;
@@ -46,6 +47,7 @@ const TABLE_WINDOWS: u64 = 4;
 pub(crate) struct Desk {
     pub(crate) parked: Parked,
     pub(crate) watch: Watch,
+    pub(crate) evicting: Evicting,
     walk: Walk,
     pace: Pace,
     hold: Hold,
@@ -61,6 +63,9 @@ pub(crate) struct Desk {
     /// Waits were estimated since the other nodes were told.
     has_eta_news: bool,
     fade_at: LogTime,
+    /// The silence allowed, and when it was last shortened.
+    abandon_ms: u32,
+    shortened_at: Option<LogTime>,
     /// When the next tick is due; `None` while nothing is to be done.
     pub(crate) tick_at: Option<LogTime>,
     /// The moment under which the owner's timers hold this desk.
@@ -80,7 +85,8 @@ pub(crate) struct Turn {
 
 impl Desk {
     pub(crate) fn restored(zone: &ZoneState, now: LogTime) -> Desk {
-        let mut desk = Desk { watch: Watch::rebuild(&zone.waiters, now), ..Desk::default() };
+        let watch = Watch::rebuild(&zone.waiters, now);
+        let mut desk = Desk { watch, abandon_ms: zone.settings.abandon_ms, ..Desk::default() };
         if zone.waiters.live_total() > 0 || zone.remembers() {
             desk.tick_at = Some(now);
         }
@@ -154,6 +160,10 @@ impl Desk {
     pub(crate) fn settings_changed(&mut self, zone: &ZoneState, now: LogTime) {
         self.hold.settle(zone.settings.horizon_ms(), now);
         self.watch.deadlines_changed(now);
+        let before = std::mem::replace(&mut self.abandon_ms, zone.settings.abandon_ms);
+        if self.abandon_ms < before {
+            self.shortened_at = Some(now);
+        }
         self.queue_since = self.queue_since.map(|_| now);
         self.forecast_at = None;
         self.tick_at = Some(now);
@@ -276,12 +286,20 @@ impl Desk {
     }
 
     fn look(&mut self, id: ZoneId, zone: &ZoneState, silence: Silence, now: LogTime, out: &mut Vec<Command>) {
-        let survival = &mut self.survival;
+        // By the longer silence that was allowed until now a poll may have looked in time to another thread or node.
+        let told_from = self.shortened_at.map_or(0, |at| at.0 + u64::from(LATE_MS));
+        if now.0.saturating_sub(u64::from(silence.unheard_ms)) < told_from {
+            return;
+        }
+        let (survival, evicting) = (&mut self.survival, &mut self.evicting);
         self.watch.tick(
             &zone.waiters,
             silence,
             now,
-            |block, slots| out.push(Command::Evict { zone: id, block, slots }),
+            |block, slots| {
+                evicting.begin(block, slots);
+                out.push(Command::Evict { zone: id, block, slots });
+            },
             |seen| survival.exposed(age_ms(&zone.waiters, seen.block, now), seen.live, seen.span_ms),
         );
         if now.since_ms(self.fade_at) >= FADE_MS {
@@ -382,7 +400,8 @@ fn silence(zone: &ZoneState, hearing: Hearing) -> Silence {
         presence_ms: zone.settings.presence_ms(),
         abandon_ms: zone.settings.abandon_ms,
         floor: hearing.floor,
-        unheard_ms: u32::try_from(hearing.unheard_ms).unwrap_or(u32::MAX),
+        unheard_ms: u32::try_from(hearing.unheard_ms.max(hearing.unstored_ms)).unwrap_or(u32::MAX),
+        waits_for_reports: hearing.unheard_ms > 0,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Streams and their keys: what a client asks of them, and the wall time by which they live.
 //!
-//! Wall time is read outside and passed in; in the log it only goes forward. Questions are answered from the state as
-//! it is here: on the leader the newest, on another node at most [`FRESH_MS`](crate::limit::FRESH_MS) old.
+//! Questions are answered from the state as it is here: on the leader the newest, on another node at most
+//! [`FRESH_MS`](crate::limit::FRESH_MS) old.
 
 use super::Owner;
 use super::outcome::Origin;
@@ -12,36 +12,25 @@ use crate::limit::TICK_MS;
 use crate::reply::Reply;
 use crate::sequencer::Ask;
 use crate::shard::ears::{ListenerId, Tidings};
+use crate::shard::fresh::Fresh;
 use crate::stream::op::{Follow, KeyOp};
 use crate::stream::policy::Usage;
 use crate::stream::text::Text;
 use crate::stream::value::{Followed, Value};
-use crate::time::{MonoMs, Offset, WallMs};
+use crate::time::MonoMs;
 
 /// What an append is told past the memory bound, in Redis's words.
 const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 
 impl Owner {
-    /// What the wall clock says at this moment. Where nobody says it, log time stands for it.
-    pub fn set_wall(&mut self, now: MonoMs, wall: WallMs) {
-        self.wall_offset = Offset::between(now, wall);
+    /// Proof that this node's state is new enough to answer from at `now`, a reading of the clock from after the question.
+    #[must_use]
+    pub fn prove(&self, now: MonoMs) -> Option<Fresh> {
+        self.shard.view.prove(now)
     }
 
-    /// Wall time now: never before that of the log.
-    pub(super) fn wall_now(&self) -> WallMs {
-        self.wall_offset.at(self.mono).max(self.shard.wall)
-    }
-
-    /// Whether this node's state is new enough to answer from.
-    pub(super) fn view_is_fresh(&self, now: MonoMs) -> bool {
-        self.shard.view.is_fresh(now)
-    }
-
-    /// On the leader: an operation that changes something goes into the log, a question is answered.
-    pub(super) fn decide_key(&mut self, op: Box<KeyOp>, ticket: Ticket, now: MonoMs) -> Option<Reply> {
-        if !op.is_change() {
-            return self.question(Ask::Key(op), ticket, now);
-        }
+    /// On the leader: puts an operation that changes something into the log.
+    pub(super) fn decide_key(&mut self, op: Box<KeyOp>, ticket: Ticket) -> Option<Reply> {
         if needs_memory(&op) && self.check_memory().is_err() {
             return Some(Reply::key(Value::error(OUT_OF_MEMORY)));
         }
@@ -53,11 +42,8 @@ impl Owner {
         self.push(Command::Key(op), Origin::Client(ticket)).err().map(Reply::Refused)
     }
 
-    /// The same for several at once.
-    pub(super) fn decide_keys(&mut self, ops: Vec<KeyOp>, ticket: Ticket, now: MonoMs) -> Option<Reply> {
-        if !ops.iter().any(KeyOp::is_change) {
-            return self.question(Ask::Keys(ops), ticket, now);
-        }
+    /// The same for several at once, of which at least one changes something.
+    pub(super) fn decide_keys(&mut self, ops: Vec<KeyOp>, ticket: Ticket) -> Option<Reply> {
         if ops.iter().any(needs_memory) && self.check_memory().is_err() {
             let refused = |_| Value::error(OUT_OF_MEMORY);
             return Some(Reply::Keys(ops.iter().map(refused).collect(), Charge::default()));
@@ -91,7 +77,7 @@ impl Owner {
     /// Entries behind a number, as this node has them.
     #[must_use]
     pub fn follow(&self, follow: Follow) -> Followed {
-        match self.shard.keyspace.answer(&KeyOp::Follow(follow), self.shard.wall) {
+        match self.shard.keyspace.answer(&KeyOp::Follow(follow), self.shard.wall, self.shard.wall) {
             Value::Followed(followed) => *followed,
             _ => unreachable!("who follows is told how far"),
         }
@@ -105,7 +91,7 @@ impl Owner {
     /// When keys have to be swept next, on this process's clock.
     pub(super) fn keys_due(&self) -> Option<MonoMs> {
         let keys = &self.shard.keyspace;
-        let expiry = keys.expiry_due().map(|due| self.wall_offset.back(due));
+        let expiry = keys.expiry_due().map(|due| self.wall.when(due));
         let requests = keys.requests_due().map(|due| self.log_offset.back(due));
         let due = expiry.into_iter().chain(requests).min()?;
         Some(due.max(self.keys_swept_at.plus_ms(TICK_MS)))
@@ -126,6 +112,7 @@ pub(super) fn is_question(ask: &Ask) -> bool {
     match ask {
         Ask::Key(op) => !op.is_change(),
         Ask::Keys(ops) => !ops.iter().any(KeyOp::is_change),
+        Ask::Stats(_) | Ask::Settings(_) => true,
         _ => false,
     }
 }

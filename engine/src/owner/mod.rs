@@ -8,10 +8,11 @@
 //!  desk    the owner's side of a zone       walk     who is due: the frontier
 //!  parked  polls held for a permit          watch    who is present, who is silent
 //!  hold    how early polls are parked       proposal batches on their way, events of the sequencer
-//!  outcome what askers are told
+//!  outcome what askers are told            evict    places whose dropping is undecided
 //!
 //!  role    leading or not, snapshots        remote   requests passed to the leader, and from other nodes
 //!  keys    streams and their keys, by wall time      answers  questions, as there is room for what they are told
+//!  wall    wall time as the log says it
 //!  report  who was heard of where           pulse    soft state between nodes, and how fresh it is
 //! ```
 //! [`Owner::turn`] is called once a turn of the worker's loop and does all of it in order. What is proposed
@@ -19,6 +20,7 @@
 
 mod answers;
 mod desk;
+mod evict;
 mod hold;
 mod keys;
 mod outcome;
@@ -29,13 +31,14 @@ mod remote;
 mod report;
 mod role;
 mod walk;
+mod wall;
 mod watch;
 
 use crate::command::Command;
 use crate::directory::Directory;
 use crate::error::Refusal;
 use crate::id::{GroupId, RequestHash, Ticket, UserHash, ZoneId};
-use crate::limit::{COMMANDS_A_TURN, PARKED_MAX, PROPOSAL_MS_MAX, TICK_MS};
+use crate::limit::{COMMANDS_A_TURN, LEASE_MS, PARKED_MAX, PROPOSAL_MS_MAX, TICK_MS};
 use crate::node::Options;
 use crate::reply::{Reply, Standing, Stats};
 use crate::sequencer::{NodeId, Role, Sequencer};
@@ -51,10 +54,13 @@ use outcome::Origin;
 use parked::Poll;
 use proposal::Proposal;
 use pulse::Proof;
-use remote::Forwarded;
+use remote::{Forwarded, Unproven};
 use report::{Heard, Reporter};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use wall::{Ahead, Wall};
+
+pub use crate::shard::fresh::Fresh;
 
 /// Zones whose tick one turn takes: with thousands of zones, ticks spread over the turns between.
 const TICKS_A_TURN: usize = 32;
@@ -104,11 +110,14 @@ pub struct Owner {
     /// In the order of their numbers.
     proposed: VecDeque<Proposal>,
     forwarded: Forwarded,
+    unproven: VecDeque<Unproven>,
     /// What other nodes have told, while this one leads.
     heard: BTreeMap<NodeId, Heard>,
     /// Zones of which something was published since the last pulse.
     news: BTreeSet<u64>,
     reporter: Reporter,
+    /// How far the leader's wall clock is ahead of this node's.
+    leader_ahead: Option<Ahead>,
     proofs: Vec<Proof>,
     pulse_at: MonoMs,
     /// A snapshot is being handed out.
@@ -120,21 +129,26 @@ pub struct Owner {
     unanswered: Unanswered,
     /// Between batches empty; kept for its capacity.
     outcomes: Vec<Outcome>,
+    /// Polls that wait here: for a permit, or to hear whether their place is dropped.
     parked: usize,
     /// Commands that this turn may still apply.
     room: usize,
     now: LogTime,
     mono: MonoMs,
-    /// When this owner was opened.
+    /// When this owner was opened, and when it last went on after a pause that outlasts a lease.
     began: MonoMs,
+    resumed_at: MonoMs,
     log_offset: Offset<LogTime>,
-    wall_offset: Offset<WallMs>,
+    wall: Wall,
+    clock_skew_max_ms: u64,
     /// When keys were last swept.
     keys_swept_at: MonoMs,
     floor: LogTime,
     led_since: LogTime,
     /// When old requests were last swept.
     swept_at: LogTime,
+    /// Polls from before this moment are stored, whichever thread took them.
+    stored_until: MonoMs,
     bytes: u64,
 }
 
@@ -145,6 +159,8 @@ struct Hearing {
     floor: LogTime,
     /// Polls of the last so many ms may have come to nodes that have not told of them yet.
     unheard_ms: u64,
+    /// Polls of the last so many ms may be on their way on a thread of this process.
+    unstored_ms: u64,
 }
 
 impl Owner {
@@ -169,15 +185,17 @@ impl Owner {
             timers: BTreeSet::new(),
             pending: Vec::new(),
             pending_bytes: 0,
-            // Until the wall clock is told, log time stands for it.
-            wall_offset: Offset::between(mono, WallMs(now.0)),
+            wall: Wall::new(WallMs(now.0), mono),
+            clock_skew_max_ms: options.clock_skew_max_ms,
             keys_swept_at: mono,
             origins: Vec::new(),
             proposed: VecDeque::new(),
             forwarded: Forwarded::default(),
+            unproven: VecDeque::new(),
             heard: BTreeMap::new(),
             news: BTreeSet::new(),
             reporter: Reporter::default(),
+            leader_ahead: None,
             proofs: Vec::new(),
             pulse_at: mono,
             is_cutting: false,
@@ -191,9 +209,11 @@ impl Owner {
             now,
             mono,
             began: mono,
+            resumed_at: mono,
             floor: now,
             led_since: now,
             swept_at: LogTime(0),
+            stored_until: mono,
             bytes: 0,
         };
         owner.shard.view.set_offset(owner.log_offset);
@@ -244,8 +264,11 @@ impl Owner {
         let now = self.log_time(now);
         let gone = Some(Reply::Refused(Refusal::Gone));
         let Some(zone) = self.shard.zones.get(&token.zone.ordinal) else { return gone };
+        if self.is_evicting(&token) {
+            return self.hold(token, ticket, now);
+        }
         let guard = pin();
-        match zone.view.see(token.place, Look::Poll, now, &guard) {
+        match zone.view.see(token.place, Look::Taken, now, &guard) {
             Ok(Seen::Standing(standing)) => return Some(Reply::Place { token, standing }),
             Err(refusal) => return Some(Reply::Refused(refusal)),
             Ok(Seen::Turn) => {}
@@ -276,7 +299,7 @@ impl Owner {
         }
         let poll = self.desks.get_mut(&zone.ordinal)?.parked.take_ticket(ticket)?;
         self.parked -= 1;
-        Some(self.not_yet(poll.token, now))
+        self.unparked(poll, now)
     }
 
     /// Statistics of a zone.
@@ -291,10 +314,14 @@ impl Owner {
 
     /// One turn: ticks what is due, proposes what is pending, takes what the sequencer has.
     pub fn turn(&mut self, now: MonoMs) {
+        if now.0.saturating_sub(self.mono.0) > LEASE_MS {
+            self.resumed_at = now;
+        }
         self.mono = now;
         self.now = self.log_time(now);
         self.room = COMMANDS_A_TURN;
         self.take_events();
+        self.advance_wall();
         match self.role {
             Role::Leader => self.lead(),
             Role::Follower | Role::Cut => {
@@ -309,6 +336,7 @@ impl Owner {
         self.hand_out_slices();
         self.notice_others();
         self.exchange();
+        self.ask_unproven();
         self.send_answers();
         self.shard.view.set_known(self.shard.ordinal);
         self.shard.view.set_streams(self.shard.keyspace.counts());
@@ -361,7 +389,8 @@ impl Owner {
         let overdue = self.proposed.front().map(|proposal| MonoMs(proposal.at.0 + PROPOSAL_MS_MAX));
         let behind = (self.room == 0).then_some(self.mono);
         let answers = self.unanswered.next_due(self.mono);
-        [logged, keys, pulse, overdue, behind, answers, self.propose_due(), self.slices_due()]
+        let held = answers.into_iter().chain(self.unproven_due()).min();
+        [logged, keys, pulse, overdue, behind, held, self.propose_due(), self.slices_due()]
             .into_iter()
             .flatten()
             .min()
@@ -417,10 +446,12 @@ impl Owner {
     }
 
     fn run_timers(&mut self) {
-        if let Some((due, _)) = self.timers.first()
-            && self.now.since_ms(*due) > LATE_MS
-        {
+        let Some((due, _)) = self.timers.first() else { return };
+        if self.now.since_ms(*due) > LATE_MS {
             self.floor = self.now;
+        }
+        if *due <= self.now {
+            self.stored_until = self.directory.readers().stored_until(self.mono);
         }
         for _ in 0..TICKS_A_TURN {
             let Some((due, ordinal)) = self.timers.first().copied() else { return };
@@ -454,14 +485,12 @@ impl Owner {
         let (Some(zone), Some(desk)) = (self.shard.zones.get(&ordinal), self.desks.get_mut(&ordinal)) else {
             return;
         };
-        while let Some(poll) = desk.parked.take_expired(self.now) {
-            self.parked -= 1;
-            self.replies.push((poll.ticket, not_yet(zone, poll.token, self.now)));
-        }
+        let parked: Vec<Poll> = std::iter::from_fn(|| desk.parked.take_expired(self.now)).collect();
+        let undecided = desk.evicting.take_expired(self.now);
         if desk.tick_at.is_some_and(|at| at <= self.now) {
             let before = self.pending.len();
             desk.tick(zone.view.id(), zone, hearing, self.now, &mut self.pending);
-            self.origins.extend(std::iter::repeat_n(Origin::Own, self.pending.len() - before));
+            self.origins.extend(self.pending[before..].iter().map(Origin::of_own));
             let bytes = zone.bytes();
             self.bytes = self.bytes - desk.bytes + bytes;
             desk.bytes = bytes;
@@ -470,6 +499,8 @@ impl Owner {
             }
         }
         self.touched.push(ordinal);
+        parked.into_iter().for_each(|poll| self.answer_unparked(poll, self.now));
+        self.answer_undecided(undecided);
     }
 
     /// Proposes the turns of zones that were touched, and schedules what comes next for them.
@@ -514,22 +545,35 @@ impl Owner {
     }
 
     fn not_yet(&self, token: Token, now: LogTime) -> Reply {
+        if self.is_evicting(&token) || self.prove(self.mono).is_none() {
+            return self.answer_alone(Some(token), now);
+        }
         match self.shard.zones.get(&token.zone.ordinal) {
             Some(zone) => not_yet(zone, token, now),
             None => Reply::Refused(Refusal::Gone),
         }
     }
 
+    /// What a poll is told that is parked no longer. In a zone whose polls may be parked for longer than it allows silences for,
+    /// its place may be about to be dropped.
+    fn unparked(&mut self, poll: Poll, now: LogTime) -> Option<Reply> {
+        if self.is_evicting(&poll.token) {
+            return self.hold(poll.token, poll.ticket, now);
+        }
+        Some(self.not_yet(poll.token, now))
+    }
+
     fn answer_unparked(&mut self, poll: Poll, now: LogTime) {
         self.parked -= 1;
-        let reply = self.not_yet(poll.token, now);
-        self.replies.push((poll.ticket, reply));
+        let reply = self.unparked(poll, now);
+        self.replies.extend(reply.map(|reply| (poll.ticket, reply)));
     }
 }
 
 /// What a poll is told that waited in vain for its turn. Its place may have been let in meanwhile by another poll.
 fn not_yet(zone: &crate::zone::state::ZoneState, token: Token, now: LogTime) -> Reply {
     let guard = pin();
+    zone.view.keep(token.place, now, &guard);
     let standing = match zone.view.see(token.place, Look::Peek, now, &guard) {
         Ok(Seen::Standing(standing)) => Ok(standing),
         Ok(Seen::Turn) => {

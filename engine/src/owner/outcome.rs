@@ -1,8 +1,10 @@
 //! From what came of a command to what its asker is told, and to the desks.
 
 use super::desk::{Turn, seq_of};
+use super::evict::Eviction;
 use super::parked::Poll;
-use super::{Owner, not_yet};
+use super::{BUSY_RETRY_MS, Owner, not_yet};
+use crate::command::Command;
 use crate::error::Refusal;
 use crate::id::{Ticket, ZoneId};
 use crate::reply::{Reply, Standing};
@@ -20,8 +22,22 @@ pub(super) enum Origin {
     Client(Ticket),
     /// A poll whose turn had come.
     Turn(Turn),
+    /// The owner drops who was silent.
+    Evict(Eviction),
     /// Nobody: the owner's own housekeeping.
     Own,
+}
+
+impl Origin {
+    /// Of a command that the owner decided on.
+    pub(super) fn of_own(command: &Command) -> Origin {
+        match *command {
+            Command::Evict { zone, block, slots } => {
+                Origin::Evict(Eviction { ordinal: zone.ordinal, block, slots })
+            }
+            _ => Origin::Own,
+        }
+    }
 }
 
 impl Owner {
@@ -35,7 +51,7 @@ impl Owner {
         match origin {
             Some(Origin::Client(ticket)) => self.replies.push((ticket, reply)),
             Some(Origin::Turn(turn)) => self.settle_turn(turn, admission),
-            Some(Origin::Own) | None => {}
+            Some(Origin::Evict(_) | Origin::Own) | None => {}
         }
     }
 
@@ -48,7 +64,16 @@ impl Owner {
                 let reply = self.not_yet(turn.token, self.now);
                 self.replies.push((turn.ticket, reply));
             }
-            Origin::Own => {}
+            // It may be decided all the same: those who wait to hear do so for as long as a proposal is waited for.
+            Origin::Evict(_) | Origin::Own => {}
+        }
+    }
+
+    /// The batch is certain never to be committed.
+    pub(super) fn refuse_for_good(&mut self, origin: Origin, refusal: Refusal) {
+        match origin {
+            Origin::Evict(eviction) => self.evicted(eviction),
+            other => self.refuse(other, refusal),
         }
     }
 
@@ -84,12 +109,13 @@ impl Owner {
                 }
                 Reply::Refused(Refusal::Gone)
             }
-            Outcome::Evicted { zone, block, removed } => {
+            Outcome::Evicted { zone, block, slots, removed } => {
                 let count: u32 = removed.iter().map(|word| word.count_ones()).sum();
                 let state = self.shard.zones.get(&zone.ordinal);
                 if let (Some(state), Some(desk)) = (state, self.desks.get_mut(&zone.ordinal)) {
                     desk.evicted(block, u64::from(count), state, now);
                 }
+                self.evicted(Eviction { ordinal: zone.ordinal, block, slots });
                 Reply::KeyChanged
             }
             Outcome::Swept | Outcome::KeyChanged => Reply::KeyChanged,
@@ -120,10 +146,14 @@ impl Owner {
 
     /// Where a token stands, which also counts as a poll.
     fn standing(&self, token: Token) -> Reply {
+        if self.is_evicting(&token) {
+            // A place that was known already, and may be gone in a moment.
+            return Reply::Refused(Refusal::Busy { retry_ms: BUSY_RETRY_MS });
+        }
         let Some(state) = self.shard.zones.get(&token.zone.ordinal) else {
             return Reply::Refused(Refusal::Gone);
         };
-        match state.view.see(token.place, Look::Poll, self.now, &pin()) {
+        match state.view.see(token.place, Look::Taken, self.now, &pin()) {
             Ok(Seen::Standing(standing)) => Reply::Place { token, standing },
             Ok(Seen::Turn) => not_yet(state, token, self.now),
             Err(refusal) => Reply::Refused(refusal),
@@ -173,5 +203,8 @@ impl Owner {
             self.parked -= 1;
             self.replies.push((poll.ticket, Reply::Refused(Refusal::Gone)));
         }
+        let undecided: Vec<_> = desk.evicting.take_all().collect();
+        self.parked -= undecided.len();
+        self.replies.extend(undecided.iter().map(|held| (held.ticket, Reply::Refused(Refusal::Gone))));
     }
 }

@@ -46,7 +46,9 @@ impl Owner {
             let origins = std::mem::replace(&mut self.origins, rest);
             match self.sequencer.propose(commands, self.now, self.wall_now()) {
                 Ok(id) => self.proposed.push_back(Proposal { id, at: self.mono, origins }),
-                Err(refusal) => origins.into_iter().for_each(|origin| self.refuse(origin, refusal)),
+                Err(refusal) => {
+                    origins.into_iter().for_each(|origin| self.refuse_for_good(origin, refusal));
+                }
             }
         }
         any

@@ -5,7 +5,8 @@
 //! Once this node has applied as much, its state is at least as new as that moment.
 
 use super::report::{Heard, places};
-use super::{Hearing, Owner};
+use super::wall::Ahead;
+use super::{Fresh, Hearing, Owner};
 use crate::id::Seq;
 use crate::limit::{FRESH_MS, LEASE_MS, PULSE_MS, REPORT_AGAIN_MS};
 use crate::sequencer::{NodeId, Presence, Pulse, Role, ZonePulse};
@@ -42,12 +43,17 @@ impl Owner {
     /// How long this node may answer polls by itself.
     fn trust(&mut self) {
         if self.role == Role::Leader {
-            let age_ms = self.sequencer.lease_age_ms().unwrap_or(u64::MAX);
+            let proven = self.lease(self.mono).and_then(|_| self.sequencer.lease_age_ms());
+            let age_ms = proven.unwrap_or(u64::MAX);
             let until = self.mono.0.saturating_add(LEASE_MS).saturating_sub(age_ms);
             self.shard.view.set_fresh_until(MonoMs(until));
             return;
         }
         let applied = self.shard.index;
+        // What its predecessor was told, or a state that came as a snapshot, says of nobody that the leader knows of its poll.
+        if !self.reporter.has_told_all() {
+            return;
+        }
         let proven =
             self.proofs.iter().filter(|proof| proof.applied <= applied).map(|proof| proof.moment).max();
         if let Some(moment) = proven {
@@ -60,15 +66,24 @@ impl Owner {
         let zones = std::mem::take(&mut self.news);
         let zones = zones.into_iter().filter_map(|ordinal| self.news_of(ordinal)).collect();
         // Whoever lost its majority may be behind a new leader: then it proves nothing.
-        let is_sure = self.is_sure();
+        let is_sure = self.lease(self.mono).is_some();
         let echo = |(node, heard): (&NodeId, &Heard)| Some((*node, heard.sent?));
         let echoes = if is_sure { self.heard.iter().filter_map(echo).collect() } else { Vec::new() };
-        self.sequencer.pulse(Pulse { now: self.now, applied: self.shard.index, echoes, zones });
+        let (wall, clock) = (self.wall_now(), self.wall.clock(self.mono));
+        self.sequencer.pulse(Pulse { now: self.now, applied: self.shard.index, echoes, zones, wall, clock });
+        self.judge_clocks();
     }
 
-    /// Whether nobody else can lead: a majority answered lately.
-    pub(super) fn is_sure(&self) -> bool {
-        self.sequencer.lease_age_ms().is_some_and(|age_ms| age_ms < LEASE_MS)
+    /// The leader's proof that nobody else can lead: a majority answered lately. `now` is a reading of the clock from after the
+    /// question; where this owner has had no turn for long, it does not know yet what happened meanwhile.
+    pub(super) fn lease(&self, now: MonoMs) -> Option<Fresh> {
+        if self.is_alone {
+            return self.prove(now);
+        }
+        if now.0.saturating_sub(self.mono.0) > LEASE_MS {
+            return None;
+        }
+        Fresh::by_lease(&*self.sequencer, self.mono.0 - self.resumed_at.0)
     }
 
     fn news_of(&mut self, ordinal: u64) -> Option<ZonePulse> {
@@ -88,6 +103,7 @@ impl Owner {
             return;
         }
         self.rebase(pulse.now);
+        self.wall.rebase(self.mono, pulse.wall);
         for news in pulse.zones {
             let Some(zone) = self.shard.zones.get(&news.ordinal) else { continue };
             news.frontier.into_iter().for_each(|frontier| zone.view.publish_frontier(frontier));
@@ -99,6 +115,8 @@ impl Owner {
         let echo = pulse.echoes.into_iter().find(|(node, moment)| *node == me && lived.contains(moment));
         if let Some((_, moment)) = echo {
             self.reporter.confirmed(moment);
+            let before_ms = self.mono.0 - moment.0;
+            self.leader_ahead = Some(Ahead::of(pulse.clock, self.wall.clock(self.mono), before_ms));
             self.proofs.push(Proof { applied: pulse.applied, moment });
             if self.proofs.len() > PROOFS_MAX {
                 self.proofs.remove(0);
@@ -107,9 +125,12 @@ impl Owner {
     }
 
     fn send_presence(&mut self) {
-        let (zones, covers) = self.reporter.step(&self.shard.zones, self.now, self.mono);
+        let stored = self.directory.readers().stored_until(self.mono);
+        let stored_ms = self.mono.0.saturating_sub(stored.0);
+        let (zones, covers) = self.reporter.step(&self.shard.zones, self.now, self.mono, stored_ms);
         let covers_age_ms = self.now.since_ms(covers);
-        self.sequencer.report(Presence { sent: self.mono, covers_age_ms, zones });
+        let ahead_ms = self.leader_ahead.map(Ahead::bounds_ms);
+        self.sequencer.report(Presence { sent: self.mono, covers_age_ms, covers, zones, ahead_ms });
     }
 
     /// Another node told who was heard of there.
@@ -126,18 +147,21 @@ impl Owner {
                 }
             }
         }
-        let covers = LogTime(now.0.saturating_sub(presence.covers_age_ms));
-        let heard = self.heard.entry(from).or_insert(Heard { sent: None, covers: self.floor, at: now });
+        let covers = LogTime(now.0.saturating_sub(presence.covers_age_ms)).min(presence.covers);
+        let heard =
+            self.heard.entry(from).or_insert(Heard { sent: None, covers: self.floor, at: now, ahead: None });
         // The latest to arrive, not the greatest: a node that has started again has a clock that begins anew.
         heard.sent = Some(presence.sent);
         heard.covers = heard.covers.max(covers);
         heard.at = now;
+        heard.ahead = presence.ahead_ms.and_then(Ahead::between);
     }
 
     /// What silences mean now.
     pub(super) fn hearing(&self) -> Hearing {
         let unheard_ms = if self.is_alone { 0 } else { self.unheard_ms() };
-        Hearing { floor: self.floor, unheard_ms }
+        let unstored_ms = self.mono.0.saturating_sub(self.stored_until.0);
+        Hearing { floor: self.floor, unheard_ms, unstored_ms }
     }
 
     /// Since when some node that answers polls has not reported. One that is out of reach for `evict_hold_ms` is not
@@ -153,12 +177,25 @@ impl Owner {
         reported.map(|covers| self.now.since_ms(covers)).max().unwrap_or(0)
     }
 
-    /// A poll came to this node.
-    pub(super) fn hear(&self, token: Token, now: LogTime) {
+    /// A poll came to this node. True where it is late: then it is for the leader to say whether it counts.
+    pub(super) fn hear(&self, token: Token, now: LogTime) -> bool {
+        let zone = self.shard.zones.get(&token.zone.ordinal);
+        zone.is_some_and(|zone| zone.view.hear(token.place, now, &pin()))
+    }
+
+    /// A poll came that no leader will be told of as a poll.
+    pub(super) fn hear_alone(&mut self, token: Token, now: LogTime) {
+        if let (true, Place::Queue(seq)) = (self.hear(token, now), token.place) {
+            self.reporter.keep(token.zone.ordinal, seq, now);
+        }
+    }
+
+    /// A poll came to the leader, which cannot prove that it is one still.
+    pub(super) fn hear_as_leader(&self, token: Token, now: LogTime) {
         let (Some(zone), Place::Queue(seq)) = (self.shard.zones.get(&token.zone.ordinal), token.place) else {
             return;
         };
-        if let Lookup::Live(handle) = zone.waiters.lookup(seq) {
+        if let (false, Lookup::Live(handle)) = (self.is_evicting(&token), zone.waiters.lookup(seq)) {
             handle.touch(now);
         }
     }
@@ -166,6 +203,7 @@ impl Owner {
     /// Begins to report anew, to a leader that was told nothing yet.
     pub(super) fn report_again(&mut self) {
         self.proofs.clear();
+        self.leader_ahead = None;
         self.reporter.restart(LogTime(self.now.0.saturating_sub(REPORT_AGAIN_MS)));
     }
 }

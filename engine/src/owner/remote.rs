@@ -14,8 +14,9 @@ use crate::command::Command;
 use crate::error::Refusal;
 use crate::id::Ticket;
 use crate::limit::{FORWARD_POLL_MS, FORWARD_WRITE_MS, FORWARDED_MAX, HELD_MS_MAX, NO_LEADER_RETRY_MS};
-use crate::reply::Reply;
+use crate::reply::{Reply, Standing};
 use crate::sequencer::{Ask, REMOTE, Role};
+use crate::structure::pin;
 use crate::time::{LogTime, MonoMs};
 use crate::token::Token;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -28,7 +29,17 @@ pub(super) const NO_LEADER: Refusal = Refusal::NoLeader { retry_ms: NO_LEADER_RE
 struct Passed {
     /// Of a poll: what this node can answer by itself.
     token: Option<Token>,
+    /// When it was passed on.
+    at: LogTime,
     until: LogTime,
+}
+
+/// A question to a leader that cannot prove that it leads.
+#[derive(Debug)]
+pub(super) struct Unproven {
+    ask: Ask,
+    ticket: Ticket,
+    until: MonoMs,
 }
 
 /// Requests that were passed on, and replies that wait for this node to catch up.
@@ -80,21 +91,59 @@ impl Forwarded {
 impl Owner {
     /// A client's request. `None`: the reply comes under `ticket`, after a later [`Owner::turn`].
     pub fn request(&mut self, ask: Ask, ticket: Ticket, now: MonoMs) -> Option<Reply> {
+        let proof = if self.can_answer(&ask) { self.prove(now) } else { None };
+        if let (Some(proof), Role::Leader | Role::Follower) = (proof, self.role) {
+            return self.question(ask, ticket, now, proof);
+        }
         match self.role {
             // It takes as long as a snapshot, so it is for tests and for those who look for a fault.
             _ if ask == Ask::Hash => Some(Reply::Hash { index: self.applied(), hash: self.state_hash() }),
             Role::Leader => self.decide(ask, ticket, now),
-            Role::Follower if self.view_is_fresh(now) && is_question(&ask) => self.question(ask, ticket, now),
-            Role::Cut if is_question(&ask) => self.question(ask, ticket, now),
             Role::Follower => self.pass_on(ask, ticket, now),
-            Role::Cut => Some(self.answer_alone(token_of(&ask), self.log_time(now))),
+            Role::Cut => Some(self.answer_lost(token_of(&ask), self.log_time(now))),
         }
+    }
+
+    /// Whether this node could answer this without the log or another node, given proof that its state is new enough.
+    fn can_answer(&self, ask: &Ask) -> bool {
+        // Only the leader counts who is present.
+        is_question(ask) && (self.role == Role::Leader || !matches!(ask, Ask::Stats(_)))
+    }
+
+    /// Keeps what the leader cannot answer while it does not know that it leads still: it is asked again each turn, and
+    /// passed on as soon as another node leads.
+    fn wait_for_proof(&mut self, ask: Ask, ticket: Ticket, now: MonoMs) -> Option<Reply> {
+        // What comes from another node has gone its one hop.
+        if ticket.0 & REMOTE != 0 || self.unproven.len() >= FORWARDED_MAX {
+            return Some(Reply::Refused(NO_LEADER));
+        }
+        self.unproven.push_back(Unproven { ask, ticket, until: MonoMs(now.0 + HELD_MS_MAX) });
+        None
+    }
+
+    /// Asks again what waits for proof.
+    pub(super) fn ask_unproven(&mut self) {
+        for Unproven { ask, ticket, until } in std::mem::take(&mut self.unproven) {
+            let waits = self.role == Role::Leader && self.prove(self.mono).is_none();
+            if waits && self.mono < until {
+                self.unproven.push_back(Unproven { ask, ticket, until });
+                continue;
+            }
+            let reply =
+                if waits { Some(Reply::Refused(NO_LEADER)) } else { self.request(ask, ticket, self.mono) };
+            self.replies.extend(reply.map(|reply| (ticket, reply)));
+        }
+    }
+
+    /// When one of those that wait for proof gives up.
+    pub(super) fn unproven_due(&self) -> Option<MonoMs> {
+        self.unproven.front().map(|unproven| unproven.until)
     }
 
     /// Takes a poll back that is parked here or at the leader, as [`Owner::unpark`] says.
     pub(super) fn take_back(&mut self, ticket: Ticket, now: LogTime) -> Option<Reply> {
         let passed = self.forwarded.take(ticket)?;
-        Some(self.answer_alone(passed.token, now))
+        Some(self.answer_lost(passed.token, now))
     }
 
     /// Another node's client asks. Only what a client may ask for is done for it.
@@ -105,6 +154,11 @@ impl Owner {
             _ => true,
         };
         let reply = match (self.role, is_proper) {
+            // It came since this turn's clock was read, so that clock proves nothing about it.
+            (Role::Leader, true) if is_question(&ask) => match self.lease(self.mono) {
+                Some(proof) => self.question(ask, ticket, self.mono, proof),
+                None => Some(Reply::Refused(NO_LEADER)),
+            },
             (Role::Leader, true) => self.decide(ask, ticket, self.mono),
             (Role::Leader, false) => Some(Reply::Refused(Refusal::Gone)),
             _ => Some(Reply::Refused(NO_LEADER)),
@@ -121,8 +175,11 @@ impl Owner {
         let is_lost = matches!(reply, Reply::Refused(Refusal::NoLeader { .. } | Refusal::Busy { .. }));
         match passed.token {
             Some(token) if is_lost => {
-                let reply = self.answer_alone(Some(token), self.now);
+                let reply = self.answer_lost(Some(token), self.now);
                 self.replies.push((ticket, reply));
+            }
+            Some(token) if !self.agrees(token, &reply, passed.at) => {
+                self.replies.push((ticket, Reply::Refused(Refusal::Gone)));
             }
             _ if applied <= self.shard.index => self.replies.push((ticket, reply)),
             _ => {
@@ -138,9 +195,17 @@ impl Owner {
             self.replies.push((ticket, reply));
         }
         while let Some((ticket, passed)) = self.forwarded.take_expired(self.now) {
-            let reply = self.answer_alone(passed.token, self.now);
+            let reply = self.answer_lost(passed.token, self.now);
             self.replies.push((ticket, reply));
         }
+    }
+
+    /// Whether the leader's answer to a poll that was passed on at `at` still holds here. Who waits there was heard of in time,
+    /// and so is from then on here.
+    fn agrees(&self, token: Token, reply: &Reply, at: LogTime) -> bool {
+        let Reply::Place { standing: Standing::Waiting(_), .. } = reply else { return true };
+        let Some(zone) = self.shard.zones.get(&token.zone.ordinal) else { return true };
+        zone.view.hear_again(token.place, at, &pin())
     }
 
     /// Sends the replies for other nodes there; those for this node's clients stay.
@@ -156,24 +221,27 @@ impl Owner {
     }
 
     fn decide(&mut self, ask: Ask, ticket: Ticket, now: MonoMs) -> Option<Reply> {
+        if is_question(&ask) {
+            return self.wait_for_proof(ask, ticket, now);
+        }
         let submitted = match ask {
             Ask::Join { zone, user, request } => self.join(zone, user, request, ticket),
             Ask::JoinNamed { name, user, request } => match self.shard.zone_id(&name) {
                 Some(zone) => self.join(zone, user, request, ticket),
+                None if self.lease(now).is_none() => Err(NO_LEADER),
                 None => Err(Refusal::NoZone),
             },
             Ask::Change(command) => self.submit(*command, ticket),
-            Ask::Key(op) => return self.decide_key(op, ticket, now),
-            Ask::Keys(ops) => return self.decide_keys(ops, ticket, now),
-            Ask::Hash => return None,
-            Ask::Turn(token) if !self.is_sure() => {
+            Ask::Key(op) => return self.decide_key(op, ticket),
+            Ask::Keys(ops) => return self.decide_keys(ops, ticket),
+            Ask::Hash | Ask::Stats(_) | Ask::Settings(_) => return None,
+            Ask::Turn(token) if self.lease(now).is_none() => {
                 // Stopped for a while, it may have been followed by another leader and not know it.
                 let now = self.log_time(now);
-                self.hear(token, now);
+                self.hear_as_leader(token, now);
                 return Some(self.answer_alone(Some(token), now));
             }
             Ask::Turn(token) => return self.ask(token, ticket, now),
-            Ask::Stats(zone) => return Some(self.stats(zone, now).map_or_else(Reply::Refused, Reply::Stats)),
         };
         submitted.err().map(Reply::Refused)
     }
@@ -187,24 +255,32 @@ impl Owner {
         }
         if self.forwarded.by_ticket.len() >= FORWARDED_MAX {
             return Some(match token {
-                Some(token) => self.answer_alone(Some(token), now),
+                Some(token) => self.answer_lost(Some(token), now),
                 None => Reply::Refused(Refusal::Busy { retry_ms: super::BUSY_RETRY_MS }),
             });
         }
         let wait_ms = if token.is_some() { FORWARD_POLL_MS } else { FORWARD_WRITE_MS };
         match self.sequencer.forward(ticket, ask) {
             Ok(()) => {
-                self.forwarded.insert(ticket, Passed { token, until: now.plus_ms(wait_ms) });
+                self.forwarded.insert(ticket, Passed { token, at: now, until: now.plus_ms(wait_ms) });
                 None
             }
-            Err(_) if token.is_some() => Some(self.answer_alone(token, now)),
+            Err(_) if token.is_some() => Some(self.answer_lost(token, now)),
             Err(refusal) => Some(Reply::Refused(refusal)),
         }
     }
 
+    /// The same where the way to the leader was lost: whoever leads next is told of the poll.
+    fn answer_lost(&mut self, token: Option<Token>, now: LogTime) -> Reply {
+        if let Some(token) = token {
+            self.hear_alone(token, now);
+        }
+        self.answer_alone(token, now)
+    }
+
     /// What this node can say by itself: to a poll what it last knew, to everything else that there is no leader.
-    fn answer_alone(&self, token: Option<Token>, now: LogTime) -> Reply {
-        match token.map(|token| (token, self.shard.view.last_known(token, now))) {
+    pub(super) fn answer_alone(&self, token: Option<Token>, now: LogTime) -> Reply {
+        match token.map(|token| (token, self.shard.view.last_known(token, self.mono, now))) {
             Some((token, Ok(standing))) => Reply::Place { token, standing },
             Some((_, Err(refusal))) => Reply::Refused(refusal),
             None => Reply::Refused(NO_LEADER),

@@ -4,7 +4,11 @@
 //! polled since the last pass that the leader confirmed began. Nobody is dropped for a silence that some node that
 //! answers polls might disprove: deadlines count only up to the moment that every one of them has reported.
 
-use crate::limit::{BLOCK_SLOTS, REPORT_AGAIN_MS, REPORT_BLOCKS, REPORT_MS, REPORT_OVERLAP_MS};
+use super::wall::Ahead;
+use crate::id::Seq;
+use crate::limit::{
+    BLOCK_SLOTS, LATE_KEPT_MAX, REPORT_AGAIN_MS, REPORT_BLOCKS, REPORT_MS, REPORT_OVERLAP_MS,
+};
 use crate::sequencer::{BlockPolls, ZonePolls};
 use crate::time::{LogTime, MonoMs};
 use crate::zone::state::{ZoneState, for_each_slot};
@@ -31,24 +35,50 @@ pub(super) struct Reporter {
     sent: Option<Sent>,
     /// Start of the last whole pass.
     covers: LogTime,
+    /// A whole pass over this state was confirmed.
+    told_all: bool,
+    /// Late polls that the leader was not asked about, by zone and place, and when they came. They are no last polls: what
+    /// comes after them is late as well.
+    late: BTreeMap<(u64, u64), LogTime>,
 }
 
 impl Reporter {
-    /// A leader that may know nothing of what earlier ones were told, or a state that polls did not make.
-    pub(super) fn restart(&mut self, since: LogTime) {
-        *self = Reporter { since: since.min(self.since), ..Reporter::default() };
+    /// Whether the leader knows of everybody whom this node holds for heard of, or did up to a while ago.
+    pub(super) fn has_told_all(&self) -> bool {
+        self.told_all
     }
 
-    /// One step of the walk: what is to be reported now, and up to when everything has been.
+    /// A late poll that is to be reported. Past the bound it is let go: its waiter came when it may have been dropped already.
+    pub(super) fn keep(&mut self, ordinal: u64, seq: Seq, now: LogTime) {
+        if self.late.len() < LATE_KEPT_MAX || self.late.contains_key(&(ordinal, seq.0)) {
+            self.late.insert((ordinal, seq.0), now);
+        }
+    }
+
+    /// Another state: everybody in it counts as heard of, which no leader knows.
+    pub(super) fn replaced(&mut self, since: LogTime) {
+        self.restart(since);
+        self.told_all = false;
+    }
+
+    /// A leader that may know nothing of what earlier ones were told, or a state that polls did not make.
+    pub(super) fn restart(&mut self, since: LogTime) {
+        let (told_all, late) = (self.told_all, std::mem::take(&mut self.late));
+        *self = Reporter { since: since.min(self.since), told_all, late, ..Reporter::default() };
+    }
+
+    /// One step of the walk: what is to be reported now, and up to when everything has been. Polls of the last `unstored_ms` may be
+    /// on their way on another thread.
     pub(super) fn step(
         &mut self,
         zones: &BTreeMap<u64, ZoneState>,
         now: LogTime,
         mono: MonoMs,
+        unstored_ms: u64,
     ) -> (Vec<ZonePolls>, LogTime) {
         self.keep_up_with(now);
         if self.began.is_none() && now.since_ms(self.covers) >= REPORT_MS {
-            self.began = Some(now);
+            self.began = Some(LogTime(now.0.saturating_sub(unstored_ms)));
             self.cursor = (0, 0);
         }
         let mut found = Vec::new();
@@ -56,6 +86,7 @@ impl Reporter {
             && self.walk(zones, now, &mut found)
         {
             self.began = None;
+            self.push_late(&mut found);
             self.covers = began;
             self.sent = Some(Sent { began, at: mono });
         }
@@ -77,6 +108,24 @@ impl Reporter {
     pub(super) fn confirmed(&mut self, echo: MonoMs) {
         if let Some(sent) = self.sent.take_if(|sent| sent.at <= echo) {
             self.since = sent.began;
+            self.told_all = true;
+            self.late.retain(|_, at| *at >= sent.began);
+        }
+    }
+
+    fn push_late(&self, found: &mut Vec<ZonePolls>) {
+        for (ordinal, seq) in self.late.keys() {
+            let (block, slot) = (seq / BLOCK_SLOTS, seq % BLOCK_SLOTS);
+            if found.last().is_none_or(|zone| zone.ordinal != *ordinal) {
+                found.push(ZonePolls { ordinal: *ordinal, blocks: Vec::new() });
+            }
+            let Some(zone) = found.last_mut() else { return };
+            if zone.blocks.last().is_none_or(|polls| polls.block != block) {
+                zone.blocks.push(BlockPolls { block, slots: [0; 8] });
+            }
+            if let Some(polls) = zone.blocks.last_mut() {
+                polls.slots[(slot / 64) as usize] |= 1 << (slot % 64);
+            }
         }
     }
 
@@ -138,6 +187,8 @@ pub(super) struct Heard {
     pub(super) covers: LogTime,
     /// When anything came from it.
     pub(super) at: LogTime,
+    /// How far this node's wall clock is ahead of that one's, as that one finds.
+    pub(super) ahead: Option<Ahead>,
 }
 
 #[cfg(test)]
@@ -149,7 +200,7 @@ mod tests {
 
     /// What a step at this moment of the log says it covers.
     fn covers(reporter: &mut Reporter, now: u64) -> u64 {
-        let (found, covers) = reporter.step(&BTreeMap::new(), LogTime(now), MonoMs(now));
+        let (found, covers) = reporter.step(&BTreeMap::new(), LogTime(now), MonoMs(now), 0);
         assert!(found.is_empty());
         covers.0
     }

@@ -32,6 +32,7 @@ impl Owner {
         self.floor = self.now;
         self.led_since = self.now;
         self.heard.clear();
+        self.lead_wall();
         self.open_desks();
     }
 
@@ -47,22 +48,33 @@ impl Owner {
 
     /// What is proposed is decided elsewhere from now on; the sequencer says of each proposal what became of it.
     fn cease_to_lead(&mut self) {
+        // A leader's proof lasts longer than a follower's, and one that was alone needed none.
+        self.shard.view.end_fresh();
+        self.empty_desks();
         self.pending.clear();
         self.pending_bytes = 0;
         let origins = std::mem::take(&mut self.origins);
         origins.into_iter().for_each(|origin| self.refuse(origin, NO_LEADER));
-        let ordinals: Vec<u64> = self.desks.keys().copied().collect();
-        for ordinal in ordinals {
-            while let Some(poll) = self.desks.get_mut(&ordinal).and_then(Desk::take_parked) {
-                self.answer_unparked(poll, self.now);
-            }
-        }
         self.forget_turns();
         self.desks.clear();
         self.timers.clear();
         self.touched.clear();
         self.news.clear();
         self.count_bytes();
+    }
+
+    /// Answers the polls that wait in the desks, which are about to go: what is known here, marked, since another node may know
+    /// more by now.
+    fn empty_desks(&mut self) {
+        let mut waiting = Vec::new();
+        for desk in self.desks.values_mut() {
+            waiting.extend(std::iter::from_fn(|| desk.take_parked()).map(|poll| (poll.ticket, poll.token)));
+            waiting.extend(desk.evicting.take_all().map(|held| (held.ticket, held.token)));
+        }
+        self.parked -= waiting.len();
+        for (ticket, token) in waiting {
+            self.replies.push((ticket, self.answer_alone(Some(token), self.now)));
+        }
     }
 
     /// Answers the polls whose admission is on its way: the desks that count these are about to go. Who was let in
@@ -76,7 +88,7 @@ impl Owner {
             }
         }
         for turn in turns {
-            let reply = self.not_yet(turn.token, self.now);
+            let reply = self.answer_alone(Some(turn.token), self.now);
             self.replies.push((turn.ticket, reply));
         }
     }
@@ -126,6 +138,7 @@ impl Owner {
 
     /// Goes on from another state: what this node missed came as a snapshot.
     pub(super) fn install(&mut self, detached: Box<Detached>) {
+        self.empty_desks();
         // A snapshot of the old state ends as one, whole; it is only not the latest.
         while self.is_cutting {
             self.hand_out_slice();
@@ -134,7 +147,7 @@ impl Owner {
         let old = self.shard.replace(new);
         self.sequencer.dispose(Box::new(Detached(old)));
         self.rebase(self.shard.stamp);
-        self.reporter.restart(self.now);
+        self.reporter.replaced(self.now);
         self.count_bytes();
         if self.role == Role::Leader {
             self.forget_turns();

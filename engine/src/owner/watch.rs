@@ -44,6 +44,8 @@ pub(crate) struct Silence {
     /// Nobody is past a deadline that lies less than this before now: a poll may have come to a node that has not
     /// told of it yet.
     pub(crate) unheard_ms: u32,
+    /// That is for other nodes to say, which takes them a while.
+    pub(crate) waits_for_reports: bool,
 }
 
 /// Looks at every waiter of a block.
@@ -151,7 +153,7 @@ impl Watch {
         mut exposed: impl FnMut(Exposure),
     ) {
         // While nodes report, proof comes no faster than their reports do.
-        let least_ms = if silence.unheard_ms == 0 { 0 } else { UNHEARD_RECHECK_MS };
+        let least_ms = if silence.waits_for_reports { UNHEARD_RECHECK_MS } else { 0 };
         for block in self.take_due(now).into_iter().chain(self.next_census(now)) {
             let live = u64::from(waiters.block_count_live(block));
             if let Some(seen) = self.blocks.get(&block) {
@@ -214,8 +216,13 @@ mod tests {
     use crate::structure::Waiters;
     use crate::time::LogTime;
 
-    const SILENCE: Silence =
-        Silence { presence_ms: 7_000, abandon_ms: 60_000, floor: LogTime(0), unheard_ms: 0 };
+    const SILENCE: Silence = Silence {
+        presence_ms: 7_000,
+        abandon_ms: 60_000,
+        floor: LogTime(0),
+        unheard_ms: 0,
+        waits_for_reports: false,
+    };
 
     /// Runs ticks up to `until` and returns who was dropped, and when.
     fn dropped(

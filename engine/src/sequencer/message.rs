@@ -3,7 +3,7 @@
 use crate::command::Command;
 use crate::id::{RequestHash, UserHash, ZoneId};
 use crate::stream::op::KeyOp;
-use crate::time::{LogTime, MonoMs};
+use crate::time::{LogTime, MonoMs, WallMs};
 use crate::token::Token;
 use crate::zone::eta::EtaTable;
 use crate::zone::frontier::Frontier;
@@ -45,6 +45,8 @@ pub enum Ask {
     Keys(Vec<KeyOp>),
     /// Index and hash of the state at the node that is asked; never passed on.
     Hash,
+    /// The settings of a zone.
+    Settings(ZoneName),
 }
 
 impl Ask {
@@ -67,8 +69,13 @@ pub struct Presence {
     pub sent: MonoMs,
     /// Everybody who polled there up to this many ms before the message was sent has been reported by now.
     pub covers_age_ms: u64,
+    /// The same moment as the sender's log time. That is the leader's, late by the way here, so it is never too late however long
+    /// this message takes; an age is.
+    pub covers: LogTime,
     /// Who polled since the last report.
     pub zones: Vec<ZonePolls>,
+    /// How far the leader's wall clock is ahead of the sender's, between which two values, ms; `None` until the sender knows.
+    pub ahead_ms: Option<(i64, i64)>,
 }
 
 /// Polls of one zone.
@@ -101,6 +108,21 @@ pub struct Pulse {
     pub echoes: Vec<(NodeId, MonoMs)>,
     /// Zones of which something was published since the last pulse.
     pub zones: Vec<ZonePulse>,
+    /// The log's wall time now.
+    pub wall: WallMs,
+    /// The leader's wall clock as it is.
+    pub clock: WallMs,
+}
+
+/// What the leader finds of the nodes' wall clocks.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Clocks {
+    /// By how much this node's is ahead of others', ms, where it does not agree with most of them.
+    pub ahead_ms: i64,
+    /// It stands elsewhere than most others': this node should not lead.
+    pub is_off: bool,
+    /// Nodes whose clocks stand elsewhere than this one's, where that is not for this one to mend: they should not lead.
+    pub others_off: Vec<NodeId>,
 }
 
 /// What was published of a zone.

@@ -14,7 +14,7 @@ mod local;
 mod message;
 
 pub use local::Local;
-pub use message::{Ask, BlockPolls, Presence, Pulse, ZonePolls, ZonePulse};
+pub use message::{Ask, BlockPolls, Clocks, Presence, Pulse, ZonePolls, ZonePulse};
 
 use crate::command::Command;
 use crate::error::Refusal;
@@ -152,6 +152,11 @@ pub trait Sequencer: Send {
     /// Tells the other nodes about active zones. May get lost.
     fn pulse(&mut self, pulse: Pulse) {
         drop(pulse);
+    }
+
+    /// Says what the leader finds of the nodes' wall clocks, each pulse. One that is off gives the leadership away.
+    fn judge_clocks(&mut self, clocks: Clocks) {
+        drop(clocks);
     }
 
     /// Takes the next bytes of a snapshot, `None` at its end. Only while [`Sequencer::wants_slice`].

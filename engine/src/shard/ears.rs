@@ -152,7 +152,7 @@ fn appended(key: &Text, now: Extent, behind: u64, keyspace: &Keyspace, wall: Wal
         limit: u64::MAX,
         bytes_max: TIDINGS_BYTES_MAX as u64,
     };
-    match keyspace.answer(&KeyOp::Follow(follow), wall) {
+    match keyspace.answer(&KeyOp::Follow(follow), wall, wall) {
         Value::Followed(followed) if is_whole(&followed, behind, now.newest) => followed.entries,
         _ => Entries::default(),
     }

@@ -3,12 +3,13 @@
 //! ```text
 //! mod        apply: a committed batch changes the state, and says what came of each command
 //! requests   request ids, for repeats                  view   what any thread reads
-//! ears       who wants to hear of which stream
+//! ears       who wants to hear of which stream      fresh  proof that it is new enough
 //! ```
 //! The same batches give the same state, byte for byte (I9): no clock, no randomness, no iteration over
 //! a hash map in here.
 
 pub(crate) mod ears;
+pub(crate) mod fresh;
 pub(crate) mod requests;
 pub(crate) mod view;
 
@@ -51,7 +52,7 @@ pub(crate) enum Outcome {
     Joined { zone: ZoneId, place: Place },
     Left { zone: ZoneId, seq: Seq, removed: bool },
     Admitted { zone: ZoneId, seq: Seq, admission: Admission },
-    Evicted { zone: ZoneId, block: u64, removed: [u64; 8] },
+    Evicted { zone: ZoneId, block: u64, slots: [u64; 8], removed: [u64; 8] },
     Swept,
     KeyChanged,
     Key(Value, Charge),
@@ -141,7 +142,7 @@ impl Shard {
             }),
             Command::Evict { zone, block, slots } => self.in_zone(zone, |state, _| {
                 let removed = state.evict(block, slots);
-                Outcome::Evicted { zone, block, removed }
+                Outcome::Evicted { zone, block, slots, removed }
             }),
             Command::Sweep { zone } => {
                 self.expire_requests(EXPIRE_A_SWEEP);

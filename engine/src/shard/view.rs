@@ -24,9 +24,10 @@ pub(crate) struct ShardView {
     /// Streams, and those of them that expire; by the owner, once a turn.
     streams: AtomicU64,
     expiring: AtomicU64,
-    /// Until when, on this process's clock, the state is new enough to answer from.
-    fresh_until_ms: AtomicU64,
-    /// This node leads the group.
+    /// Until when, on this process's clock, the state is new enough to answer from. Vouches for the state and the offset, so it is
+    /// stored with release, and read with acquire, by [`ShardView::prove`] alone.
+    pub(super) fresh_until_ms: AtomicU64,
+    /// This node leads the group. Vouches for all that was committed before; so does `cut` for what was told before.
     leads: AtomicBool,
     /// No leader can be asked.
     cut: AtomicBool,
@@ -56,10 +57,9 @@ impl ShardView {
         self.keys.read(guard)
     }
 
-    /// Log time at a moment of the monotonic clock. A reader a moment behind the owner sees a
-    /// moment-old offset, which changes nothing: polls store ages coarser than that.
+    /// Log time at a moment of the monotonic clock. Acquire: who reads by this offset sees what was applied before it was set.
     pub(crate) fn now(&self, mono: MonoMs) -> LogTime {
-        Offset::of_ms(self.offset_ms.load(Ordering::Relaxed)).at(mono)
+        Offset::of_ms(self.offset_ms.load(Ordering::Acquire)).at(mono)
     }
 
     /// Bytes of the shard's state.
@@ -78,45 +78,62 @@ impl ShardView {
     }
 
     pub(crate) fn set_offset(&self, offset: Offset<LogTime>) {
-        self.offset_ms.store(offset.ms(), Ordering::Relaxed);
+        self.offset_ms.store(offset.ms(), Ordering::Release);
     }
 
     pub(crate) fn set_memory_bytes(&self, bytes: u64) {
         self.memory_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// Whether this node may answer from its own state.
-    pub(crate) fn is_fresh(&self, mono: MonoMs) -> bool {
-        mono.0 <= self.fresh_until_ms.load(Ordering::Relaxed)
+    pub(crate) fn set_fresh_until(&self, mono: MonoMs) {
+        self.fresh_until_ms.store(mono.0, Ordering::Release);
     }
 
-    pub(crate) fn set_fresh_until(&self, mono: MonoMs) {
-        self.fresh_until_ms.store(mono.0, Ordering::Relaxed);
+    /// Nothing is proven, from the first moment on.
+    pub(crate) fn end_fresh(&self) {
+        self.set_fresh_until(MonoMs(0));
     }
 
     /// One writer: the owner.
     pub(crate) fn raise_fresh_until(&self, mono: MonoMs) {
-        self.set_fresh_until(MonoMs(mono.0.max(self.fresh_until_ms.load(Ordering::Relaxed))));
+        self.set_fresh_until(MonoMs(mono.0.max(self.fresh_until_ms.load(Ordering::Acquire))));
     }
 
     /// Whether no leader can be asked.
     pub(crate) fn is_cut(&self) -> bool {
-        self.cut.load(Ordering::Relaxed)
+        self.cut.load(Ordering::Acquire)
     }
 
-    /// Whether this node leads: then what is not here is nowhere.
-    pub(crate) fn leads(&self) -> bool {
-        self.leads.load(Ordering::Relaxed)
+    /// Whether this node leads, and nobody else can: then what is not here is nowhere.
+    pub(crate) fn leads(&self, now: MonoMs) -> bool {
+        self.leads.load(Ordering::Acquire) && self.prove(now).is_some()
     }
 
     pub(crate) fn set_part(&self, leads: bool, cut: bool) {
-        self.leads.store(leads, Ordering::Relaxed);
-        self.cut.store(cut, Ordering::Relaxed);
+        self.leads.store(leads, Ordering::Release);
+        self.cut.store(cut, Ordering::Release);
     }
 
     /// Whether a zone of this ordinal would have been seen here by now.
-    pub(crate) fn knows(&self, ordinal: u64) -> bool {
+    fn knows(&self, ordinal: u64) -> bool {
         ordinal <= self.known.load(Ordering::Acquire)
+    }
+
+    /// A zone by its ordinal. `Err(true)`: it is gone for good; `Err(false)`: it may be newer than what is known here at `now`.
+    pub(crate) fn find<'g>(
+        &'g self,
+        ordinal: u64,
+        now: MonoMs,
+        guard: &'g Guard,
+    ) -> Result<&'g Arc<ZoneView>, bool> {
+        if let Some(zone) = self.zones.get(ordinal, guard) {
+            return Ok(zone);
+        }
+        if !self.knows(ordinal) && !self.leads(now) {
+            return Err(false);
+        }
+        // It may have been made since the first look: only what was known before this one and is not found is gone.
+        self.zones.get(ordinal, guard).ok_or(true)
     }
 
     pub(crate) fn set_known(&self, ordinal: u64) {
@@ -128,12 +145,12 @@ impl ShardView {
     ///
     /// # Errors
     /// [`Refusal::Gone`] where that is final, [`Refusal::NoLeader`] where nothing is known.
-    pub(crate) fn last_known(&self, token: Token, now: LogTime) -> Result<Standing, Refusal> {
+    pub(crate) fn last_known(&self, token: Token, mono: MonoMs, now: LogTime) -> Result<Standing, Refusal> {
         let guard = pin();
-        match self.zones.get(token.zone.ordinal, &guard) {
-            Some(zone) => zone.last_known(token.place, now, &guard),
-            None if self.knows(token.zone.ordinal) => Err(Refusal::Gone),
-            None => Err(Refusal::NoLeader { retry_ms: NO_LEADER_RETRY_MS }),
+        match self.find(token.zone.ordinal, mono, &guard) {
+            Ok(zone) => zone.last_known(token.place, now, &guard),
+            Err(true) => Err(Refusal::Gone),
+            Err(false) => Err(Refusal::NoLeader { retry_ms: NO_LEADER_RETRY_MS }),
         }
     }
 }

@@ -39,13 +39,13 @@ impl Keyspace {
         key: &Text,
         group: &Text,
         range: Option<&PendingRange>,
-        wall: WallMs,
+        (wall, now): (WallMs, WallMs),
     ) -> Value {
         let found = self.stream(key, wall).and_then(|stream| stream.groups.get(group));
         match (found, range) {
             (None, _) => no_key_or_group(key, group, ""),
             (Some(group), None) => pending_summary(group),
-            (Some(group), Some(range)) => pending_range(group, range, wall),
+            (Some(group), Some(range)) => pending_range(group, range, now),
         }
     }
 
@@ -73,15 +73,15 @@ impl Keyspace {
         Value::Array(groups.collect())
     }
 
-    pub(super) fn info_consumers(&self, key: &Text, group: &Text, wall: WallMs) -> Value {
+    pub(super) fn info_consumers(&self, key: &Text, group: &Text, (wall, now): (WallMs, WallMs)) -> Value {
         let Some(stream) = self.stream(key, wall) else { return error(NO_KEY) };
         let Some(found) = stream.groups.get(group) else { return no_group(key, group) };
         let consumers = found.consumers().map(|(_, consumer)| {
-            let inactive = consumer.active.map(|active| number(wall.0.saturating_sub(active)));
+            let inactive = consumer.active.map(|active| number(now.0.saturating_sub(active)));
             map([
                 ("name", Value::Text(consumer.name.clone())),
                 ("pending", number(consumer.pending)),
-                ("idle", number(wall.0.saturating_sub(consumer.seen))),
+                ("idle", number(now.0.saturating_sub(consumer.seen))),
                 ("inactive", inactive.unwrap_or(Value::Integer(-1))),
             ])
         });

@@ -55,11 +55,12 @@ impl Keyspace {
         Value::Integer(1)
     }
 
-    pub(super) fn ttl(&self, key: &Text, unit: Unit, clock: Clock, wall: WallMs) -> Value {
+    pub(super) fn ttl(&self, key: &Text, unit: Unit, clock: Clock, at: (WallMs, WallMs)) -> Value {
+        let (wall, now) = at;
         let Some(key) = self.live(key, wall) else { return Value::Integer(-2) };
         let Some(expires) = key.expires else { return Value::Integer(-1) };
         let ms = match clock {
-            Clock::Relative => expires.0.saturating_sub(wall.0),
+            Clock::Relative => expires.0.saturating_sub(now.0),
             Clock::Absolute => expires.0,
         };
         let ms = i64::try_from(ms).unwrap_or(i64::MAX);

@@ -112,24 +112,24 @@ impl Keyspace {
             KeyOp::Clear => self.clear(),
             KeyOp::SetNamespace(prefix, policy) => self.change_namespace(prefix, policy),
             KeyOp::DeleteNamespace(prefix) => Value::Integer(self.delete_namespace(&prefix).into()),
-            question => self.answer(&question, at.wall),
+            question => self.answer(&question, at.wall, at.wall),
         }
     }
 
-    /// Answers a question.
-    pub(crate) fn answer(&self, op: &KeyOp, wall: WallMs) -> Value {
+    /// Answers a question. A key is there by the log's wall time `wall`; how long something has lasted goes by `now`.
+    pub(crate) fn answer(&self, op: &KeyOp, wall: WallMs, now: WallMs) -> Value {
         match op {
             KeyOp::Len(key) => self.stream_len(key, wall),
             KeyOp::Range(range) => self.range(range, wall),
             KeyOp::Read(read) => self.read(read, wall),
             KeyOp::Follow(follow) => self.follow(follow, wall),
-            KeyOp::Pending(key, group, range) => self.pending(key, group, range.as_ref(), wall),
+            KeyOp::Pending(key, group, range) => self.pending(key, group, range.as_ref(), (wall, now)),
             KeyOp::InfoStream(key, full) => self.info_stream(key, *full, wall),
             KeyOp::InfoGroups(key) => self.info_groups(key, wall),
-            KeyOp::InfoConsumers(key, group) => self.info_consumers(key, group, wall),
+            KeyOp::InfoConsumers(key, group) => self.info_consumers(key, group, (wall, now)),
             KeyOp::Exists(keys) => self.exists(keys, wall),
             KeyOp::Type(key) => self.type_of(key, wall),
-            KeyOp::Ttl(key, unit, clock) => self.ttl(key, *unit, *clock, wall),
+            KeyOp::Ttl(key, unit, clock) => self.ttl(key, *unit, *clock, (wall, now)),
             KeyOp::Scan(scan) => self.scan(scan, wall),
             KeyOp::Namespaces => self.namespaces(),
             KeyOp::Size => Value::Integer(self.live_len(wall) as i64),

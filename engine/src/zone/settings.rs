@@ -109,7 +109,7 @@ impl Mode {
 pub type Texts = Vec<(String, String)>;
 
 /// All settings of a zone. Times are milliseconds.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ZoneSettings {
     /// Admissions allowed in any window; 1 or more.
     pub limit: u32,

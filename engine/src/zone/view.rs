@@ -8,7 +8,7 @@ use super::frontier::{Ahead, Frontier};
 use super::settings::{Mode, ZoneName, ZoneSettings};
 use crate::error::Refusal;
 use crate::id::{Seq, ZoneId};
-use crate::limit::POLL_MS_MIN;
+use crate::limit::{LATE_MS, POLL_MS_MIN};
 use crate::reply::{Eta, Standing, Waiting};
 use crate::structure::{Guard, Handle, Lookup, Published, WaitersView};
 use crate::time::LogTime;
@@ -30,15 +30,17 @@ pub struct ZoneView {
 pub(crate) enum Seen {
     /// This is the answer.
     Standing(Standing),
-    /// Its turn may have come, or its place is newer than what this thread sees: the owner decides.
+    /// Its turn may have come, the poll is late, or the place is newer than what this thread sees: the owner decides.
     Turn,
 }
 
 /// Whether looking also counts as a poll.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Look {
-    /// A poll: the waiter is present.
+    /// A poll: the waiter is present. A late one is left to the owner.
     Poll,
+    /// A poll as the owner takes it who has seen that no dropping of the place is on its way.
+    Taken,
     /// Only looking (HEAD).
     Peek,
 }
@@ -117,7 +119,7 @@ impl ZoneView {
         self.waiters.prefetch(seq, guard);
     }
 
-    /// Looks a place up; with [`Look::Poll`] its last-poll cell is set.
+    /// Looks a place up; a poll sets its last-poll cell, unless it is late and none of the owner's.
     pub(crate) fn see(&self, place: Place, look: Look, now: LogTime, guard: &Guard) -> Result<Seen, Refusal> {
         let seq = match place {
             Place::Direct { stamp, .. } => return self.admitted(stamp, now, guard).map(Seen::Standing),
@@ -125,8 +127,10 @@ impl ZoneView {
         };
         match self.waiters.lookup(seq, guard) {
             Lookup::Live(handle) => {
-                if look == Look::Poll {
-                    handle.touch(now);
+                match look {
+                    Look::Poll if self.is_late(handle, now, guard) => return Ok(Seen::Turn),
+                    Look::Poll | Look::Taken => handle.touch(now),
+                    Look::Peek => {}
                 }
                 Ok(self.turn_or_wait(seq, handle, now, guard))
             }
@@ -134,6 +138,44 @@ impl ZoneView {
             Lookup::Unknown => Ok(Seen::Turn),
             Lookup::Gone => Err(Refusal::Gone),
         }
+    }
+
+    /// Notes that a live waiter polled, unless the poll is late: then nothing is noted, and true returned.
+    pub(crate) fn hear(&self, place: Place, now: LogTime, guard: &Guard) -> bool {
+        let Place::Queue(seq) = place else { return false };
+        let Lookup::Live(handle) = self.waiters.lookup(seq, guard) else { return false };
+        let late = self.is_late(handle, now, guard);
+        if !late {
+            handle.touch(now);
+        }
+        late
+    }
+
+    /// Notes that a waiter polled at an earlier moment, which the leader knows of. False where it is known here that it is gone.
+    pub(crate) fn hear_again(&self, place: Place, at: LogTime, guard: &Guard) -> bool {
+        let Place::Queue(seq) = place else { return true };
+        match self.waiters.lookup(seq, guard) {
+            Lookup::Live(handle) if at.age_ms_of(handle.polled_ms()) > 0 => handle.touch(at),
+            Lookup::Gone => return false,
+            Lookup::Live(_) | Lookup::Admitted(_) | Lookup::Unknown => {}
+        }
+        true
+    }
+
+    /// Notes that a live waiter is still here, where its poll was held up for so long that it would count as late.
+    pub(crate) fn keep(&self, place: Place, now: LogTime, guard: &Guard) {
+        let Place::Queue(seq) = place else { return };
+        if let Lookup::Live(handle) = self.waiters.lookup(seq, guard)
+            && self.is_late(handle, now, guard)
+        {
+            handle.touch(now);
+        }
+    }
+
+    /// Whether the last poll was so long ago that the dropping of the place may be on its way. A thread that is not the
+    /// owner's then neither answers nor stores the poll: what comes after it would no longer look late.
+    fn is_late(&self, handle: Handle<'_>, now: LogTime, guard: &Guard) -> bool {
+        now.age_ms_of(handle.polled_ms()) > self.settings(guard).abandon_ms - LATE_MS
     }
 
     /// What a live waiter is told whose turn has not come, or which cannot be parked now.

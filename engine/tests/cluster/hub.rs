@@ -57,6 +57,20 @@ impl Hub {
         });
     }
 
+    /// Whether what waits to be committed drops somebody.
+    pub(crate) fn is_evicting(&self) -> bool {
+        let mut commands = self.held.iter().flat_map(|held| &held.0);
+        commands.any(|command| matches!(command, Command::Evict { .. }))
+    }
+
+    /// Commits what waits for it, and goes on.
+    pub(crate) fn go_on(&mut self) {
+        self.is_stopped = false;
+        for (commands, at, id, by) in std::mem::take(&mut self.held) {
+            self.commit(commands, at, id, by);
+        }
+    }
+
     fn is_apart(&self, a: usize, b: usize) -> bool {
         self.cut.is_some_and(|cut| (cut == a) != (cut == b))
     }
@@ -294,6 +308,14 @@ impl Cluster {
                 other => panic!("{other:?}"),
             },
         }
+    }
+
+    /// Polls at a node. The ticket where the answer comes later.
+    pub(crate) fn begin_poll(&mut self, node: usize, token: &[u8]) -> Result<Reply, Ticket> {
+        let token = self.directories[node].verify(ZONE, token).unwrap();
+        self.tickets += 1;
+        let (ticket, mono) = (Ticket(self.tickets), self.mono(node));
+        self.owners[node].request(Ask::Turn(token), ticket, mono).ok_or(ticket)
     }
 
     /// Whether the node answers a poll of this token by itself.

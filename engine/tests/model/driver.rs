@@ -16,9 +16,10 @@ use sluice_engine::command::Command;
 use sluice_engine::directory::{Directory, Polled};
 use sluice_engine::error::Refusal;
 use sluice_engine::id::{GroupId, Ticket};
+use sluice_engine::limit::LATE_MS;
 use sluice_engine::node::{self, Options};
 use sluice_engine::owner::Owner;
-use sluice_engine::reply::Reply;
+use sluice_engine::reply::{Reply, Standing};
 use sluice_engine::sequencer::{Committed, ProposalId};
 use sluice_engine::time::MonoMs;
 use sluice_engine::token::{Place, Token};
@@ -214,7 +215,10 @@ impl World {
         };
         let log_now = self.log_now();
         let expected = self.reference.stand(&name, &token, log_now);
-        self.note_poll(&token, log_now);
+        // While its dropping is on its way, a poll says nothing of the waiter: it waits to hear of that itself.
+        if !self.flaky.is_evicting(&token) {
+            self.note_poll(&token, log_now);
+        }
         match polled {
             Ok(Polled::Standing(standing)) => self.heard_exactly(at, &token, Ok(standing), expected),
             Err(refusal) => self.heard_exactly(at, &token, Err(refusal), expected),
@@ -267,6 +271,7 @@ impl World {
 
     fn heard_exactly(&mut self, at: usize, token: &Token, answer: Answer, expected: Result<Stand, Refusal>) {
         self.check_answer(token, answer);
+        self.told(token, answer);
         judge::agree(token, answer, expected, self.now);
         self.tell(at, token, answer);
     }
@@ -274,7 +279,23 @@ impl World {
     /// A client hears where its token stands; so do the checkers.
     fn heard(&mut self, at: usize, token: &Token, answer: Answer) {
         self.check_answer(token, answer);
+        self.told(token, answer);
         self.tell(at, token, answer);
+    }
+
+    /// Somebody was told where a place stands. Who waited here for that until near its deadline was here all the time.
+    fn told(&mut self, token: &Token, answer: Answer) {
+        let log_now = self.log_now();
+        self.checks.presence.answered(token, answer, log_now);
+        if let (Ok(Standing::Waiting(_)), Place::Queue(seq)) = (answer, token.place)
+            && let Some(zone) = self.reference.by_id_mut(token.zone)
+            && let Some(waiter) = zone.waiter(seq)
+        {
+            let late_ms = u64::from(zone.settings.abandon_ms - LATE_MS);
+            if log_now > waiter.last_poll() + late_ms {
+                zone.polled(seq, log_now);
+            }
+        }
     }
 
     fn tell(&mut self, at: usize, token: &Token, answer: Answer) {
@@ -298,6 +319,7 @@ impl World {
             // In the order of the replies, which is that of what happened.
             if let Reply::Place { token, standing } = reply {
                 self.check_answer(&token, Ok(standing));
+                self.told(&token, Ok(standing));
             }
         }
         for event in self.flaky.take_events() {

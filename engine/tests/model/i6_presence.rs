@@ -1,10 +1,16 @@
 //! I6: who polls within the deadline is never dropped; who stops is out within the deadline and a second.
 
 use super::reference::Zone;
-use sluice_engine::id::Seq;
+use crate::model::Answer;
+use sluice_engine::id::{Seq, ZoneId};
+use sluice_engine::reply::Standing;
+use sluice_engine::token::{Place, Token};
+use std::collections::HashMap;
 
 /// How soon one node finds who passed the deadline.
 const FOUND_MS: u64 = 1_000;
+/// Who is told that it waits keeps its place for this long at least, whatever it does.
+const LEFT_MS: u64 = 1_000;
 /// An eviction that was refused or is under way is proposed again after this long.
 const RETRY_MS: u64 = 1_000;
 
@@ -15,9 +21,29 @@ pub(crate) struct Presence {
     pub(crate) resumed_at: u64,
     /// Settings changed, or proposals were refused or delayed.
     pub(crate) disturbed_at: u64,
+    /// When each place was last told that it waits.
+    told: HashMap<(ZoneId, Seq), u64>,
 }
 
 impl Presence {
+    /// Somebody was told where a place stands.
+    pub(crate) fn answered(&mut self, token: &Token, answer: Answer, now: u64) {
+        if let (Place::Queue(seq), Ok(Standing::Waiting(_))) = (token.place, answer) {
+            self.told.insert((token.zone, seq), now);
+        }
+    }
+
+    /// A place is dropped: who was told that it waits had time to come again, also where it was told so late.
+    pub(crate) fn evicted(&self, zone: &Zone, seq: Seq, now: u64) {
+        let Some(told) = self.told.get(&(zone.id, seq)) else { return };
+        let waits = zone.waiter(seq).is_some_and(|waiter| waiter.waits());
+        let told_ms = now - told.min(&now);
+        assert!(
+            !waits || told_ms >= LEFT_MS,
+            "I6: {seq:?} was told that it waits at {told} and is dropped at {now}"
+        );
+    }
+
     /// An eviction is proposed.
     pub(crate) fn evict_proposed(&self, zone: &Zone, seq: Seq, now: u64) {
         let Some(waiter) = zone.waiter(seq).filter(|waiter| waiter.waits()) else { return };

@@ -1,9 +1,11 @@
 //! Sequencers that misbehave as a real one may, and tell the test everything that passed through them.
 
+use crate::model::reference::evicted;
 use sluice_engine::command::Command;
 use sluice_engine::error::Refusal;
 use sluice_engine::sequencer::{self, Committed, ProposalId, Role, Sequencer};
 use sluice_engine::time::{LogTime, WallMs};
+use sluice_engine::token::{Place, Token};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -62,6 +64,19 @@ impl Flaky {
     /// Everything since the last call.
     pub(crate) fn take_events(&self) -> Vec<Event> {
         std::mem::take(&mut self.link().events)
+    }
+
+    /// Whether the dropping of this place is on its way.
+    pub(crate) fn is_evicting(&self, token: &Token) -> bool {
+        let Place::Queue(seq) = token.place else { return false };
+        let link = self.link();
+        let mut commands = link.queue.iter().flat_map(|(_, batch)| &batch.commands);
+        commands.any(|command| match command {
+            Command::Evict { zone, block, slots } => {
+                *zone == token.zone && evicted(*block, slots).any(|evicted| evicted == seq)
+            }
+            _ => false,
+        })
     }
 
     /// Proposals on their way.

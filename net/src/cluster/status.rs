@@ -21,6 +21,18 @@ pub struct Status {
     /// What this node's log has written.
     #[serde(default)]
     pub log: Log,
+    /// What this node, as a leader, finds of the nodes' wall clocks.
+    #[serde(default)]
+    pub clocks: Clocks,
+}
+
+/// Wall clocks of the nodes, as a leader finds them.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Clocks {
+    /// By how many milliseconds this node's is ahead of others' (below 0: behind), where it does not agree with most; else 0.
+    pub ahead_ms: i64,
+    /// Ids of nodes whose clocks stand elsewhere than most.
+    pub off: Vec<u64>,
 }
 
 /// What a node's log has written since it started.

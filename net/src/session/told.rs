@@ -81,6 +81,9 @@ impl Settled {
                 // No group of this node: nobody here would accept the token.
                 None => show(&Answer::Refused(Refusal::Gone)),
             },
+            Settled::Reply(Reply::Settings(name, settings)) => {
+                show(&Answer::Zone { zone: name.as_str().as_bytes(), settings })
+            }
             Settled::Reply(Reply::Stats(stats)) => show(&Answer::Stats(stats)),
             Settled::Reply(Reply::Hash { index, hash }) => show(&Answer::Hash { index: *index, hash: *hash }),
             Settled::Reply(Reply::Left(left)) => show(&Answer::Left(*left)),

@@ -107,6 +107,7 @@ impl Session {
             let read = self.read(scratch, turn.now)?;
             desk.counts.bytes_in += read as u64;
             let fresh = scratch.get(..read).unwrap_or_default();
+            let turn = turn.again(&desk.shared.config.clock);
             self.take(fresh, &mut held, desk, turn);
         }
         self.keep(held, desk, turn.now);

@@ -4,7 +4,7 @@
 //! turn:  wait ─▶ clock, epoch ─▶ mail ─▶ ready sockets ─▶ carried over ─▶ streams due ─▶ owners ─▶ late replies ─▶ deadlines
 //!                                         read, answer                                              encode, write
 //! ```
-//! One reading of the clock and one pinned epoch serve the whole turn. Every event is one of [`Event`],
+//! One pinned epoch serves the whole turn; the clock is read at its begin, and after each read of a socket. Every event is one of [`Event`],
 //! and the loop only dispatches. Nothing here waits but the poll.
 
 pub(crate) mod accept;
@@ -161,8 +161,11 @@ impl Worker {
                 }
                 _ => {}
             }
+            let (me, shared) = (self.desk.me, Arc::clone(&self.desk.shared));
             let guard = sluice_engine::directory::Directory::pin();
-            self.turn(&events, Turn { now: self.desk.shared.config.clock.now(), guard: &guard });
+            let now = shared.directory.readers().begin(me, || shared.config.clock.now());
+            self.turn(&events, Turn { now, guard: &guard });
+            shared.directory.readers().end(me);
             if let Some(spent_us) = watch.turned(self.desk.shared.config.clock.now()) {
                 self.desk.counts.long_turns += u64::from(spent_us > limit::TURN_US_MAX);
                 self.desk.shared.stats.note_turn(spent_us);
@@ -220,7 +223,8 @@ impl Worker {
             self.adopt(socket, protocol, turn);
         }
         while let Some(mail) = mailbox.next_mail() {
-            if let Some((address, settled)) = self.desk.shards.receive(mail, turn.now) {
+            // Its request may have come after this turn's clock was read.
+            if let Some((address, settled)) = self.desk.shards.receive(mail, shared.config.clock.now()) {
                 self.deliver(address, settled);
             }
         }

@@ -58,7 +58,8 @@ impl Worker {
             let part = room.min(limit::TELLS_PER_WRITE_MAX);
             room -= part;
             let shared = std::sync::Arc::clone(&self.desk.shared);
-            let leads = |group| shared.directory.leads(group);
+            let now = shared.config.clock.now();
+            let leads = |group| shared.directory.leads(group, now);
             hubs.turn(part, turn.now, leads, &mut self.connections(turn.now));
             // Written with the hubs in their place: a connection that takes something again says so there.
             self.desk.hubs = hubs;

@@ -25,6 +25,7 @@ use sluice_engine::command::Command;
 use sluice_engine::directory::Polled;
 use sluice_engine::error::Refusal;
 use sluice_engine::id::{GroupId, Ticket, ZoneId};
+use sluice_engine::limit::NO_LEADER_RETRY_MS;
 use sluice_engine::owner::Owner;
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::Ask;
@@ -33,6 +34,9 @@ use sluice_engine::time::MonoMs;
 use sluice_engine::token::{Place, Token};
 use sluice_engine::zone::settings::ZoneName;
 use std::sync::Arc;
+
+/// What is told where this node cannot know whether what it has is new enough, and nobody else is asked.
+const UNPROVEN: Refusal = Refusal::NoLeader { retry_ms: NO_LEADER_RETRY_MS };
 
 /// What became of a request at once.
 pub(crate) enum Outcome {
@@ -125,7 +129,7 @@ impl Shards {
                 let request = request.map(|request| directory.request_hash(text, request));
                 let ask = match known {
                     Some(zone) => Ask::Join { zone, user, request },
-                    None if directory.leads(group) => return Err(Refusal::NoZone),
+                    None if directory.leads(group, turn.now) => return Err(Refusal::NoZone),
                     // The leader may know a zone that has not come here yet.
                     None => {
                         let name = ZoneName::parse(zone).map_err(|_| Refusal::NoZone)?;
@@ -147,13 +151,25 @@ impl Shards {
                 Ok(self.change(zone, command, ticket, turn.now))
             }
             Request::ZoneGet { zone } => {
+                let group = directory.group_of(zone);
+                if directory.prove(group, turn.now).is_none() {
+                    let ask = Ask::Settings(ZoneName::parse(zone).map_err(|_| Refusal::NoZone)?);
+                    return Ok(self.ask(group, ask, ticket, turn.now));
+                }
                 let settings = directory.settings(zone).ok_or(Refusal::NoZone)?;
                 Ok(Outcome::Told(Told::Settings(settings)))
             }
-            Request::ZoneList => Ok(Outcome::Told(Told::Zones(directory.names()))),
+            Request::ZoneList => {
+                directory.prove_all(turn.now).ok_or(UNPROVEN)?;
+                Ok(Outcome::Told(Told::Zones(directory.names())))
+            }
             Request::Hash(group) => Ok(self.ask(*group, Ask::Hash, ticket, turn.now)),
             Request::Stats { zone } => {
-                let id = directory.zone(zone).ok_or(Refusal::NoZone)?;
+                let id = directory.zone(zone);
+                let id = id.ok_or_else(|| match directory.prove(directory.group_of(zone), turn.now) {
+                    Some(_) => Refusal::NoZone,
+                    None => UNPROVEN,
+                })?;
                 Ok(self.ask(id.group, Ask::Stats(id), ticket, turn.now))
             }
             Request::Administer(operation) => self.administer((**operation).clone(), ticket),
@@ -355,9 +371,9 @@ impl Shards {
     /// are appended to `ours`.
     pub(crate) fn turn(&mut self, now: MonoMs, ours: &mut Vec<(Address, Settled)>) {
         let mut replies = std::mem::take(&mut self.replies);
-        let wall = self.shared.wall_ms();
+        let at = self.shared.wall.at(now);
         for owner in self.owners.iter_mut().flatten() {
-            owner.set_wall(now, wall);
+            owner.set_wall(now, at.wall, at.clock);
             owner.turn(now);
             owner.drain_replies(&mut replies);
         }

@@ -226,7 +226,8 @@ fn parts(session: u64, mut pulse: Pulse) -> Vec<Bytes> {
 /// Whether a request is decided with its batch, and small: anything else would hold up those that go with it.
 fn goes_together(ask: &Ask) -> bool {
     match ask {
-        Ask::Join { .. } | Ask::JoinNamed { .. } | Ask::Stats(_) | Ask::Key(_) | Ask::Keys(_) => true,
+        Ask::Join { .. } | Ask::JoinNamed { .. } | Ask::Key(_) | Ask::Keys(_) => true,
+        Ask::Stats(_) | Ask::Settings(_) => true,
         Ask::Change(command) => matches!(**command, Command::Leave { .. }),
         Ask::Turn(_) | Ask::Hash => false,
     }

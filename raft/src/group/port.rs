@@ -6,7 +6,7 @@ use sluice_engine::id::{GroupId, Ticket};
 use sluice_engine::limit::NO_LEADER_RETRY_MS;
 use sluice_engine::node::Detached;
 use sluice_engine::reply::Reply;
-use sluice_engine::sequencer::{Ask, Event, NodeId, Presence, ProposalId, Pulse, Role, Sequencer};
+use sluice_engine::sequencer::{Ask, Clocks, Event, NodeId, Presence, ProposalId, Pulse, Role, Sequencer};
 use sluice_engine::time::{LogTime, WallMs};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -85,6 +85,8 @@ impl Port {
                 Event::Committed(committed)
             }
             Delivery::Leader(session) => {
+                // What an earlier session found says nothing about this one's.
+                self.shared.set_clocks(Clocks::default());
                 self.session = Some(session);
                 Event::Role(Role::Leader)
             }
@@ -200,6 +202,10 @@ impl Sequencer for Port {
     fn pulse(&mut self, pulse: Pulse) {
         self.is_left = true;
         self.shared.errands.cast(Errand::Pulse(pulse));
+    }
+
+    fn judge_clocks(&mut self, clocks: Clocks) {
+        self.shared.set_clocks(clocks);
     }
 
     fn slice(&mut self, bytes: Option<Vec<u8>>) {

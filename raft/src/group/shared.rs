@@ -1,8 +1,9 @@
 //! What the tasks of a group, its state machine and its owner's port share.
 
 use sluice_engine::id::GroupId;
+use sluice_engine::limit::LEASE_MS;
 use sluice_engine::node::Detached;
-use sluice_engine::sequencer::NodeId;
+use sluice_engine::sequencer::{Clocks, NodeId};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -37,6 +38,10 @@ pub(crate) struct Shared {
     /// The other nodes of the group, and how often they changed.
     others: Mutex<Arc<[NodeId]>>,
     changes_of_others: AtomicU64,
+    /// What the owner, as the leader, finds of the nodes' wall clocks. By the owner's thread.
+    clocks: Mutex<Clocks>,
+    /// For how long at least nobody else is elected after a majority answered. By the watching task; 0 until it runs.
+    pub(crate) lease_ms: AtomicU64,
     /// When a majority last answered this node as leader; [`NEVER`] while it does not lead. By the watching task.
     acked_ms: AtomicU64,
     /// This node alone is a majority. By the watching task.
@@ -66,6 +71,8 @@ impl Shared {
             metadata: Mutex::new((group == GroupId(0)).then(Metadata::default)),
             others: Mutex::new(Arc::from([])),
             changes_of_others: AtomicU64::new(0),
+            clocks: Mutex::new(Clocks::default()),
+            lease_ms: AtomicU64::new(0),
             acked_ms: AtomicU64::new(NEVER),
             alone: AtomicBool::new(false),
             heard_ms: AtomicU64::new(NEVER),
@@ -107,33 +114,45 @@ impl Shared {
         }
     }
 
+    /// What was found of the nodes' wall clocks when this node last led.
+    pub(crate) fn clocks(&self) -> Clocks {
+        self.clocks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_clocks(&self, clocks: Clocks) {
+        *self.clocks.lock().unwrap_or_else(PoisonError::into_inner) = clocks;
+    }
+
     pub(crate) fn set_lead(&self, lead: Lead) -> bool {
         self.roles.set_lead(lead, &self.lane, &self.proposals)
     }
 
     pub(crate) fn set_acked(&self, age_ms: Option<u64>, alone: bool) {
         let at = age_ms.map_or(NEVER, |age| (self.clock)().saturating_sub(age));
-        self.acked_ms.store(at, Ordering::Relaxed);
-        self.alone.store(alone, Ordering::Relaxed);
+        self.acked_ms.store(at, Ordering::Release);
+        self.alone.store(alone, Ordering::Release);
     }
 
     /// Since when a majority has been silent, where this node leads.
     pub(crate) fn lease_age_ms(&self) -> Option<u64> {
         let Lead::Here(_) = self.roles.told() else { return None };
-        if self.alone.load(Ordering::Relaxed) {
+        if self.alone.load(Ordering::Acquire) {
             return Some(0);
         }
-        let acked = self.acked_ms.load(Ordering::Relaxed);
-        (acked != NEVER).then(|| (self.clock)().saturating_sub(acked))
+        let acked = self.acked_ms.load(Ordering::Acquire);
+        let age_ms = (acked != NEVER).then(|| (self.clock)().saturating_sub(acked))?;
+        // Where elections are set to be faster than the engine's lease allows for, it counts as so much older.
+        let short_ms = LEASE_MS.saturating_sub(self.lease_ms.load(Ordering::Acquire));
+        Some(age_ms.saturating_add(short_ms))
     }
 
     /// The leader was heard of just now.
     pub(crate) fn heard(&self) {
-        self.heard_ms.store((self.clock)(), Ordering::Relaxed);
+        self.heard_ms.store((self.clock)(), Ordering::Release);
     }
 
     pub(crate) fn heard_age_ms(&self) -> Option<u64> {
-        let heard = self.heard_ms.load(Ordering::Relaxed);
+        let heard = self.heard_ms.load(Ordering::Acquire);
         (heard != NEVER).then(|| (self.clock)().saturating_sub(heard))
     }
 

@@ -160,7 +160,8 @@ fn committed_entries_wait_for_room_and_soft_state_does_not() {
         lane.push(committed(index));
     }
     assert!(lane.room().now_or_never().is_none());
-    let presence = || Presence { sent: MonoMs(1), covers_age_ms: 0, zones: vec![] };
+    let presence =
+        || Presence { sent: MonoMs(1), covers_age_ms: 0, covers: LogTime(0), zones: vec![], ahead_ms: None };
     let soft = || Delivery::Soft(Event::Presence(2, presence()));
     let taken = (0..LANE_SOFT_MAX * 2).filter(|_| lane.push(soft())).count();
     assert_eq!(taken, LANE_SOFT_MAX);

@@ -20,6 +20,7 @@ pub(crate) async fn watch<R: AsyncRuntime>(
     is_full: impl Fn() -> bool + Send + 'static,
 ) {
     let mut server = raft.server_metrics();
+    shared.lease_ms.store(lease_ms, Ordering::Release);
     loop {
         shared.full.store(is_full(), Ordering::Relaxed);
         look(&raft, &shared, lease_ms);

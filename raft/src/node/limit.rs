@@ -66,3 +66,8 @@ const _: () = {
 pub const BALANCE_CHECK_MS: u64 = 1_000;
 /// Nobody gives leadership away sooner after any change of leaders, ms.
 pub const BALANCE_CALM_MS: u64 = 5_000;
+
+/// How often it is looked whether this node's wall clock lets it lead, ms.
+pub const CLOCKS_CHECK_MS: u64 = 200;
+/// After leadership was given away for the clock's sake it is not given away again for this long, ms.
+pub const CLOCKS_AGAIN_MS: u64 = 2_000;

@@ -12,6 +12,7 @@
 
 mod admin;
 mod balance;
+mod clocks;
 mod config;
 mod doorbell;
 mod front;
@@ -138,6 +139,18 @@ impl<R: AsyncRuntime> Node<R> {
     #[must_use]
     pub fn log_figures(&self) -> (u64, u64) {
         (self.inner.log.syncs(), self.inner.log.written_bytes())
+    }
+
+    /// By how much, in ms, this node's wall clock is ahead of others' (below 0: behind), where it leads and does not agree with most.
+    #[must_use]
+    pub fn clock_ahead_ms(&self) -> i64 {
+        self.inner.clock_ahead_ms()
+    }
+
+    /// Nodes whose wall clocks this one, as a leader, finds elsewhere than most.
+    #[must_use]
+    pub fn nodes_off(&self) -> Vec<u64> {
+        self.inner.nodes_off().into_iter().collect()
     }
 
     /// Gives every group that this node leads to another voter, and waits a moment for them to take over.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use super::admin::{Waiting, administer};
 use super::balance::balance;
+use super::clocks::heed_clocks;
 use super::config::{NodeConfig, StartError, Timing};
 use super::housekeeping::keep_house;
 use super::identity::Identity;
@@ -102,6 +103,7 @@ impl<R: AsyncRuntime> Node<R> {
         drop(R::spawn(administer(Arc::downgrade(&inner), Arc::clone(&inner.requests))));
         drop(R::spawn(tell_others(Arc::downgrade(&inner), Arc::clone(&inner.published))));
         drop(R::spawn(balance(Arc::downgrade(&inner))));
+        drop(R::spawn(heed_clocks(Arc::downgrade(&inner))));
         drop(R::spawn(keep_house(Arc::downgrade(&inner), config.snapshot_bytes)));
         Ok((Node { inner }, ports))
     }

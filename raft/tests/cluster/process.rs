@@ -278,7 +278,7 @@ impl Driver {
                 let name = ZoneName::parse(zone.as_bytes())?;
                 let ask = match known {
                     Some(zone) => Ask::Join { zone, user: None, request },
-                    None if directory.leads(group) => return Err(Refusal::NoZone),
+                    None if directory.leads(group, now) => return Err(Refusal::NoZone),
                     None => Ask::JoinNamed { name, user: None, request },
                 };
                 Ok(self.ask(group, ask, ticket, now))

@@ -60,6 +60,17 @@ fn troubles(status: &Status) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if status.clocks.ahead_ms != 0 {
+        troubles.push(format!(
+            "the wall clock of this node is {} ms ahead of others (below 0: behind): set it right",
+            status.clocks.ahead_ms
+        ));
+    }
+    for node in &status.clocks.off {
+        troubles.push(format!(
+            "the wall clock of node {node} stands elsewhere than most: set it right, it does not lead"
+        ));
+    }
     let orphans: Vec<String> = status
         .groups
         .iter()

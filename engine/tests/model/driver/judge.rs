@@ -74,6 +74,11 @@ impl World {
 
     fn judge(&mut self, command: &Command, reply: Option<Reply>, stamp: u64) {
         self.check_caps(command, reply.clone(), stamp);
+        if let Command::Evict { zone, block, slots } = command
+            && let Some(zone) = self.reference.by_id(*zone)
+        {
+            evicted(*block, slots).for_each(|seq| self.checks.presence.evicted(zone, seq, stamp));
+        }
         let verdict = self.reference.apply(command, stamp);
         match (verdict, reply) {
             (Verdict::ZoneSet { created }, Some(reply)) => {

@@ -104,7 +104,11 @@ fn round(seed: u64) {
         if step % 50 == 0 {
             check(&keys);
             let size = KeyOp::Size;
-            assert_eq!(keys.answer(&size, at.wall), reference.answer(&size, at.wall.0), "seed {seed}");
+            assert_eq!(
+                keys.answer(&size, at.wall, at.wall),
+                reference.answer(&size, at.wall.0),
+                "seed {seed}"
+            );
         }
     }
 }
