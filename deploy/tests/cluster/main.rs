@@ -8,5 +8,6 @@ mod granting;
 mod losing;
 mod membership;
 mod nodes;
+mod pausing;
 mod publishing;
 mod trust;
