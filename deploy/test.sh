@@ -40,6 +40,7 @@ step_tools() {
     need ip iproute2
     need iptables iptables
     need strace strace
+    need faketime faketime
     need python3 python3
     need node nodejs
     need npm npm
@@ -94,6 +95,8 @@ step_chaos() {
     target/release/sluice-bench chaos power --rounds 2
     target/release/sluice-bench chaos members
     target/release/sluice-bench chaos rolling --rounds 1
+    target/release/sluice-bench chaos pause --rounds 5
+    target/release/sluice-bench chaos clock --rounds 1
     target/release/sluice-bench chaos latency --rounds 2
     target/release/sluice-bench chaos learner --waiters 100000 --commands 1000000
     as_root target/release/sluice-bench chaos partition --rounds 1

@@ -236,6 +236,14 @@ impl Cluster {
         figure.ok_or_else(|| BenchError::Server(format!("node {node} has no figure {name}")))
     }
 
+    /// The sum of a figure that a node exports to monitoring, over all its labels.
+    pub(super) fn figure_sum(&self, node: usize, name: &str) -> Result<f64> {
+        let answer =
+            fetch(self.nodes[node].admin, "/metrics").map_err(BenchError::io("asking for metrics"))?;
+        let lines = answer.lines().filter(|line| line.starts_with(name));
+        Ok(lines.filter_map(|line| line.rsplit(' ').next()?.trim().parse::<f64>().ok()).sum())
+    }
+
     /// The process of a node.
     pub(super) fn process(&self, node: usize) -> Result<u32> {
         let child = self.children[node].as_ref().map(Child::id);

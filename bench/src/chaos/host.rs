@@ -5,7 +5,7 @@
 use super::cluster::mortal;
 use crate::error::{BenchError, Result};
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The bridge's and the namespaces' common name; two runs at once would share them.
@@ -13,6 +13,9 @@ const NAME: &str = "slchaos";
 
 /// This machine's address on the bridge: that of the clients.
 pub(super) const BRIDGE: Ipv4Addr = Ipv4Addr::new(10, 99, 7, 254);
+
+/// What shows a process another wall clock (Debian's `faketime`).
+pub(super) const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 /// Where relays listen.
 pub(super) const FAR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -26,6 +29,8 @@ pub(crate) enum Host {
     Far,
     /// On 127.0.0.1, and on this core alone.
     Core(&'static str),
+    /// On 127.0.0.1, with a wall clock that this file sets: how far it is from the right time.
+    Clock(PathBuf),
     /// In namespace so-and-so of the bridge.
     Namespace(u8),
 }
@@ -33,14 +38,14 @@ pub(crate) enum Host {
 impl Host {
     pub(super) fn address(&self) -> Ipv4Addr {
         match self {
-            Host::Loopback | Host::Far | Host::Core(_) => Ipv4Addr::LOCALHOST,
+            Host::Loopback | Host::Far | Host::Core(_) | Host::Clock(_) => Ipv4Addr::LOCALHOST,
             Host::Namespace(n) => Ipv4Addr::new(10, 99, 7, n + 1),
         }
     }
 
     fn name(&self) -> Option<String> {
         match self {
-            Host::Loopback | Host::Far | Host::Core(_) => None,
+            Host::Loopback | Host::Far | Host::Core(_) | Host::Clock(_) => None,
             Host::Namespace(n) => Some(format!("{NAME}{n}")),
         }
     }
@@ -53,8 +58,13 @@ impl Host {
             (_, None) => Vec::new(),
         };
         let mut command = mortal(program, &prefix);
-        if let Host::Far = self {
-            command.env("SLUICE_NODE_ADVERTISE", FAR.to_string());
+        match self {
+            Host::Far => drop(command.env("SLUICE_NODE_ADVERTISE", FAR.to_string())),
+            Host::Clock(file) => {
+                command.env("LD_PRELOAD", FAKETIME).env("FAKETIME_TIMESTAMP_FILE", file);
+                command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+            }
+            Host::Loopback | Host::Core(_) | Host::Namespace(_) => {}
         }
         command
     }

@@ -6,6 +6,7 @@
 //! The crowd joins under request ids, repeats what was not answered, polls, and leaves, each user at a node of its own choice;
 //! what it was told is all that the oracle knows. Nothing inside the servers is asked but their state hashes.
 
+mod clock;
 pub(crate) mod cluster;
 mod crowd;
 mod history;
@@ -15,6 +16,7 @@ mod learner;
 mod members;
 mod oracle;
 mod partition;
+mod pause;
 mod probe;
 mod relay;
 mod report;
@@ -90,6 +92,19 @@ enum Scenario {
         #[arg(long, default_value_t = 12)]
         rounds: u32,
     },
+    /// Stops a random node a round, for up to four seconds, and asks it as it goes on: nothing is answered from before.
+    Pause {
+        /// How often.
+        #[arg(long, default_value_t = 100)]
+        rounds: u32,
+    },
+    /// Sets the wall clock of every node in turn by -1 h, -1 s, +1 s and +1 h (needs Debian's `faketime`): no key goes too early
+    /// or comes back, and who is off leads nothing.
+    Clock {
+        /// How often all of that.
+        #[arg(long, default_value_t = 1)]
+        rounds: u32,
+    },
     /// Stops one node after the other in order, and starts it again, as an upgrade does.
     Rolling {
         /// How often all of them.
@@ -111,6 +126,8 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         Scenario::Learner { waiters, commands } => learner::run(arguments, waiters, commands),
         Scenario::Latency { rounds } => kill::over_slow_links(arguments, rounds),
         Scenario::Client { rounds } => services::run(arguments, rounds),
+        Scenario::Pause { rounds } => pause::run(arguments, rounds),
+        Scenario::Clock { rounds } => clock::run(arguments, rounds),
         Scenario::Rolling { rounds } => kill::in_order(arguments, rounds),
     }
 }
