@@ -16,7 +16,7 @@ use sluice_engine::command::Command;
 use sluice_engine::directory::{Directory, Polled};
 use sluice_engine::error::Refusal;
 use sluice_engine::id::{GroupId, Ticket};
-use sluice_engine::limit::LATE_MS;
+use sluice_engine::limit;
 use sluice_engine::node::{self, Options};
 use sluice_engine::owner::Owner;
 use sluice_engine::reply::{Reply, Standing};
@@ -291,7 +291,7 @@ impl World {
             && let Some(zone) = self.reference.by_id_mut(token.zone)
             && let Some(waiter) = zone.waiter(seq)
         {
-            let late_ms = u64::from(zone.settings.abandon_ms - LATE_MS);
+            let late_ms = u64::from(zone.settings.abandon_ms - limit::LATE_MS);
             if log_now > waiter.last_poll() + late_ms {
                 zone.polled(seq, log_now);
             }

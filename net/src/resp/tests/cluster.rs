@@ -3,7 +3,7 @@
 
 use super::fixture::Fixture;
 use crate::cluster::{
-    Addresses, Cluster, Decide, Group, Log, Member, Operation, Part, Progress, Refused, Status,
+    Addresses, Clocks, Cluster, Decide, Group, Log, Member, Operation, Part, Progress, Refused, Status,
 };
 use crate::request::{Answer, Request, RequestKind};
 use crate::resp::command::encode_answer;
@@ -53,6 +53,7 @@ impl Cluster for Three {
             groups: (0..6).map(group).collect(),
             operation: None,
             log: Log::default(),
+            clocks: Clocks::default(),
         }
     }
 
