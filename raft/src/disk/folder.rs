@@ -1,5 +1,6 @@
-//! A folder of the file system. Its calls block: they belong on a thread of their own, except short reads.
+//! A folder of the file system. Its calls block, and are made where that holds up nobody: see [`super::aside`].
 
+use super::aside::{elsewhere, hand_over, make};
 use super::zeros::{Filling, ZEROS};
 use super::{Disk, File, Io};
 use rustix::fs::{FallocateFlags, fallocate};
@@ -24,7 +25,12 @@ impl Folder {
     pub fn open(root: impl Into<PathBuf>) -> io::Result<Folder> {
         let root = root.into();
         // Keys of tokens lie in here.
+        let is_new = !root.exists();
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&root)?;
+        if let Some(parent) = root.parent().filter(|_| is_new) {
+            // A folder that a power cut takes away would be taken for one that never was.
+            sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
+        }
         let lock = fs::OpenOptions::new().write(true).create(true).truncate(false).open(root.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => Ok(Folder { root, _lock: lock }),
@@ -44,38 +50,45 @@ impl Folder {
         &self.root
     }
 
-    fn list_now(&self, folder: &str) -> io::Result<Vec<String>> {
-        let path = self.root.join(folder);
-        if !path.exists() {
-            fs::create_dir_all(&path)?;
-            sync_folder(&self.root)?;
-        }
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&path)? {
-            names.push(entry?.file_name().to_string_lossy().into_owned());
-        }
-        names.sort();
-        Ok(names)
+    fn at(&self, path: &str) -> PathBuf {
+        self.root.join(path)
     }
+}
 
-    fn create_now(&self, path: &str, bytes: u64) -> io::Result<Arc<dyn File>> {
-        let path = self.root.join(path);
-        // Not emptied but made anew: zeros may still be on their way into the old one.
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(&path);
-        let file = file.map_err(no_room)?;
-        match reserve(&file, bytes).map_err(no_room) {
-            Ok(()) => Ok(Arc::new(Open { filling: Filling::begin(&file, bytes), file })),
-            Err(error) => {
-                // Half a reservation would hold the very room that is missing.
-                fs::remove_file(&path)?;
-                Err(error)
-            }
+fn list(root: &Path, path: &Path) -> io::Result<Vec<String>> {
+    if !path.exists() {
+        fs::create_dir_all(path)?;
+        sync_folder(root)?;
+    }
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn create(path: &Path, bytes: u64) -> io::Result<Arc<dyn File>> {
+    // Not emptied but made anew: zeros may still be on their way into the old one.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path);
+    let file = file.map_err(no_room)?;
+    match reserve(&file, bytes).map_err(no_room) {
+        Ok(()) => Ok(opened(Filling::begin(&file, bytes), file)),
+        Err(error) => {
+            // Half a reservation would hold the very room that is missing.
+            fs::remove_file(path)?;
+            Err(error)
         }
     }
+}
+
+fn open(path: &Path) -> io::Result<Arc<dyn File>> {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
+    Ok(opened(Filling::none(), file))
 }
 
 /// A quota that is used up is a disk that is full.
@@ -114,59 +127,99 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
 }
 
-fn ready<'a, T: Send + 'a>(result: io::Result<T>) -> Io<'a, T> {
-    Box::pin(std::future::ready(result))
-}
-
 impl Disk for Folder {
     fn list<'a>(&'a self, folder: &'a str) -> Io<'a, Vec<String>> {
-        ready(self.list_now(folder))
+        let (root, path) = (self.root.clone(), self.at(folder));
+        make(move || list(&root, &path))
     }
 
     fn create<'a>(&'a self, path: &'a str, bytes: u64) -> Io<'a, Arc<dyn File>> {
-        ready(self.create_now(path, bytes))
+        let path = self.at(path);
+        make(move || create(&path, bytes))
     }
 
     fn open<'a>(&'a self, path: &'a str) -> Io<'a, Arc<dyn File>> {
-        let file = fs::OpenOptions::new().read(true).write(true).open(self.root.join(path));
-        ready(file.map(|file| Arc::new(Open { file, filling: Filling::none() }) as Arc<dyn File>))
+        let path = self.at(path);
+        make(move || open(&path))
     }
 
     fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> Io<'a, ()> {
-        ready(fs::rename(self.root.join(from), self.root.join(to)))
+        let (from, to) = (self.at(from), self.at(to));
+        make(move || fs::rename(from, to))
     }
 
     fn remove<'a>(&'a self, path: &'a str) -> Io<'a, ()> {
-        ready(fs::remove_file(self.root.join(path)))
+        let path = self.at(path);
+        make(move || fs::remove_file(path))
     }
 
     fn sync_folder<'a>(&'a self, folder: &'a str) -> Io<'a, ()> {
-        ready(sync_folder(&self.root.join(folder)))
+        let path = self.at(folder);
+        make(move || sync_folder(&path))
     }
 }
 
+/// An open file.
 struct Open {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     file: fs::File,
     /// Zeros on their way into a new file.
     filling: Filling,
 }
 
+fn opened(filling: Filling, file: fs::File) -> Arc<dyn File> {
+    Arc::new(Open { inner: Arc::new(Inner { file, filling }) })
+}
+
+impl Inner {
+    fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.filling.end()?;
+        self.file.write_all_at(bytes, offset).map_err(no_room)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.filling.check()?;
+        self.file.sync_data()
+    }
+}
+
 impl File for Open {
     fn size(&self) -> Io<'_, u64> {
-        ready(self.file.metadata().map(|about| about.len()))
+        let inner = Arc::clone(&self.inner);
+        make(move || inner.file.metadata().map(|about| about.len()))
     }
 
     fn write_at<'a>(&'a self, bytes: &'a [u8], offset: u64) -> Io<'a, ()> {
-        self.filling.end();
-        ready(self.file.write_all_at(bytes, offset).map_err(no_room))
+        let Some(elsewhere) = elsewhere() else {
+            return Box::pin(std::future::ready(self.inner.write(bytes, offset)));
+        };
+        let (inner, bytes) = (Arc::clone(&self.inner), bytes.to_vec());
+        hand_over(&elsewhere, move || inner.write(&bytes, offset))
     }
 
     fn read_at<'a>(&'a self, into: &'a mut [u8], offset: u64) -> Io<'a, usize> {
-        ready(read_full(&self.file, into, offset))
+        let Some(elsewhere) = elsewhere() else {
+            return Box::pin(std::future::ready(read_full(&self.inner.file, into, offset)));
+        };
+        let (inner, mut bytes) = (Arc::clone(&self.inner), vec![0; into.len()]);
+        let read = hand_over(&elsewhere, move || {
+            let count = read_full(&inner.file, &mut bytes, offset)?;
+            bytes.truncate(count);
+            Ok(bytes)
+        });
+        Box::pin(async move {
+            let bytes = read.await?;
+            into[..bytes.len()].copy_from_slice(&bytes);
+            Ok(bytes.len())
+        })
     }
 
     fn sync(&self) -> Io<'_, ()> {
-        ready(self.file.sync_data())
+        let inner = Arc::clone(&self.inner);
+        make(move || inner.sync())
     }
 }
 

@@ -3,9 +3,11 @@
 //! Paths are `folder/name`, relative to the node's data folder. A write is durable when a later [`File::sync`] has
 //! returned, a created, renamed or removed file when [`Disk::sync_folder`] has; before that a crash may keep any part.
 
+mod aside;
 mod folder;
 mod zeros;
 
+pub(crate) use aside::on_own_thread;
 pub use folder::Folder;
 
 use futures_util::future::BoxFuture;

@@ -15,7 +15,7 @@ use super::config::{Drawn, NodeConfig, StartError, Timing};
 use super::doorbell::Doorbells;
 use super::limit::HAND_OVER_MS;
 use super::{Front, Node};
-use crate::disk::Folder;
+use crate::disk::{Folder, on_own_thread};
 use crate::group::{Job, Port};
 use crate::peer::tls::Tls;
 use crate::peer::{Identity, Local, Service, Tcp, listen, serve};
@@ -139,7 +139,11 @@ fn receive(result: &Receiver<Sent>) -> Sent {
 
 /// Calls `rest` whenever its thread is about to sleep.
 fn runtime(rest: impl Fn() + Send + Sync + 'static) -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(rest).build()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(super::limit::DISK_THREADS_MAX)
+        .on_thread_park(rest)
+        .build()
 }
 
 async fn start(config: ServerConfig, door: Door) -> Sent {
@@ -175,7 +179,7 @@ async fn start(config: ServerConfig, door: Door) -> Sent {
 /// Syncs block: the log's writer gets a thread.
 fn drive(writer: BoxFuture<'static, ()>) {
     let run = move || match runtime(|| ()) {
-        Ok(runtime) => runtime.block_on(writer),
+        Ok(runtime) => on_own_thread(|| runtime.block_on(writer)),
         // Without its writer the log answers nothing, so nothing is lost.
         Err(error) => tracing::error!(%error, "the log has no thread"),
     };

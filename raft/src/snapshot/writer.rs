@@ -20,7 +20,7 @@ pub struct SnapshotWriter {
     position: u64,
     synced: u64,
     buffer: Vec<u8>,
-    is_finished: bool,
+    is_over: bool,
 }
 
 impl SnapshotWriter {
@@ -43,7 +43,7 @@ impl SnapshotWriter {
             position: start,
             synced: 0,
             buffer: Vec::new(),
-            is_finished: false,
+            is_over: false,
         };
         writer.file.write_at(&bytes, 0).await?;
         Ok(writer)
@@ -58,12 +58,27 @@ impl SnapshotWriter {
             let text = format!("a snapshot's chunk of {} bytes", chunk.len());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
+        let written = self.append(chunk).await;
+        if written.is_err() {
+            self.discard().await;
+        }
+        written
+    }
+
+    async fn append(&mut self, chunk: &[u8]) -> io::Result<()> {
         self.put(chunk).await?;
         if self.position - self.synced >= SNAPSHOT_SYNC_BYTES {
             self.file.sync().await?;
             self.synced = self.position;
         }
         Ok(())
+    }
+
+    /// Gives the room back. A full disk needs it; what cannot be removed now, the next start removes.
+    async fn discard(&mut self) {
+        let removed = self.snapshots.shared.disk.remove(&self.path).await;
+        tracing::warn!(path = self.path, ?removed, "dropped an unfinished snapshot");
+        self.is_over = true;
     }
 
     async fn put(&mut self, chunk: &[u8]) -> io::Result<()> {
@@ -80,6 +95,15 @@ impl SnapshotWriter {
     /// # Errors
     /// Those of the disk. The file is not found by a start then.
     pub async fn finish(mut self) -> io::Result<SnapshotFile> {
+        let finished = self.complete().await;
+        match &finished {
+            Ok(_) => self.is_over = true,
+            Err(_) => self.discard().await,
+        }
+        finished
+    }
+
+    async fn complete(&mut self) -> io::Result<SnapshotFile> {
         self.put(&[]).await?;
         self.file.sync().await?;
         let file = SnapshotFile {
@@ -89,16 +113,14 @@ impl SnapshotWriter {
             file: self.file.clone(),
             start: self.start,
         };
-        let file = self.snapshots.adopt(&self.path, file).await?;
-        self.is_finished = true;
-        Ok(file)
+        self.snapshots.adopt(&self.path, file).await
     }
 }
 
 impl Drop for SnapshotWriter {
     fn drop(&mut self) {
-        if !self.is_finished {
-            // A full disk needs the room. What cannot be removed now, the next start removes.
+        if !self.is_over {
+            // Begun here at least: the disk goes on by itself.
             let removed = self.snapshots.shared.disk.remove(&self.path).now_or_never();
             tracing::warn!(path = self.path, ?removed, "dropped an unfinished snapshot");
         }
