@@ -29,8 +29,8 @@ pub(super) async fn ready(
         Some(_) if !shared.cluster.is_ready() => unready("LOADING", "the log is being applied again"),
         Some(false) => unready("DRAINING", "the server is about to stop"),
         Some(true) if for_writes && !shared.cluster.can_write() => {
-            if shared.cluster.status().log.is_full {
-                return unready("BUSY", "the disk is full, polls are answered");
+            if shared.cluster.status().is_disk_full() {
+                return unready("BUSY", "too few disks have room, polls are answered");
             }
             unready("NOLEADER", "no quorum, polls are answered")
         }

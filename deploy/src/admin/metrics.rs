@@ -54,6 +54,14 @@ fn cluster(cluster: &dyn Cluster, page: &mut Page) {
     for node in &status.nodes {
         reachable.of(&[("node", &node.id.to_string()), ("part", node.part.word())], truth(node.reachable));
     }
+    let mut full = page.gauge("node_disk_full", "Whether a node's disk has no room for its log.");
+    for node in &status.nodes {
+        full.of(&[("node", &node.id.to_string())], truth(node.disk_full));
+    }
+    let mut behind = page.gauge("node_behind", "Whether a node has less than it acknowledged.");
+    for node in &status.nodes {
+        behind.of(&[("node", &node.id.to_string())], truth(node.behind));
+    }
     type Figure = fn(&Group) -> f64;
     let figures: [(&str, &str, Figure); 7] = [
         ("group_has_leader", "Whether a leader is known.", |group| truth(group.leader.is_some())),

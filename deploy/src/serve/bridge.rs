@@ -43,6 +43,8 @@ impl Bridge {
             addresses: self.addresses.clone(),
             reachable: true,
             heard_ms: Some(0),
+            disk_full: false,
+            behind: false,
         };
         Status { cluster: "0".repeat(32), nodes: vec![me], ..Status::default() }
     }
@@ -143,6 +145,8 @@ fn member(node: NodeStatus) -> Member {
         addresses: Addresses { resp: at.resp, http: at.http, admin: at.admin, peer: at.peer },
         reachable: node.is_reachable,
         heard_ms: node.heard_ms,
+        disk_full: node.is_full,
+        behind: node.is_behind,
     }
 }
 

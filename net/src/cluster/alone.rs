@@ -29,6 +29,8 @@ impl Cluster for Alone {
             addresses: self.addresses.clone(),
             reachable: true,
             heard_ms: Some(0),
+            disk_full: false,
+            behind: false,
         };
         Status {
             cluster: "0".repeat(32),

@@ -60,6 +60,13 @@ pub struct Member {
     pub reachable: bool,
     /// Milliseconds since it was last heard of, where that is known.
     pub heard_ms: Option<u64>,
+    /// Its disk has no room for the log: it takes part in votes and answers polls, and leads nothing while others can.
+    #[serde(default)]
+    pub disk_full: bool,
+    /// It has less than it acknowledged, because its files were put back from a copy, cut, or lost: it neither votes nor leads until
+    /// a leader has given that back.
+    #[serde(default)]
+    pub behind: bool,
 }
 
 /// What a node is to the cluster.
@@ -169,6 +176,12 @@ impl Status {
     #[must_use]
     pub fn member(&self, id: u64) -> Option<&Member> {
         self.nodes.iter().find(|member| member.id == id && id != 0)
+    }
+
+    /// Whether the disk of this node, or of another one, has no room.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        self.log.is_full || self.nodes.iter().any(|node| node.disk_full)
     }
 
     /// The slots of a group.

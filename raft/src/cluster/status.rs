@@ -44,6 +44,10 @@ pub struct NodeStatus {
     pub is_reachable: bool,
     /// Milliseconds since then, where that is known.
     pub heard_ms: Option<u64>,
+    /// Its disk has no room for the log, by its own words.
+    pub is_full: bool,
+    /// It has less than it acknowledged: it neither votes nor leads.
+    pub is_behind: bool,
 }
 
 /// A group, as one node sees it. Indexes are those of the shard, from 1.

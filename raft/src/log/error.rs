@@ -52,6 +52,13 @@ pub enum LogError {
         /// Whose it is, and whose it should be.
         what: String,
     },
+    /// The log is not all that this node has acknowledged.
+    Short {
+        /// The file, in the data folder.
+        file: String,
+        /// What is wrong with it.
+        what: String,
+    },
 }
 
 impl LogError {
@@ -89,6 +96,11 @@ impl fmt::Display for LogError {
             LogError::Foreign { file, what } => {
                 write!(f, "{file} {what}; point this node at its own data folder")
             }
+            LogError::Short { file, what } => write!(
+                f,
+                "{file} {what}: entries that this node acknowledged are missing; put the newest files back into log/, or, to \
+                 go on without those entries, run `sluice cluster accept-loss` for this folder"
+            ),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! group     what is in memory of one group                writer   drain, write, sync, answer
 //! segment   the files                                     recover  what a start finds in them
 //! record    what the files are made of                    torn     a write cut short, or damage
-//! error, failure  why a start refuses, why writing stops
+//! error, failure  why a start refuses, why writing stops  durable  what was promised, and a mark to find it by
 //! ```
 //! One write and one `fdatasync` carry everything that was queued meanwhile, whichever group it is of; there are no timers.
 //! A vote or an append is answered after the sync that made it durable, in the order it came.
@@ -20,6 +20,7 @@
 //! **Failure.** After a failed sync nobody knows what is on the disk. [`Log::failed`] resolves, nothing is
 //! answered any more, and the process has to stop.
 
+mod durable;
 mod error;
 mod failure;
 mod group;
@@ -31,6 +32,7 @@ mod store;
 mod torn;
 mod writer;
 
+pub use durable::{Durable, Expected, Mark, Promised, Short};
 pub use error::LogError;
 pub use store::GroupLog;
 
@@ -77,12 +79,15 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// Bytes of recent entries kept in memory for each group.
     pub cache_bytes: usize,
+    /// What is known of the log from elsewhere.
+    pub expected: Option<Expected>,
 }
 
 impl LogOptions {
     /// The sizes that a server uses.
     pub fn new(node: NodeId, cluster: u128, salt: u64) -> LogOptions {
-        LogOptions { node, cluster, salt, segment_bytes: SEGMENT_BYTES, cache_bytes: CACHE_BYTES_MAX }
+        let (segment_bytes, cache_bytes) = (SEGMENT_BYTES, CACHE_BYTES_MAX);
+        LogOptions { node, cluster, salt, segment_bytes, cache_bytes, expected: None }
     }
 }
 
@@ -113,6 +118,10 @@ pub(crate) struct Shared<R: AsyncRuntime> {
     written_bytes: AtomicU64,
     /// Syncs since the start. Written by the writer.
     syncs: AtomicU64,
+    /// Written by the writer, at each sync.
+    durable: Mutex<Durable>,
+    /// How the log that was found falls short of what was expected.
+    short: Option<Short>,
     failure: Failure,
     /// Where the writer leaves its answers, if somebody else gives them.
     answers: OnceLock<Arc<Answers<R>>>,
@@ -139,6 +148,8 @@ impl<R: AsyncRuntime> Log<R> {
             full: AtomicBool::new(false),
             written_bytes: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
+            durable: Mutex::default(),
+            short: found.short,
             failure: Failure::default(),
             answers: OnceLock::new(),
         });
@@ -213,6 +224,16 @@ impl<R: AsyncRuntime> Log<R> {
     /// Bytes of the log on disk: its segments, and the one in reserve.
     pub fn disk_bytes(&self) -> u64 {
         (lock(&self.shared.segments).len() as u64 + 1) * self.shared.options.segment_bytes
+    }
+
+    /// What was acknowledged so far, all of it durable.
+    pub fn durable(&self) -> Durable {
+        lock(&self.shared.durable).clone()
+    }
+
+    /// How the log falls short of what the start [expected](LogOptions::expected) to find.
+    pub fn short(&self) -> Option<&Short> {
+        self.shared.short.as_ref()
     }
 
     /// Bytes of records written since the start.

@@ -5,6 +5,7 @@
 //! was durable when it was written: a bad record that a later one says was durable is damage, whatever it looks like.
 
 use super::LogOptions;
+use super::durable::{self, Promised, Promising, Short};
 use super::error::LogError;
 use super::group::{Group, next};
 use super::record::{self, EMPTY_BYTES, Kind, Record};
@@ -21,6 +22,8 @@ pub(super) struct Found {
     pub(super) groups: BTreeMap<GroupId, Group>,
     pub(super) segments: BTreeMap<u32, Segment>,
     pub(super) tail: Tail,
+    /// How it falls short of what was expected.
+    pub(super) short: Option<Short>,
 }
 
 /// How a segment ends.
@@ -51,28 +54,44 @@ pub(super) async fn recover(disk: &dyn Disk, options: &LogOptions) -> Result<Fou
     let mut segments = BTreeMap::new();
     let (mut last, mut unsealed) = (None, None);
     let mut torn = None;
+    let mark = options.expected.map(|expected| expected.mark);
+    let mut short = mark.and_then(|mark| mark.check_numbers(&numbers));
+    let mut digest = crc32fast::Hasher::new();
     for number in &numbers {
         let is_last = Some(number) == numbers.last();
         let (segment, bytes) = load(disk, *number, is_last, options).await?;
         let end = replay.segment(&segment, &bytes)?;
         let is_torn = end.wrong.is_some() && torn::is_torn(&bytes, end.at, segment.salt);
         check(&end, is_torn, *number, is_last, unsealed.is_some())?;
+        short = short.or_else(|| mark?.check(&segment, &bytes, end.at));
         if is_last {
             torn =
                 cut(&bytes, &end, is_torn, &segment).map_err(|what| corrupt(*number, end.at as u64, what))?;
             last = Some((segment.clone(), end.at as u64));
+            digest = durable::digest(&bytes, end.at);
         } else if !end.is_sealed {
             unsealed = Some((segment.clone(), end.at as u64));
         }
         segments.insert(*number, segment);
     }
     let groups = replay.finish()?;
+    if let (Some(Short { file, what }), true) =
+        (&short, options.expected.is_some_and(|expected| expected.or_refuse))
+    {
+        return Err(LogError::Short { file: file.clone(), what: what.clone() });
+    }
     if let (Some((segment, at)), Some(end)) = (&last, torn) {
         tracing::warn!(file = segment::path(segment.number), at, "dropped a write that was cut short");
         wipe(segment, *at, end).await.map_err(LogError::io("cannot cut the log's end"))?;
     }
     let marks = groups.iter().map(|(id, group)| (*id, marks(group))).collect();
-    Ok(Found { groups, segments, tail: Tail { marks, last, unsealed } })
+    let promised = |group: &Group| {
+        let term = group.vote.map_or(0, |vote| vote.leader_id().term);
+        Promised { last: group.last, term }
+    };
+    let promised = groups.iter().map(|(id, group)| (*id, promised(group))).collect();
+    let tail = Tail { marks, last, unsealed, promising: Promising::new(digest, promised) };
+    Ok(Found { groups, segments, tail, short })
 }
 
 fn corrupt(number: u32, offset: u64, what: &'static str) -> LogError {

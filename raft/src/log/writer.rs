@@ -1,5 +1,6 @@
 //! The writer: drains what is queued, writes it at once, syncs, and answers in order.
 
+use super::durable::Promising;
 use super::error::LogError;
 use super::group::{Group, next};
 use super::queue::{Change, Done, Work};
@@ -32,6 +33,8 @@ pub(super) struct Tail {
     pub(super) last: Option<(Segment, u64)>,
     /// The segment before, when the crash came between its successor's birth and its seal.
     pub(super) unsealed: Option<(Segment, u64)>,
+    /// What the log holds already is promised.
+    pub(super) promising: Promising,
 }
 
 /// What follows in memory from a write.
@@ -90,6 +93,7 @@ pub(super) struct Writer<R: AsyncRuntime> {
     wants_reclaim: bool,
     steps: Vec<Step>,
     answers: Vec<Answer<R>>,
+    promising: Promising,
 }
 
 impl<R: AsyncRuntime> Writer<R> {
@@ -127,6 +131,7 @@ impl<R: AsyncRuntime> Writer<R> {
             wants_reclaim: true,
             steps: Vec::new(),
             answers: Vec::new(),
+            promising: tail.promising,
         };
         writer.refill().await?;
         writer.encode(Kind::Opened, GroupId(0), &())?;
@@ -195,23 +200,37 @@ impl<R: AsyncRuntime> Writer<R> {
         match change {
             Change::Vote { group, vote, done } => {
                 self.record(Kind::Vote, group, &vote).await?;
+                self.promising.change(group, |promised| promised.term = vote.leader_id().term);
                 self.marks.entry(group).or_default().vote = Some(vote);
                 self.answers.push(Answer::Vote { group, vote, done });
             }
             Change::Append { group, append, entries, done } => {
+                let last = entries.last().map(|entry| entry.log_id);
                 for entry in entries {
                     let place = self.record(Kind::Entry, group, &entry).await?;
                     self.steps.push(Step::Placed { group, index: entry.log_id.index, place });
                 }
+                self.promising.change(group, |promised| promised.last = last.or(promised.last));
                 self.steps.push(Step::Wrote { group, append });
                 self.answers.push(Answer::Append { done });
             }
             Change::Truncate { group, after } => {
                 self.record(Kind::Truncate, group, &after).await?;
+                let purged = self.marks.get(&group).and_then(|marks| marks.purged);
+                self.promising.change(group, |promised| {
+                    if next(after) < next(promised.last) {
+                        promised.last = after.max(purged);
+                    }
+                });
                 self.steps.push(Step::Truncated { group, after });
             }
             Change::Purge { group, upto } => {
                 self.record(Kind::Purge, group, &Some(upto)).await?;
+                self.promising.change(group, |promised| {
+                    if next(promised.last) <= upto.index {
+                        promised.last = Some(upto);
+                    }
+                });
                 self.steps.push(Step::Purged { group, upto });
                 let marks = self.marks.entry(group).or_default();
                 marks.purged = marks.purged.max(Some(upto));
@@ -290,6 +309,7 @@ impl<R: AsyncRuntime> Writer<R> {
             R::sleep(Duration::from_millis(FULL_RETRY_MS)).await;
         }
         self.written += self.buffer.len() as u64;
+        self.promising.wrote(&self.buffer);
         self.shared.written_bytes.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);
         self.buffer.clear();
         self.buffer.shrink_to(FLUSH_BYTES_MAX);
@@ -300,6 +320,8 @@ impl<R: AsyncRuntime> Writer<R> {
     async fn sync(&mut self) -> io::Result<()> {
         self.active.file.sync().await?;
         self.synced = self.written;
+        let (number, salt) = (self.active.number, self.active.salt);
+        self.promising.synced(number, salt, self.synced, &self.shared.durable);
         self.shared.syncs.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -350,6 +372,7 @@ impl<R: AsyncRuntime> Writer<R> {
         seal(&self.active, self.written).await?;
         lock(&self.shared.segments).insert(new.number, new.clone());
         self.active = new;
+        self.promising.next_segment();
         self.written = HEAD as u64;
         self.synced = HEAD as u64;
         self.checkpoint()?;

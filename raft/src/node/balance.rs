@@ -98,6 +98,7 @@ impl<R: AsyncRuntime> Inner<R> {
         let leads = |id: &NodeId| count.get(id).copied().unwrap_or(0);
         let voters = metrics.membership_config.membership().voter_ids().filter(|id| *id != metrics.id);
         let off = self.nodes_off();
-        voters.filter(|id| leads(id) + 2 <= mine && fits(id) && !off.contains(id)).min_by_key(leads)
+        let fits = |id: &NodeId| fits(id) && self.fits(*id) && !off.contains(id);
+        voters.filter(|id| leads(id) + 2 <= mine && fits(id)).min_by_key(leads)
     }
 }

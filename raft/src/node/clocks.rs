@@ -65,7 +65,7 @@ impl<R: AsyncRuntime> Inner<R> {
         let mut any = false;
         for group in self.groups.iter().filter(|group| group.leads()) {
             let clocks = group.shared.clocks();
-            if let (true, Some(raft), Some(to)) = (clocks.is_off, group.raft.get(), group.successor()) {
+            if let (true, Some(raft), Some(to)) = (clocks.is_off, group.raft.get(), self.heir(group)) {
                 tracing::error!(
                     group = group.shared.group.0,
                     to,

@@ -3,7 +3,7 @@
 use crate::disk::Disk;
 use crate::group::Background;
 use crate::log::LogError;
-use crate::node::IdentityError;
+use crate::node::{IdentityError, LedgerError};
 use crate::peer::Local;
 use crate::queue::Door;
 use crate::types::Member;
@@ -87,6 +87,10 @@ pub enum StartError {
     Identity(IdentityError),
     /// Its log cannot be opened.
     Log(LogError),
+    /// What it acknowledged cannot be read or written.
+    Ledger(LedgerError),
+    /// The folder holds a log or snapshots, named here, and not whose they are.
+    Stray(&'static str),
     /// The timeouts contradict each other.
     Timing(String),
     /// The data folder cannot be taken.
@@ -102,6 +106,11 @@ impl fmt::Display for StartError {
         match self {
             StartError::Identity(error) => error.fmt(f),
             StartError::Log(error) => error.fmt(f),
+            StartError::Ledger(error) => error.fmt(f),
+            StartError::Stray(folder) => write!(
+                f,
+                "node/identity is missing, and {folder}/ is not empty: put node/ back, or name an empty folder with --data"
+            ),
             StartError::Timing(what) => write!(f, "cluster timeouts: {what}"),
             StartError::Folder(error) => write!(f, "data folder: {error}"),
             StartError::Listen(address, error) => {
@@ -120,6 +129,12 @@ impl std::error::Error for StartError {}
 impl From<IdentityError> for StartError {
     fn from(error: IdentityError) -> StartError {
         StartError::Identity(error)
+    }
+}
+
+impl From<LedgerError> for StartError {
+    fn from(error: LedgerError) -> StartError {
+        StartError::Ledger(error)
     }
 }
 
@@ -151,6 +166,10 @@ impl Timing {
             // The leader's own disk and the followers' work at the same time.
             broadcast_submitted_on_append: Some(true),
             enable_pre_vote: Some(true),
+            // Until it is known whether it has all that it acknowledged.
+            enable_elect: false,
+            // A node whose disk lost something is given it again. What was committed with its help stays so.
+            allow_log_reversion: Some(true),
             // A restarted leader has lost its soft state: it has to begin a new session.
             enable_leader_restore: Some(false),
             quorum_loss_probe_interval: Some(self.election_ms_max * 2),

@@ -5,6 +5,7 @@
 //! ```
 //! Its secret mints tokens, so only the owner of the data folder may read it.
 
+use super::ledger;
 use crate::disk::Disk;
 use crate::types::NodeId;
 use serde::{Deserialize, Serialize};
@@ -108,12 +109,12 @@ impl Identity {
         Identity::from_bytes(&bytes).map(Some)
     }
 
-    /// Writes the identity; when this returns it is durable.
+    /// Writes the identity; when this returns it is durable. A ledger is begun before, so that one that is missing later was lost.
     ///
     /// # Errors
     /// [`IdentityError::Io`].
     pub async fn save(&self, disk: &dyn Disk) -> Result<(), IdentityError> {
-        disk.list(FOLDER).await?;
+        ledger::begin(disk).await?;
         let file = disk.create(PATH_NEW, 0).await?;
         file.write_at(&self.to_bytes(), 0).await?;
         file.sync().await?;

@@ -10,6 +10,8 @@ pub const PURGE_ENTRIES_MIN: u64 = 64;
 pub const SNAPSHOT_CALL_MS: u64 = 120_000;
 /// When a leader tries again whose follower's disk is full, ms.
 pub const FULL_RETRY_MS: u32 = 250;
+/// When a candidate tries again that gets no vote because something is not proven yet, ms.
+pub const PROOF_RETRY_MS: u32 = 250;
 /// How often it is checked whether a snapshot is due, ms.
 pub const SNAPSHOT_CHECK_MS: u64 = 500;
 /// Bytes of a group's log after which a snapshot is taken, unless configured.
@@ -22,6 +24,30 @@ pub const HAND_OVER_MS: u64 = 1_500;
 pub const HAND_OVER_CHECK_MS: u64 = 20;
 
 const _: () = assert!(HAND_OVER_CHECK_MS < HAND_OVER_MS);
+
+/// Threads that wait for the disk, and for names of nodes, in the place of the node's own. Each lives for some seconds without work.
+pub const DISK_THREADS_MAX: usize = 64;
+
+/// How often it is looked whether the disk is full, ms.
+pub const RELIEVE_CHECK_MS: u64 = 100;
+/// A node whose disk is full tries again to give its groups away after this, ms.
+pub const RELIEVE_RETRY_MS: u64 = 1_000;
+/// A node whose disk is full stands for election after a group has had no leader for so long, ms.
+pub const STAND_ALL_THE_SAME_MS: u64 = 5_000;
+
+/// Nodes tell each other how they are this often, ms.
+pub const TELL_MS: u64 = 500;
+/// What is promised is written down this often, where it changes, ms.
+pub const LEDGER_MS: u64 = 1_000;
+/// How long one may take to answer, ms.
+pub const TELL_WITHIN_MS: u64 = 1_000;
+/// What a node said counts for so long, ms.
+pub const TOLD_VALID_MS: u64 = 5_000;
+
+const _: () = {
+    assert!(RELIEVE_CHECK_MS < RELIEVE_RETRY_MS && RELIEVE_RETRY_MS < STAND_ALL_THE_SAME_MS);
+    assert!(2 * (TELL_MS + TELL_WITHIN_MS) < TOLD_VALID_MS);
+};
 
 /// Deadline of a message about an operation, ms: catching up may take most of it.
 pub const ADMIN_CALL_MS: u64 = 300_000;

@@ -6,6 +6,8 @@
 //! front     answers before the node is one   admin     operations on the cluster
 //! status    what is known                    balance   leaders spread over the nodes
 //! doorbell  owners are woken once a turn        published messages of clients, for clients of other nodes
+//! handover  leadership given away in good order  neighbours, telling  what nodes say of themselves
+//! ledger    what was acknowledged, on disk       proof     whether it is still there, and what may be done until it is
 //! ```
 //! [`Node::start`] gives a [`Port`](crate::group::Port) for each group. The owners of the shards start empty and are driven from
 //! the first moment: snapshots and the log reach them as events, also at a start.
@@ -19,11 +21,15 @@ mod front;
 mod handover;
 mod housekeeping;
 mod identity;
+mod ledger;
 pub mod limit;
+mod neighbours;
+mod proof;
 mod published;
 mod service;
 mod start;
 mod status;
+mod telling;
 mod threads;
 
 pub use crate::queue::{Door, Waker};
@@ -31,6 +37,7 @@ pub use admin::Tell;
 pub use config::{Drawn, Drive, NodeConfig, StartError, Timing};
 pub use front::Front;
 pub use identity::{Identity, IdentityError};
+pub use ledger::{LedgerError, accept_loss};
 pub use published::Intake;
 pub use threads::{Server, ServerConfig, Started};
 
@@ -39,10 +46,17 @@ use crate::group::{Clock, Lead, Raft, Shared};
 use crate::log::Log;
 use crate::peer::{Transfers, Transport};
 use crate::queue::Queue;
+use crate::snapshot::Snapshots;
+use crate::types::{Member, NodeId, Types};
 use admin::Waiting;
-use openraft::async_runtime::AsyncRuntime;
+use ledger::Ledger;
+use neighbours::Neighbours;
+use openraft::alias::MutexOf;
+use openraft::async_runtime::{AsyncRuntime, WatchReceiver};
+use proof::Proof;
 use published::Published;
 use sluice_engine::id::GroupId;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -68,6 +82,23 @@ struct Inner<R: AsyncRuntime> {
     lease_ms: u64,
     /// Nodes that want to be added.
     waiting: Waiting,
+    /// How others reach this node.
+    member: Member,
+    /// What the others say of themselves.
+    neighbours: Neighbours,
+    /// Whether this node has all that it acknowledged.
+    proof: Proof,
+    ledger: MutexOf<Types<R>, Ledger>,
+    /// Tells this process from others that say they are this node.
+    boot: u64,
+    /// Statements made since the start.
+    statements: AtomicU64,
+    /// The operator gave up what was lost.
+    accepts_loss: bool,
+    /// Members and voters as the last start knew them.
+    members_before: BTreeMap<NodeId, Member>,
+    voters_before: BTreeSet<NodeId>,
+    snapshots: Snapshots,
     /// Tells changes apart that were begun here, also from those begun by other nodes: it starts at random.
     operations: AtomicU64,
     requests: Arc<AdminQueue>,
@@ -99,17 +130,18 @@ impl<R: AsyncRuntime> Node<R> {
         }
     }
 
-    /// Whether every group's owner has all that was known to be committed when the node started.
+    /// Whether every group's owner has all that was known to be committed when the node started, and the node all that it ever
+    /// acknowledged.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.inner.groups.iter().all(|group| group.shared.is_ready())
+        !self.inner.proof.is_behind() && self.inner.groups.iter().all(|group| group.shared.is_ready())
     }
 
-    /// Whether every group has a leader that can be reached.
+    /// Whether every group has a leader that can be reached, and it and a majority of the voters have room for entries and all
+    /// that they acknowledged, as far as is known here.
     #[must_use]
     pub fn can_write(&self) -> bool {
-        let leads = |group: &Group<R>| !matches!(group.shared.roles.told(), Lead::Nobody);
-        !self.inner.log.is_full() && self.inner.groups.iter().all(leads)
+        self.inner.groups.iter().all(|group| self.inner.can_write(group))
     }
 
     /// Why the node cannot go on; the process has to stop then.
@@ -166,6 +198,7 @@ impl<R: AsyncRuntime> Node<R> {
             // A group that has failed has stopped already.
             let _ = raft.shutdown().await;
         }
+        self.inner.write_ledger().await;
         self.inner.requests.close();
         self.inner.published.close();
         self.inner.log.close();
@@ -176,6 +209,23 @@ impl<R: AsyncRuntime> Node<R> {
 type AdminQueue = Queue<(AdminRequest, Tell)>;
 
 impl<R: AsyncRuntime> Inner<R> {
+    fn can_write(&self, group: &Group<R>) -> bool {
+        let leader = match group.shared.roles.told() {
+            Lead::Here(_) => self.identity.node,
+            Lead::There(leader, _) => leader,
+            Lead::Nobody => return false,
+        };
+        let Some(raft) = group.raft.get() else { return false };
+        let metrics = raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let configs = metrics.membership_config.membership().get_joint_config();
+        let is_majority = |voters: &BTreeSet<NodeId>| {
+            let counts = |voter: &&NodeId| self.has_room(**voter) && !self.is_behind(**voter);
+            voters.iter().filter(counts).count() > voters.len() / 2
+        };
+        self.has_room(leader) && configs.iter().all(is_majority)
+    }
+
     fn fail(&self, reason: &str) {
         let first = {
             let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);

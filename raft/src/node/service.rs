@@ -8,9 +8,10 @@ use sluice_engine::id::GroupId;
 use std::fmt;
 use std::sync::Arc;
 
-use super::limit::FULL_RETRY_MS;
+use super::limit::{FULL_RETRY_MS, PROOF_RETRY_MS};
 use super::{Group, Inner};
 use crate::group::{serve_asks, take_cast};
+use crate::log::{LogId, Vote};
 use crate::peer::{Arrived, Cast, Refusal, Request, Response, Service};
 use crate::types::{NodeId, Types};
 
@@ -38,29 +39,36 @@ impl<R: AsyncRuntime> Inner<R> {
         self.groups.get(usize::from(group.0)).ok_or(Refusal::NoGroup)
     }
 
-    async fn answer(self: &Arc<Self>, _from: NodeId, request: Request<R>) -> Answer<R> {
+    async fn answer(self: &Arc<Self>, from: NodeId, request: Request<R>) -> Answer<R> {
         match request {
             Request::Vote { group, vote } => {
+                self.check_candidate(group, from, vote.last_log_id)?;
                 let voted = self.group(group)?.raft()?.vote(vote).await;
                 voted.map(Response::Vote).map_err(stopped)
             }
             Request::PreVote { group, vote } => {
+                self.check_candidate(group, from, vote.last_log_id)?;
                 let voted = self.group(group)?.raft()?.pre_vote(vote).await;
                 voted.map(Response::Vote).map_err(stopped)
             }
-            Request::Append { group, append } => self.append(self.group(group)?, append).await,
+            Request::Append { group, append } => self.append(group, append).await,
             Request::SnapshotBegin { group, vote, meta, .. } => {
                 self.group(group)?.raft()?;
+                if !self.proof.may_follow(group, vote.leader_id.term) {
+                    return Err(Refusal::Other("a newer leader was voted for".to_owned()));
+                }
                 Ok(self.transfers.begin(group, vote, meta).await)
             }
             Request::SnapshotChunk { group, transfer, offset, bytes } => {
                 Ok(self.transfers.chunk(group, transfer, offset, &bytes).await)
             }
             Request::SnapshotFinish { group, transfer, bytes } => {
-                let arrived = self.transfers.finish(group, transfer, bytes).await?;
-                self.install(group, arrived).await
+                self.finish_snapshot(group, transfer, bytes).await
             }
             Request::TransferLeader { group, from_leader, to, last_log_id } => {
+                if to == self.identity.node && !self.fits(to) {
+                    return Err(Refusal::Busy { retry_ms: FULL_RETRY_MS });
+                }
                 let transfer = TransferLeaderRequest::new(from_leader, to, last_log_id);
                 let taken = self.group(group)?.raft()?.handle_transfer_leader(transfer).await;
                 taken.map(Response::TransferLeader).map_err(stopped)
@@ -75,11 +83,27 @@ impl<R: AsyncRuntime> Inner<R> {
                 Ok(Response::Noted)
             }
             Request::Adopt(_) => Err(Refusal::NotAllowed),
+            Request::Tell(bytes) => self.told(from, &bytes).await.map(Response::Told),
         }
     }
 
-    async fn append(&self, group: &Group<R>, append: AppendEntriesRequest<Types<R>>) -> Answer<R> {
+    /// A vote is given to nobody by a node that has less than it acknowledged, and to no such node.
+    fn check_candidate(&self, group: GroupId, from: NodeId, last: Option<LogId>) -> Result<(), Refusal> {
+        let has_lost = last < self.neighbours.promise(from, group).last;
+        match self.proof.may_vote(group, from) && !has_lost {
+            true => Ok(()),
+            false => Err(Refusal::Busy { retry_ms: PROOF_RETRY_MS }),
+        }
+    }
+
+    async fn append(&self, id: GroupId, append: AppendEntriesRequest<Types<R>>) -> Answer<R> {
+        let group = self.group(id)?;
         let raft = group.raft()?;
+        if let Some(needed) = self.proof.needs(id).filter(|needed| append.vote.leader_id.term < needed.term) {
+            // As if the vote that was lost were still there.
+            let vote = Vote::new(needed.term, self.identity.node);
+            return Ok(Response::Append(AppendEntriesResponse::HigherVote(vote)));
+        }
         if self.log.is_full() && !append.entries.is_empty() {
             return Err(Refusal::Busy { retry_ms: FULL_RETRY_MS });
         }
@@ -90,14 +114,17 @@ impl<R: AsyncRuntime> Inner<R> {
         Ok(Response::Append(response))
     }
 
-    /// Goes on to the end also where the caller does not wait for it.
-    async fn install(&self, group: GroupId, arrived: Arrived<R>) -> Answer<R> {
+    /// Makes the snapshot durable and installs it. Goes on to the end also where the caller does not wait for it.
+    async fn finish_snapshot(self: &Arc<Self>, group: GroupId, transfer: u64, bytes: u64) -> Answer<R> {
         let raft = self.group(group)?.raft()?.clone();
-        let Arrived { vote, file } = arrived;
-        let snapshot = Snapshot { meta: file.meta.clone(), snapshot: file };
-        let installed = R::spawn(async move { raft.install_full_snapshot(vote, snapshot).await });
+        let inner = Arc::clone(self);
+        let installed = R::spawn(async move {
+            let Arrived { vote, file } = inner.transfers.finish(group, transfer, bytes).await?;
+            let snapshot = Snapshot { meta: file.meta.clone(), snapshot: file };
+            raft.install_full_snapshot(vote, snapshot).await.map_err(stopped)
+        });
         let installed = installed.await.map_err(|error| Refusal::Other(error.to_string()))?;
-        installed.map(Response::SnapshotDone).map_err(stopped)
+        installed.map(Response::SnapshotDone)
     }
 }
 

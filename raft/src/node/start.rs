@@ -1,6 +1,9 @@
 //! From a data folder to running groups.
 
 use openraft::Config;
+use openraft::RaftLogReader as _;
+use openraft::alias::MutexOf;
+use openraft::async_runtime::Mutex as _;
 use openraft::async_runtime::{AsyncRuntime, Instant, WatchReceiver};
 use openraft::errors::Fatal;
 use openraft::storage::RaftLogStorage;
@@ -13,12 +16,18 @@ use super::admin::{Waiting, administer};
 use super::balance::balance;
 use super::clocks::heed_clocks;
 use super::config::{NodeConfig, StartError, Timing};
+use super::handover::guard_leadership;
 use super::housekeeping::keep_house;
 use super::identity::Identity;
+use super::ledger::{Ledger, Page};
+use super::neighbours::Neighbours;
+use super::proof::Proof;
 use super::published::{Published, tell_others};
+use super::telling::{keep_ledger, tell_neighbours};
 use super::{Front, Group, Inner, Node};
+use crate::disk::Disk;
 use crate::group::{Clock, Files, Gate, Machine, Port, Raft, Shared, carry, open_gate, submit, watch};
-use crate::log::{Log, LogOptions};
+use crate::log::{Expected, GroupLog, Log, LogError, LogOptions, Promised, Short};
 use crate::peer::{self, Networks, Transfers, Transport};
 use crate::queue::Queue;
 use crate::snapshot::{SnapshotFile, Snapshots};
@@ -41,36 +50,30 @@ impl<R: AsyncRuntime> Node<R> {
         transport: Arc<dyn Transport<R>>,
         front: &Front<R>,
     ) -> Result<(Node<R>, Vec<Port>), StartError> {
-        let identity = match (Identity::load(&*config.disk).await?, &config.join) {
-            (Some(identity), _) => identity,
-            (None, None) => found(&config).await?,
-            (None, Some(at)) => front.join(&config, &transport, at).await?,
-        };
+        let identity = identify(&config, &transport, front).await?;
         config.local.set(peer::Identity { cluster: identity.cluster, node: identity.node });
         let raft_config = Arc::new(config.timing.raft_config(identity.cluster, config.kept_entries)?);
-        let options = LogOptions {
-            segment_bytes: config.segment_bytes,
-            ..LogOptions::new(identity.node, identity.cluster, config.drawn.salt)
-        };
-        let snapshots = Snapshots::open(Arc::clone(&config.disk), identity.cluster).await?;
-        let log = Log::<R>::open(config.disk, options).await?;
+        let (ledger, snapshots, log) = open::<R>(&config, &identity).await?;
         drop(R::spawn(log.answers(&config.door)));
         (config.drive)(Box::pin(log.writer()));
 
         let clock = clock::<R>();
-        let gate = Arc::new(Gate::default());
-        let shared = |group| {
-            Arc::new(Shared::new(GroupId(group), identity.node, Arc::clone(&clock), Arc::clone(&gate)))
-        };
-        let groups: Vec<_> = (0..identity.groups)
-            .map(|group| Group { shared: shared(group), raft: OnceLock::new() })
-            .collect();
-        let left = groups.iter().map(|group| Arc::clone(&group.shared)).collect();
-        drop(R::spawn(open_gate(gate, left)));
+        let groups = make_groups::<R>(&identity, &clock);
         let ports = groups.iter().map(|group| Port::new(Arc::clone(&group.shared))).collect();
         let transfers = Transfers::new(snapshots.clone());
-        let files = Files { snapshots, log: log.clone(), background: config.background };
+        let files = Files { snapshots: snapshots.clone(), log: log.clone(), background: config.background };
+        let before = ledger.page.clone();
+        let is_alone = before.is_alone(identity.node, identity.is_founder);
         let inner = Arc::new(Inner {
+            proof: Proof::new(identity.groups),
+            member: config.member.clone(),
+            boot: config.drawn.salt.wrapping_add(before.number),
+            statements: AtomicU64::new(0),
+            accepts_loss: ledger.accepts_loss,
+            members_before: before.members.clone(),
+            voters_before: before.voters.clone(),
+            ledger: MutexOf::<Types<R>, _>::new(ledger),
+            snapshots,
             identity,
             log,
             transfers,
@@ -78,6 +81,7 @@ impl<R: AsyncRuntime> Node<R> {
             clock,
             lease_ms: config.timing.election_ms_max,
             waiting: Waiting::default(),
+            neighbours: Neighbours::new(&before.others),
             operations: AtomicU64::new(config.drawn.salt),
             requests: Arc::new(Queue::new()),
             published: Published::new(),
@@ -86,6 +90,8 @@ impl<R: AsyncRuntime> Node<R> {
             door: config.door,
             on_failure: config.on_failure,
         });
+        inner.prove(&before, is_alone)?;
+        inner.begin_ledger().await?;
         for group in (0..inner.identity.groups).map(GroupId) {
             let starting = Starting {
                 inner: Arc::clone(&inner),
@@ -95,18 +101,129 @@ impl<R: AsyncRuntime> Node<R> {
                 member: config.member.clone(),
                 transport: Arc::clone(&transport),
                 files: files.clone(),
+                is_first: is_alone && (inner.accepts_loss || before.promised_in(group).last.is_none()),
             };
             drop(R::spawn(starting.run()));
         }
-        drop(R::spawn(heed_log(Arc::clone(&inner))));
         front.open(Arc::clone(&inner));
-        drop(R::spawn(administer(Arc::downgrade(&inner), Arc::clone(&inner.requests))));
-        drop(R::spawn(tell_others(Arc::downgrade(&inner), Arc::clone(&inner.published))));
-        drop(R::spawn(balance(Arc::downgrade(&inner))));
-        drop(R::spawn(heed_clocks(Arc::downgrade(&inner))));
-        drop(R::spawn(keep_house(Arc::downgrade(&inner), config.snapshot_bytes)));
+        begin_tasks(&inner, config.snapshot_bytes);
         Ok((Node { inner }, ports))
     }
+}
+
+/// Who this node is: as the folder says, or as a new cluster does.
+async fn identify<R: AsyncRuntime>(
+    config: &NodeConfig,
+    transport: &Arc<dyn Transport<R>>,
+    front: &Front<R>,
+) -> Result<Identity, StartError> {
+    if let Some(identity) = Identity::load(&*config.disk).await? {
+        return Ok(identity);
+    }
+    check_empty(&*config.disk).await?;
+    match &config.join {
+        None => found(config).await,
+        Some(at) => front.join(config, transport, at).await,
+    }
+}
+
+/// What the folder holds.
+async fn open<R: AsyncRuntime>(
+    config: &NodeConfig,
+    identity: &Identity,
+) -> Result<(Ledger, Snapshots, Log<R>), StartError> {
+    let ledger = Ledger::open(Arc::clone(&config.disk)).await?;
+    let options = LogOptions {
+        segment_bytes: config.segment_bytes,
+        expected: expected(&ledger, identity),
+        ..LogOptions::new(identity.node, identity.cluster, config.drawn.salt)
+    };
+    let snapshots = Snapshots::open(Arc::clone(&config.disk), identity.cluster).await?;
+    let log = Log::<R>::open(Arc::clone(&config.disk), options).await?;
+    Ok((ledger, snapshots, log))
+}
+
+fn make_groups<R: AsyncRuntime>(identity: &Identity, clock: &Clock) -> Vec<Group<R>> {
+    let gate = Arc::new(Gate::default());
+    let shared =
+        |group| Arc::new(Shared::new(GroupId(group), identity.node, Arc::clone(clock), Arc::clone(&gate)));
+    let group = |group| Group { shared: shared(group), raft: OnceLock::new() };
+    let groups: Vec<Group<R>> = (0..identity.groups).map(group).collect();
+    let left = groups.iter().map(|group| Arc::clone(&group.shared)).collect();
+    drop(R::spawn(open_gate(gate, left)));
+    groups
+}
+
+/// What goes on beside the groups, as long as the node is there.
+fn begin_tasks<R: AsyncRuntime>(inner: &Arc<Inner<R>>, snapshot_bytes: u64) {
+    drop(R::spawn(heed_log(Arc::clone(inner))));
+    drop(R::spawn(administer(Arc::downgrade(inner), Arc::clone(&inner.requests))));
+    drop(R::spawn(tell_others(Arc::downgrade(inner), Arc::clone(&inner.published))));
+    drop(R::spawn(tell_neighbours(Arc::downgrade(inner))));
+    drop(R::spawn(keep_ledger(Arc::downgrade(inner))));
+    drop(R::spawn(guard_leadership(Arc::downgrade(inner))));
+    drop(R::spawn(balance(Arc::downgrade(inner))));
+    drop(R::spawn(heed_clocks(Arc::downgrade(inner))));
+    drop(R::spawn(keep_house(Arc::downgrade(inner), snapshot_bytes)));
+}
+
+/// A log and snapshots belong to somebody, who is not to be overwritten.
+async fn check_empty(disk: &dyn Disk) -> Result<(), StartError> {
+    for folder in ["log", "snapshot"] {
+        let names = disk.list(folder).await.map_err(StartError::Folder)?;
+        if names.iter().any(|name| name.ends_with(".seg") || name.ends_with(".snap")) {
+            return Err(StartError::Stray(folder));
+        }
+    }
+    Ok(())
+}
+
+/// What the log has to reach. A node that alone knows what it acknowledged does not go on with less.
+fn expected(ledger: &Ledger, identity: &Identity) -> Option<Expected> {
+    let mark = ledger.page.mark.filter(|_| !ledger.accepts_loss)?;
+    let or_refuse = ledger.page.is_alone(identity.node, identity.is_founder);
+    Some(Expected { mark, or_refuse })
+}
+
+impl<R: AsyncRuntime> Inner<R> {
+    /// Compares what the disk holds with what was written down.
+    fn prove(&self, before: &Page, is_alone: bool) -> Result<(), LogError> {
+        if self.accepts_loss {
+            tracing::warn!("what is missing in log/ is given up, as the operator said");
+            return Ok(());
+        }
+        let short = self.log.short().cloned();
+        for (group, has) in (0..self.identity.groups).map(GroupId).zip(self.has()) {
+            let promised = before.promised_in(group);
+            if short.is_none() && has.keeps(&promised) {
+                continue;
+            }
+            let what = format!("ends before entry {} of group {}", next_index(promised), group.0);
+            let lost = short.clone().unwrap_or(Short { file: "log".to_owned(), what });
+            if is_alone {
+                return Err(LogError::Short { file: lost.file, what: lost.what });
+            }
+            tracing::error!(
+                group = group.0,
+                "{} {}: this node has less than it acknowledged, and neither votes nor leads until a leader has given that back; put \
+                 the newest files back into log/ where no leader is left",
+                lost.file,
+                lost.what
+            );
+            self.proof.fell_behind(group, promised);
+        }
+        Ok(())
+    }
+
+    /// From here on the ledger is about the log as it is.
+    async fn begin_ledger(&self) -> Result<(), StartError> {
+        self.write_ledger().await;
+        self.ledger.lock().await.accepted().await.map_err(|error| StartError::Ledger(error.into()))
+    }
+}
+
+fn next_index(promised: Promised) -> u64 {
+    promised.last.map_or(0, |last| last.index + 1)
 }
 
 async fn found(config: &NodeConfig) -> Result<Identity, StartError> {
@@ -142,6 +259,8 @@ struct Starting<R: AsyncRuntime> {
     member: Member,
     transport: Arc<dyn Transport<R>>,
     files: Files<R>,
+    /// Nothing was ever logged in this group.
+    is_first: bool,
 }
 
 impl<R: AsyncRuntime> Starting<R> {
@@ -159,7 +278,10 @@ impl<R: AsyncRuntime> Starting<R> {
         let mut store = self.inner.log.group(self.group);
         let committed = store.read_committed().await.map_err(|error| text(&error))?;
         let last = store.get_log_state().await.map_err(|error| text(&error))?.last_log_id;
-        if let Some(file) = self.files.snapshots.newest(self.group) {
+        let newest = self.files.snapshots.newest(self.group);
+        let has_snapshot = newest.is_some();
+        check_snapshot(&mut store, newest.as_ref()).await?;
+        if let Some(file) = newest {
             self.files.taken(self.group, &file);
             if last.is_some_and(|last| Some(last) < file.meta.last_log_id && last.index >= file.index()) {
                 // The snapshot came while the log still had entries of a leader that lost: they were never committed.
@@ -172,13 +294,15 @@ impl<R: AsyncRuntime> Starting<R> {
         let config = Arc::clone(&self.config);
         let raft = openraft::Raft::new(node, config, networks, store, machine).await;
         let raft = raft.map_err(|error| text(&error))?;
-        if self.inner.identity.is_founder && last.is_none() {
+        if self.inner.identity.is_founder && self.is_first && last.is_none() && !has_snapshot {
             let members = BTreeMap::from([(node, self.member.clone())]);
             raft.initialize(members).await.map_err(|error| text(&error))?;
         }
         let alone = self.is_alone(&raft).await.map_err(|error| text(&error))?;
         // What a lone voter has in its log is committed: it acknowledged it by itself.
         let known = if alone { last } else { committed };
+        let needed = self.inner.proof.needs(self.group).and_then(|needed| needed.last);
+        let known = known.max(needed);
         shared.recover_to.store(known.map_or(0, |log_id| log_id.index + 1), Ordering::Release);
         if alone {
             // Nobody else can stand for election: no reason to wait.
@@ -198,6 +322,36 @@ impl<R: AsyncRuntime> Starting<R> {
             voters.next() == Some(node) && voters.next().is_none()
         })
         .await
+    }
+}
+
+/// The log begins where the newest snapshot ends, or before, and where both have an entry that is committed it is the same one.
+async fn check_snapshot<R: AsyncRuntime>(
+    store: &mut GroupLog<R>,
+    newest: Option<&SnapshotFile>,
+) -> Result<(), String> {
+    let text = |error: std::io::Error| error.to_string();
+    let purged = store.get_log_state().await.map_err(text)?.last_purged_log_id;
+    let held = newest.and_then(|file| file.meta.last_log_id);
+    let cure = "put the newest files back into snapshot/, or restore this node from its peers: remove it from the cluster and add it \
+                again under a new node id with an empty data folder";
+    if let Some(purged) = purged.filter(|purged| held.is_none_or(|held| held.index < purged.index)) {
+        let held =
+            held.map_or("there is none".to_owned(), |held| format!("the newest ends with {}", held.index));
+        return Err(format!(
+            "its log begins behind entry {}, which a snapshot held, and {held}; {cure}",
+            purged.index
+        ));
+    }
+    let Some(held) = held else { return Ok(()) };
+    let committed = store.read_committed().await.map_err(text)?;
+    let there = store.try_get_log_entries(held.index..held.index + 1).await.map_err(text)?;
+    match there.first() {
+        Some(entry) if committed >= Some(entry.log_id) && entry.log_id != held => Err(format!(
+            "its snapshot ends with entry {} of term {}, which is of term {} in the log; {cure}",
+            held.index, held.leader_id.term, entry.log_id.leader_id.term
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -19,6 +19,8 @@ impl<R: AsyncRuntime> Inner<R> {
         }
         for node in nodes.values_mut() {
             node.is_reachable = node.heard_ms.is_some_and(|age| age < self.lease_ms);
+            node.is_full = !self.has_room(node.id);
+            node.is_behind = self.is_behind(node.id);
         }
         // One that was added meanwhile is known here as waiting for a moment longer.
         let is_member = |peer: &str| nodes.values().any(|node| node.member.peer == peer);
@@ -30,6 +32,8 @@ impl<R: AsyncRuntime> Inner<R> {
             member: newcomer.member,
             is_reachable: true,
             heard_ms: Some(now_ms.saturating_sub(newcomer.at_ms)),
+            is_full: false,
+            is_behind: false,
         });
         ClusterStatus {
             cluster: self.identity.cluster,
@@ -101,5 +105,6 @@ impl<R: AsyncRuntime> Group<R> {
 }
 
 fn node(id: NodeId, member: &Member) -> NodeStatus {
-    NodeStatus { id, part: Part::Learner, member: member.clone(), is_reachable: false, heard_ms: None }
+    let (part, member) = (Part::Learner, member.clone());
+    NodeStatus { id, part, member, is_reachable: false, heard_ms: None, is_full: false, is_behind: false }
 }

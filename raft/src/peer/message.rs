@@ -99,6 +99,8 @@ pub enum Request<R: AsyncRuntime> {
         /// Tells two waiting nodes at one address, one after the other, apart.
         nonce: u64,
     },
+    /// A node says how it is, and asks how the other one is; opaque here.
+    Tell(Bytes),
 }
 
 /// What a waiting node becomes.
@@ -147,6 +149,8 @@ pub enum Response<R: AsyncRuntime> {
     Noted,
     /// The request was not carried out.
     Refused(Refusal),
+    /// To [`Request::Tell`].
+    Told(Bytes),
 }
 
 /// Why a request was not carried out.

@@ -5,6 +5,7 @@
 mod plane;
 mod table;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
@@ -84,13 +85,18 @@ enum ClusterCommand {
     },
     /// Complete a change that was interrupted half-way
     Finish,
+    /// Have a stopped node go on, once, without entries that its data folder lost; asks no running node
+    AcceptLoss {
+        /// The data folder
+        data: PathBuf,
+    },
 }
 
 impl ClusterCommand {
     /// What it asks for; `None`: only to look.
     fn operation(&self) -> Option<Operation> {
         Some(match self {
-            ClusterCommand::Status => return None,
+            ClusterCommand::Status | ClusterCommand::AcceptLoss { .. } => return None,
             ClusterCommand::Init { .. } => Operation::Init,
             ClusterCommand::AddLearner { peer, id } => {
                 Operation::AddLearner { node: *id, peer: peer.clone() }
@@ -107,6 +113,9 @@ impl ClusterCommand {
 
 /// Does what was asked and prints the answer.
 pub(crate) fn run(args: &ClusterArgs) -> Result<(), PlaneError> {
+    if let ClusterCommand::AcceptLoss { data } = &args.command {
+        return accept_loss(data);
+    }
     let plane = Plane::new(&args.admin, args.token.as_deref());
     if let ClusterCommand::Init { expect: Some(nodes) } = args.command {
         gather(&plane, nodes)?;
@@ -118,6 +127,18 @@ pub(crate) fn run(args: &ClusterArgs) -> Result<(), PlaneError> {
     };
     let done: Done = plane.administer(&operation)?;
     print::show(&if args.json { json(&done) } else { format!("{}\n", done.message) });
+    Ok(())
+}
+
+/// Writes down that an operator gives up what a folder lost.
+fn accept_loss(data: &Path) -> Result<(), PlaneError> {
+    let refused =
+        |error: std::io::Error| PlaneError::Folder { path: data.to_owned(), why: error.to_string() };
+    if !sluice_raft::node::Identity::is_in(data) {
+        return Err(refused(std::io::Error::other("it has no node/identity, so it is no node's folder")));
+    }
+    sluice_raft::node::accept_loss(data).map_err(refused)?;
+    print::show("the next start of this node goes on without what its folder lost\n");
     Ok(())
 }
 

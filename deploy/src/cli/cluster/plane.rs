@@ -1,6 +1,7 @@
 //! Questions to an admin port, and the answers or why there are none.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -19,6 +20,8 @@ pub(crate) enum PlaneError {
     Foreign { url: String, status: u16 },
     /// The cluster, or its guard, said no.
     Refused { code: String, detail: String },
+    /// A data folder is not what it should be.
+    Folder { path: PathBuf, why: String },
     /// Fewer nodes came than were waited for.
     Missing { here: usize, expected: usize },
 }
@@ -33,6 +36,9 @@ impl fmt::Display for PlaneError {
                 write!(f, "{url} is no admin port of sluice (it answers {status}): name one with --admin")
             }
             PlaneError::Refused { code, detail } => write!(f, "{code} {detail}"),
+            PlaneError::Folder { path, why } => {
+                write!(f, "{}: {why}; name the data folder of a node that is stopped", path.display())
+            }
             PlaneError::Missing { here, expected } => write!(
                 f,
                 "{here} of {expected} nodes are here: start the others with --join and this cluster's peer port"
@@ -48,7 +54,7 @@ impl PlaneError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             PlaneError::Unreachable { .. } | PlaneError::Foreign { .. } => 3,
-            PlaneError::Refused { .. } | PlaneError::Missing { .. } => 1,
+            PlaneError::Refused { .. } | PlaneError::Missing { .. } | PlaneError::Folder { .. } => 1,
         }
     }
 }

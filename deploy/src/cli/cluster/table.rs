@@ -54,11 +54,15 @@ fn troubles(status: &Status) -> Vec<String> {
             down.join(", ")
         ));
     }
-    if status.log.is_full {
-        troubles.push(
-            "the disk of this node has no room for its log: changes are refused, polls are answered"
-                .to_owned(),
-        );
+    troubles.extend(full_disks(status));
+    let behind: Vec<String> =
+        status.nodes.iter().filter(|node| node.behind).map(|node| node.id.to_string()).collect();
+    if !behind.is_empty() {
+        troubles.push(format!(
+            "node {} has less than it acknowledged: it neither votes nor leads until a leader has given that back; its log says which \
+             files are older or missing",
+            behind.join(", ")
+        ));
     }
     if status.clocks.ahead_ms != 0 {
         troubles.push(format!(
@@ -103,6 +107,23 @@ fn troubles(status: &Status) -> Vec<String> {
     troubles
 }
 
+/// Which disks are full, and what that means.
+fn full_disks(status: &Status) -> Option<String> {
+    let voters: Vec<&Member> = status.nodes.iter().filter(|node| node.part == Part::Voter).collect();
+    let without_room = voters.iter().filter(|node| node.disk_full).count();
+    let full: Vec<String> =
+        status.nodes.iter().filter(|node| node.disk_full).map(|node| node.id.to_string()).collect();
+    if full.is_empty() && !status.log.is_full {
+        return None;
+    }
+    let meaning = match (voters.len() - without_room) * 2 > voters.len() {
+        true => "the others lead and take changes",
+        false => "changes are refused, polls are answered",
+    };
+    let which = if full.is_empty() { "this".to_owned() } else { full.join(", ") };
+    Some(format!("the disk of node {which} has no room for its log: {meaning}"))
+}
+
 fn nodes(status: &Status) -> String {
     let mut table =
         Table::new(&["NODE", "ROLE", "STATE", "HEARD", "LEADS", "RESP", "HTTP", "ADMIN", "PEER"], 0);
@@ -122,7 +143,7 @@ fn nodes(status: &Status) -> String {
                 format!("{}{}", member.id, if me { " *" } else { "" })
             },
             member.part.word().to_owned(),
-            if member.reachable { "up" } else { "DOWN" }.to_owned(),
+            state(member).to_owned(),
             if me { "-".to_owned() } else { member.heard_ms.map_or("never".to_owned(), ago) },
             or_dash(led.join(" ")),
             or_dash(address.resp.clone()),
@@ -132,6 +153,15 @@ fn nodes(status: &Status) -> String {
         ]);
     }
     table.draw()
+}
+
+fn state(member: &Member) -> &'static str {
+    match member {
+        Member { reachable: false, .. } => "DOWN",
+        Member { behind: true, .. } => "BEHIND",
+        Member { disk_full: true, .. } => "FULL",
+        _ => "up",
+    }
 }
 
 fn groups(status: &Status) -> String {
@@ -271,7 +301,8 @@ mod tests {
     fn node(id: u64, part: Part, reachable: bool) -> Member {
         let at = |port: u64| format!("127.0.0.1:{}", port + id * 10);
         let addresses = Addresses { resp: at(7000), http: at(7001), admin: at(7002), peer: at(7003) };
-        Member { id, part, addresses, reachable, heard_ms: (id != 3).then_some(id * 700) }
+        let heard_ms = (id != 3).then_some(id * 700);
+        Member { id, part, addresses, reachable, heard_ms, disk_full: false, behind: false }
     }
 
     fn group(id: u16, leader: Option<u64>) -> Group {
@@ -340,6 +371,22 @@ GROUP  LEADER  TERM    LOG  COMMITTED  APPLIED  SNAPSHOT    SINCE  LAG          
         let mut five = status.clone();
         five.nodes = (1..=5).map(|id| node(id, Part::Voter, id != 5)).collect();
         assert!(draw(&five).contains("1 of 5 voters down (5): 1 more may be lost"), "{}", draw(&five));
+    }
+
+    #[test]
+    fn a_full_disk_is_named() {
+        let nodes: Vec<Member> = (1..=3).map(|id| node(id, Part::Voter, true)).collect();
+        let mut status = Status { node: 2, nodes, ..Status::default() };
+        status.nodes[0].disk_full = true;
+        let text = draw(&status);
+        assert!(text.contains("the disk of node 1 has no room for its log: the others lead"), "{text}");
+        assert!(text.contains("1     voter  FULL "), "{text}");
+        status.nodes[2].disk_full = true;
+        let text = draw(&status);
+        assert!(
+            text.contains("the disk of node 1, 3 has no room for its log: changes are refused"),
+            "{text}"
+        );
     }
 
     #[test]

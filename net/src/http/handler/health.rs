@@ -23,9 +23,8 @@ pub(crate) fn ready(visit: &mut Visit<'_, '_>) -> Handled {
         return visit.problem(&unready("DRAINING", "the server is about to stop"));
     }
     if visit.call.query == "for=writes" && !shared.cluster.can_write() {
-        let is_full = shared.cluster.status().log.is_full;
-        return visit.problem(&if is_full {
-            unready("BUSY", "the disk is full, polls are answered")
+        return visit.problem(&if shared.cluster.status().is_disk_full() {
+            unready("BUSY", "too few disks have room, polls are answered")
         } else {
             unready("NOLEADER", "no quorum, polls are answered")
         });

@@ -162,7 +162,7 @@ fn status<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
 
 fn describe_node(reply: &mut Writer<'_>, member: &Member, status: &Status) {
     let led = status.groups.iter().filter(|group| group.leader == Some(member.id)).count();
-    reply.map(9);
+    reply.map(11);
     figure(reply, "id", member.id);
     text(reply, "role", member.part.word());
     figure(reply, "reachable", u64::from(member.reachable));
@@ -172,6 +172,8 @@ fn describe_node(reply: &mut Writer<'_>, member: &Member, status: &Status) {
     text(reply, "http", &member.addresses.http);
     text(reply, "admin", &member.addresses.admin);
     text(reply, "peer", &member.addresses.peer);
+    figure(reply, "disk_full", u64::from(member.disk_full));
+    figure(reply, "behind", u64::from(member.behind));
 }
 
 fn describe_group(reply: &mut Writer<'_>, group: &Group) {

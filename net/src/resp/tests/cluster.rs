@@ -26,6 +26,8 @@ impl Cluster for Three {
             },
             reachable,
             heard_ms: Some(id * 100),
+            disk_full: false,
+            behind: false,
         };
         let progress = |matched| Progress { node: 2, matched };
         let group = |id: u16| Group {

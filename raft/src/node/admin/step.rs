@@ -136,7 +136,7 @@ fn changed<R: AsyncRuntime>(written: Written<R>) -> Change {
 /// A leader first gives its place away, and the next one removes it.
 async fn remove<R: AsyncRuntime>(inner: &Inner<R>, group: &Group<R>, raft: &Raft<R>, node: NodeId) -> Change {
     if node == inner.identity.node {
-        return match group.successor() {
+        return match inner.heir(group) {
             Some(to) => match transfer(raft, to).await {
                 Change::Done => Change::Again,
                 other => other,
