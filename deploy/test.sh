@@ -101,6 +101,7 @@ step_chaos() {
     target/release/sluice-bench chaos learner --waiters 100000 --commands 1000000
     as_root target/release/sluice-bench chaos partition --rounds 1
     as_root target/release/sluice-bench chaos client --rounds 6
+    as_root target/release/sluice-bench chaos folders --rounds 6
 }
 
 step_compare() {

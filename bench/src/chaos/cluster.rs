@@ -141,6 +141,48 @@ impl Cluster {
         self.nodes[node].folder.join(DATA)
     }
 
+    /// All that a node has printed so far.
+    pub(super) fn output(&self, node: usize) -> Result<String> {
+        let output = self.nodes[node].folder.join("output");
+        fs::read_to_string(output).map_err(BenchError::io("reading a node's output"))
+    }
+
+    /// The id of a node; it knows it itself.
+    pub(super) fn id(&self, node: usize) -> Result<u64> {
+        let said = self.insist(node, &["status", "--json"])?;
+        let status: serde_json::Value = serde_json::from_str(&said)
+            .map_err(|error| BenchError::Server(format!("the status is not JSON: {error}")))?;
+        status["node"].as_u64().ok_or_else(|| BenchError::Server("the node has no id".to_owned()))
+    }
+
+    /// Runs a second process with a copy of a node's folder, at ports of its own, until it ends by itself. What it printed.
+    pub(super) fn run_twin(&self, node: usize, data: &Path, within: Duration) -> Result<String> {
+        let place = &self.nodes[node];
+        let said = data.with_extension("said");
+        let output = fs::File::create(&said).map_err(BenchError::io("opening a node's output"))?;
+        let errors = output.try_clone().map_err(BenchError::io("opening a node's output"))?;
+        let mut command = place.host.command(&self.server);
+        command.args(["serve", "--insecure", "--workers", "1", "--data"]).arg(data);
+        command.args(["--ports", "0"]).stdin(Stdio::null()).stdout(output).stderr(errors);
+        let mut twin = command.spawn().map_err(BenchError::io("starting a node"))?;
+        let started = Instant::now();
+        let ended = loop {
+            match twin.try_wait().map_err(BenchError::io("waiting for a node"))? {
+                Some(status) => break Some(status),
+                None if started.elapsed() > within => break None,
+                None => pause(LOOK_EVERY),
+            }
+        };
+        if ended.is_none_or(|status| status.success()) {
+            let _ = twin.kill();
+            let _ = twin.wait();
+            return Err(self.lost(node, "has a twin that does not give up"));
+        }
+        let text = fs::read_to_string(&said).map_err(BenchError::io("reading a node's output"));
+        fs::remove_file(&said).map_err(BenchError::io("removing a node's output"))?;
+        text
+    }
+
     /// Starts a node's process again.
     pub(super) fn restart(&mut self, node: usize) -> Result<()> {
         self.spawn(node, false)

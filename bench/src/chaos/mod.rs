@@ -9,6 +9,7 @@
 mod clock;
 pub(crate) mod cluster;
 mod crowd;
+mod folders;
 mod history;
 pub(crate) mod host;
 mod kill;
@@ -105,6 +106,12 @@ enum Scenario {
         #[arg(long, default_value_t = 1)]
         rounds: u32,
     },
+    /// Gives nodes data folders that are older, cut, missing or copied, and fills up a leader's disk (that one only as root).
+    Folders {
+        /// How often one of them, each in turn.
+        #[arg(long, default_value_t = 12)]
+        rounds: u32,
+    },
     /// Stops one node after the other in order, and starts it again, as an upgrade does.
     Rolling {
         /// How often all of them.
@@ -129,5 +136,6 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         Scenario::Pause { rounds } => pause::run(arguments, rounds),
         Scenario::Clock { rounds } => clock::run(arguments, rounds),
         Scenario::Rolling { rounds } => kill::in_order(arguments, rounds),
+        Scenario::Folders { rounds } => folders::run(arguments, rounds),
     }
 }

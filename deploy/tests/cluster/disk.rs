@@ -18,36 +18,34 @@ const PAUSED: [&str; 10] =
 const SMALL: &str = "size=140m";
 const LARGE: &str = "size=400m";
 
-/// Makes every sync of a process fail, until it ends.
-struct FailingSyncs {
+/// Changes what the system answers to a process, until it ends.
+struct Watched {
     strace: Child,
 }
 
-impl FailingSyncs {
-    fn of(pid: u32) -> FailingSyncs {
+impl Watched {
+    /// `inject`: as strace takes it. `paths`: the files it is about; none: all.
+    fn by(pid: u32, calls: &str, inject: &str, paths: &[PathBuf]) -> Watched {
         let mut command = Command::new("strace");
-        command.args([
-            "-f",
-            "-p",
-            &pid.to_string(),
-            "-e",
-            "trace=fdatasync",
-            "-e",
-            "inject=fdatasync:error=EIO",
-        ]);
+        command.args(["-f", "-p", &pid.to_string()]);
+        command.args(["-e", &format!("trace={calls}"), "-e", &format!("inject={calls}:{inject}")]);
+        paths.iter().for_each(|path| _ = command.arg("-P").arg(path));
         let strace = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut strace = strace.expect("strace is installed: deploy/test.sh tools does it");
         let mut said = BufReader::new(strace.stderr.take().expect("its output is piped"));
         let mut line = String::new();
-        said.read_line(&mut line).expect("its output is text");
-        assert!(line.contains("attached"), "strace may watch processes, as root may: {line}");
+        while !line.contains("attached") {
+            line.clear();
+            let bytes = said.read_line(&mut line).expect("its output is text");
+            assert!(bytes > 0, "strace may watch processes, as root may");
+        }
         // A full pipe would stop it.
         std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-        FailingSyncs { strace }
+        Watched { strace }
     }
 }
 
-impl Drop for FailingSyncs {
+impl Drop for Watched {
     fn drop(&mut self) {
         // Fails where it has ended already, which is as good.
         let _ = self.strace.kill();
@@ -104,8 +102,8 @@ fn cramped() -> (Nodes, SmallDisk) {
     (nodes, disk)
 }
 
-/// Logs text, megabytes of it, until the node takes no more. What it says then.
-fn write_until_refused(nodes: &Nodes) -> String {
+/// Logs text, megabytes of it, through the first node, until that says that its disk is full. What it refused with last.
+fn write_until_full(nodes: &Nodes) -> Option<String> {
     let stream = TcpStream::connect(&nodes.all[0].resp).unwrap();
     let mut replies = BufReader::new(stream.try_clone().unwrap());
     let set = |text: &str| {
@@ -114,15 +112,19 @@ fn write_until_refused(nodes: &Nodes) -> String {
         format!("{head}$1000\r\n{text}\r\n")
     };
     let commands = (set("x") + &set("y")).repeat(50);
-    for _ in 0..2_000 {
+    let mut refused = None;
+    for round in 0..4_000 {
         (&stream).write_all(commands.as_bytes()).unwrap();
         for _ in 0..100 {
             let mut reply = String::new();
             replies.read_line(&mut reply).unwrap();
-            if reply != "+OK\r\n" {
-                return reply;
-            }
+            refused = if reply == "+OK\r\n" { refused } else { Some(reply) };
         }
+        // Much at once is refused, too, while the disk has room.
+        if (round % 50 == 0 || refused.is_some()) && nodes.status(0)["log"]["is_full"] == true {
+            return refused;
+        }
+        refused = None;
     }
     panic!("200 megabytes fit on this disk");
 }
@@ -133,10 +135,11 @@ fn a_failed_sync_ends_the_node_and_the_others_go_on() {
     nodes.insist(0, &PAUSED);
     let mut tokens = vec![nodes.wait_in(2, "shop")];
     nodes.clear_log(2);
-    let _failing = FailingSyncs::of(nodes.pid(2));
+    let _failing = Watched::by(nodes.pid(2), "fdatasync", "error=EIO", &[]);
     tokens.push(nodes.wait_in(0, "shop"));
     let line = nodes.gives_up(2);
-    assert!(line.contains("log/0000000001.seg") && line.contains("Input/output error"), "{line}");
+    let is_named = ["log/0000000001.seg", "node/ledger"].iter().any(|file| line.contains(file));
+    assert!(is_named && line.contains("Input/output error"), "{line}");
     assert!(line.contains("check the disk"), "it says what to do: {line}");
     tokens.push(nodes.wait_in(0, "shop"));
     tokens.push(nodes.wait_in(1, "shop"));
@@ -152,7 +155,7 @@ fn a_full_disk_refuses_joins_until_there_is_room_while_polls_go_on() {
     let (nodes, disk) = cramped();
     let token = nodes.wait_in(0, "shop");
     nodes.insist(0, &["set", "text", "--limit", "1"]);
-    let said = write_until_refused(&nodes);
+    let said = write_until_full(&nodes).expect("nobody else takes it");
     assert!(said.starts_with("-BUSY ") && said.contains(|digit: char| digit.is_ascii_digit()), "{said}");
     disk.fill();
     for _ in 0..3 {
@@ -167,6 +170,64 @@ fn a_full_disk_refuses_joins_until_there_is_room_while_polls_go_on() {
     let second = nodes.wait_in(0, "shop");
     nodes.everywhere("shop", &token, 1);
     nodes.everywhere("shop", &second, 2);
+}
+
+/// Adds nodes to the one on the small disk, and has it lead every group.
+fn led_by_the_cramped() -> (Nodes, SmallDisk) {
+    let (mut nodes, disk) = cramped();
+    nodes.add();
+    nodes.add();
+    nodes.cluster(0, &["init", "--expect", "3"]);
+    (0..3).for_each(|node| nodes.wait_ready(node));
+    let id = nodes.id(0).to_string();
+    eventually("all groups to be led by one", || {
+        nodes.try_cluster(0, &["transfer", &id]);
+        (leads(&nodes, 0, 0) == 6).then_some(())
+    });
+    (nodes, disk)
+}
+
+/// How many groups a node leads, as another one sees it.
+fn leads(nodes: &Nodes, asked: usize, node: usize) -> usize {
+    let id = nodes.id(node);
+    let status = nodes.status(asked);
+    status["groups"].as_array().unwrap().iter().filter(|group| group["leader"] == id).count()
+}
+
+#[test]
+fn a_leader_whose_disk_is_full_hands_its_groups_to_nodes_that_have_room() {
+    let (nodes, disk) = led_by_the_cramped();
+    let token = nodes.wait_in(0, "shop");
+    nodes.insist(0, &["set", "text", "--limit", "1"]);
+    let refused = write_until_full(&nodes);
+    assert!(refused.is_none_or(|why| why.starts_with("-BUSY ") || why.starts_with("-NOLEADER ")));
+    let filler = disk.fill();
+    eventually("the others to lead", || (leads(&nodes, 1, 0) == 0).then_some(()));
+    // Two nodes have room: whoever is asked takes changes, the full one too.
+    (0..3).for_each(|node| nodes.wait_writable(node));
+    let second = nodes.wait_in(0, "shop");
+    let third = nodes.wait_in(1, "shop");
+    for (token, position) in [(&token, 1), (&second, 2), (&third, 3)] {
+        for node in [1, 2] {
+            assert_eq!(nodes.insist(node, &["poll", "shop", token])["position"], position);
+        }
+    }
+    let said = |node: usize| nodes.cluster(node, &["status"]);
+    for node in 0..3 {
+        eventually("the status to say it", || {
+            said(node).contains("the disk of node 1 has no room for its log: the others lead").then_some(())
+        });
+        let full = |id: u64| {
+            let status = nodes.status(node);
+            let all = status["nodes"].as_array().unwrap().clone();
+            all.iter().any(|node| node["id"] == id && node["disk_full"] == true)
+        };
+        assert_eq!([1, 2, 3].map(full), [true, false, false], "as node {node} sees it");
+    }
+    std::fs::remove_file(filler).unwrap();
+    disk.grow();
+    eventually("nothing to be full", || (!said(1).contains("has no room")).then_some(()));
+    nodes.everywhere("shop", &third, 3);
 }
 
 #[test]
@@ -187,6 +248,27 @@ fn a_snapshot_that_does_not_fit_is_given_up_and_taken_when_there_is_room() {
         status["groups"].as_array().unwrap().iter().all(|group| group["snapshot"].is_u64()).then_some(())
     });
     nodes.wait_in(0, "shop");
+}
+
+#[test]
+fn heartbeats_go_on_while_snapshots_wait_for_the_disk() {
+    let nodes = Nodes::form(3);
+    eventually("two leaders a node", || (0..3).all(|node| leads(&nodes, 0, node) == 2).then_some(()));
+    let terms = || {
+        let status = nodes.status(1);
+        let groups = status["groups"].as_array().unwrap().clone();
+        groups.iter().map(|group| (group["term"].as_u64(), group["leader"].as_u64())).collect::<Vec<_>>()
+    };
+    let before = terms();
+    let parts = (0..36).map(|n| nodes.all[0].data.join(format!("snapshot/{}-{}.part", n / 6, n % 6)));
+    // Longer than anybody waits for a leader.
+    let slow = "delay_enter=1200000";
+    let slow = Watched::by(nodes.pid(0), "pwrite64,fdatasync", slow, &parts.collect::<Vec<_>>());
+    nodes.cluster(0, &["snapshot"]);
+    drop(slow);
+    let written = nodes.status(0);
+    assert!(written["groups"].as_array().unwrap().iter().all(|group| group["snapshot"].is_u64()));
+    assert_eq!(terms(), before, "nobody was elected meanwhile");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod damage;
 mod disk;
+mod folders;
 mod forming;
 mod granting;
 mod losing;

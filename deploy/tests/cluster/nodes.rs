@@ -97,13 +97,31 @@ impl Nodes {
 
     /// The same with a configuration file.
     pub(crate) fn add_configured(&mut self, config: Option<PathBuf>) -> usize {
+        let index = self.place(config);
+        let join = (index > 0).then(|| self.all[0].peer.clone());
+        self.start(index, join.as_deref());
+        index
+    }
+
+    /// Starts one more process, on the folder that lies at its place already. Its index.
+    pub(crate) fn add_alone(&mut self) -> usize {
+        let index = self.place(None);
+        self.start(index, None);
+        index
+    }
+
+    fn place(&mut self, config: Option<PathBuf>) -> usize {
         let index = self.all.len();
         let data = self.folder.path().join(format!("node-{index}"));
         let [resp, http, admin, peer] = [(); 4].map(|()| free_address());
         self.all.push(Node { data, resp, http, admin, peer, config, child: None });
-        let join = (index > 0).then(|| self.all[0].peer.clone());
-        self.start(index, join.as_deref());
         index
+    }
+
+    /// A command that asks no node; it must succeed.
+    pub(crate) fn offline(&self, arguments: &[&str]) {
+        let output = sluice(arguments).output().expect("sluice runs");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Starts a node's process, also a second time.

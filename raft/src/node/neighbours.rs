@@ -177,7 +177,7 @@ impl<R: AsyncRuntime> Inner<R> {
 
     /// What this node says to another one now.
     pub(super) fn statement(&self, to: NodeId) -> Statement {
-        let leads = self.groups.iter().map(Group::leads).collect();
+        let leads = self.groups.iter().map(Group::session).collect();
         let known = |group: &Group<R>| {
             let told = self.neighbours.promise(to, group.shared.group);
             told.or(Promised { last: group.matched(to), term: 0 })
@@ -198,7 +198,7 @@ impl<R: AsyncRuntime> Inner<R> {
 
 impl<R: AsyncRuntime> Group<R> {
     /// The session and the last entry, where this node leads.
-    fn leads(&self) -> Option<(u64, Option<LogId>)> {
+    fn session(&self) -> Option<(u64, Option<LogId>)> {
         let Lead::Here(session) = self.shared.roles.lead() else { return None };
         let metrics = self.raft.get()?.data_metrics();
         let last = metrics.borrow_watched().last_log;
