@@ -218,9 +218,7 @@ impl Session {
     /// Encodes the answers whose turn among the replies has come.
     fn collect(&mut self, desk: &mut Desk, now: MonoMs) {
         let Some(buffers) = &mut self.line.buffers else { return };
-        if buffers.unsent() == 0 {
-            buffers.progressed = now;
-        }
+        buffers.progressed = if buffers.unsent() == 0 { now } else { buffers.progressed };
         let mut output = std::mem::take(&mut buffers.output);
         while output.len() - buffers.sent < limit::OUTPUT_BYTES_SOFT
             && !(desk.signer.is_spent() && buffers.pending.needs_pass())
