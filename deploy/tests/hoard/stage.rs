@@ -1,6 +1,6 @@
 //! A server with little memory, and what is in it.
 
-use crate::hoarder::{Client, Hoarder};
+use crate::hoarder::{Client, Hoarder, request};
 use crate::memory;
 use crate::server::{Server, sluice};
 use std::time::Duration;
@@ -12,6 +12,8 @@ pub(crate) const RESIDENT_MAX: u64 = MEMORY_MAX + MEMORY_MAX * 15 / 100;
 pub(crate) const VALUE_BYTES: usize = 60_000;
 /// Entries of a long stream: about 6 MB.
 const ENTRIES: usize = 100;
+/// Of them, so many in one write: less than the server takes in before it is read from.
+const APPENDS_AT_ONCE: usize = 10;
 /// Exchanges without any other request between them that show the server at rest.
 const AT_REST: usize = 30;
 /// How long a whole table may take.
@@ -33,10 +35,13 @@ impl Stage {
         let mut client = Client::new(server.resp);
         let value = vec![b'v'; VALUE_BYTES];
         for stream in 0..6 {
-            for _ in 0..ENTRIES {
-                let key = format!("long:{stream}");
-                let reply = client.ask(&[b"XADD", key.as_bytes(), b"*", b"f", &value]);
-                assert!(reply.starts_with(b"$"), "{}", reply.escape_ascii());
+            let key = format!("long:{stream}");
+            let append = request(&[b"XADD", key.as_bytes(), b"*", b"f", &value]);
+            // Together: each by itself is a sync of the log.
+            for _ in 0..ENTRIES / APPENDS_AT_ONCE {
+                client.send(&append.repeat(APPENDS_AT_ONCE));
+                let replies = (0..APPENDS_AT_ONCE).map(|_| client.reply());
+                assert!(replies.into_iter().all(|reply| reply.starts_with(b"$")), "{key} is filled");
             }
         }
         Stage { server, client, _folder: folder }
