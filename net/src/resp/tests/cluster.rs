@@ -135,7 +135,7 @@ fn a_key_has_the_slot_that_redis_gives_it() {
 #[test]
 fn the_status_tells_nodes_and_groups() {
     let status = said("raft status");
-    let head = format!("*12 cluster {CLUSTER} format :1 node :1 nodes *4 *18 id :1 role voter reachable :1");
+    let head = format!("*12 cluster {CLUSTER} format :1 node :1 nodes *4 *22 id :1 role voter reachable :1");
     assert!(status.starts_with(&head), "{status}");
     for part in [
         "id :3 role learner reachable :0 heard_ms :300 leads :0 resp 10.0.0.3:7379",
