@@ -79,6 +79,9 @@ pub(crate) struct ServeArgs {
     /// Threads that serve clients [default: one a core]
     #[arg(long, value_name = "N")]
     workers: Option<String>,
+    /// Memory to use: a size such as 2GiB, or a share of what there is such as 50% [default: 75%]
+    #[arg(long, value_name = "SIZE")]
+    memory_max: Option<String>,
     /// Listen beyond this machine without credentials
     #[arg(long)]
     insecure: bool,
@@ -96,6 +99,7 @@ impl ServeArgs {
         layer.push_flag("--peer", "listen.peer", self.peer.as_deref());
         layer.push_flag("--join", "node.join", self.join.as_deref());
         layer.push_flag("--workers", "workers", self.workers.as_deref());
+        layer.push_flag("--memory-max", "memory_max", self.memory_max.as_deref());
         layer.push_flag("--insecure", "insecure", self.insecure.then_some("true"));
         layer
     }

@@ -1,7 +1,8 @@
-//! How much memory the server may use: a number of bytes, or a share of what this machine or container has.
+//! How much memory the server may use: a size, or a share of what this machine or container has.
 
 use std::path::Path;
 
+use super::size;
 use crate::limit;
 
 /// `memory_max` as configured.
@@ -17,10 +18,10 @@ impl MemoryMax {
         (bytes >= limit::MEMORY_BYTES_MIN).then_some(MemoryMax::Bytes(bytes))
     }
 
-    /// Reads `"1073741824"` or `"75%"`.
+    /// Reads `"1073741824"`, `"2GiB"` or `"75%"`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let Some(share) = text.strip_suffix('%') else {
-            return text.parse().ok().and_then(Self::from_bytes);
+            return size::parse(text).and_then(Self::from_bytes);
         };
         let percent = share.parse().ok().filter(|percent| (1..=100).contains(percent));
         percent.map(MemoryMax::Percent)
@@ -94,9 +95,11 @@ mod tests {
     #[test]
     fn bytes_and_shares_are_read() {
         assert_eq!(MemoryMax::parse("16777216"), Some(MemoryMax::Bytes(16 << 20)));
+        assert_eq!(MemoryMax::parse("2GiB"), Some(MemoryMax::Bytes(2 << 30)));
+        assert_eq!(MemoryMax::parse("512 MiB"), Some(MemoryMax::Bytes(512 << 20)));
         assert_eq!(MemoryMax::parse("75%"), Some(MemoryMax::Percent(75)));
         assert_eq!(MemoryMax::Percent(75).bytes(1_000), 750);
-        for wrong in ["", "%", "0%", "101%", "-1%", "75 %", "16777215", "1GB"] {
+        for wrong in ["", "%", "0%", "101%", "-1%", "75 %", "16777215", "15MiB", "1GB"] {
             assert_eq!(MemoryMax::parse(wrong), None, "{wrong}");
         }
     }

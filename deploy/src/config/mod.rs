@@ -17,6 +17,7 @@ mod keys;
 mod layer;
 mod memory;
 mod namespace;
+mod size;
 mod value;
 mod zone;
 

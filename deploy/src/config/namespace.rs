@@ -27,12 +27,17 @@ const KEYS: &[Key] = &[
     Key { name: "prefix", set: |entry, value| value.text().map(|prefix| entry.prefix = prefix) },
     Key { name: "maxlen", set: |entry, value| bound(&mut entry.policy.maxlen, value) },
     Key { name: "ttl_ms", set: |entry, value| bound(&mut entry.policy.ttl_ms, value) },
-    Key { name: "memory_bytes", set: |entry, value| bound(&mut entry.policy.memory_bytes, value) },
+    Key { name: "memory_bytes", set: |entry, value| size(&mut entry.policy.memory_bytes, value) },
     Key { name: "on_full", set: |entry, value| on_full(value).map(|word| entry.policy.on_full = word) },
 ];
 
 fn bound(field: &mut Option<u64>, value: &Value) -> Read<()> {
     *field = Some(value.number(1..=i64::MAX.unsigned_abs())?);
+    Ok(())
+}
+
+fn size(field: &mut Option<u64>, value: &Value) -> Read<()> {
+    *field = Some(value.bytes(1..=i64::MAX.unsigned_abs())?);
     Ok(())
 }
 

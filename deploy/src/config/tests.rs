@@ -140,6 +140,8 @@ fn an_unknown_key_is_named_with_what_could_have_been_meant() {
 #[test]
 fn a_bad_value_is_refused_with_what_was_expected() {
     let origins = "must list origins such as \"https://shop.example\" or \"*\", not \"shop.example\"";
+    let size =
+        "must be a size such as \"2GiB\" or a number of bytes, 16 MiB or more, or a share such as \"75%\"";
     let cases = [
         ("log.level = \"loud\"", "`log.level` must be one of: error, warn, info, debug, trace"),
         ("workers = \"3\"", "`workers` must be a whole number from 1 to 64"),
@@ -150,7 +152,9 @@ fn a_bad_value_is_refused_with_what_was_expected() {
             "drain_delay = 5",
             "`drain_delay` must be a time such as \"250ms\", \"5s\" or \"2m\", at most 600000 ms",
         ),
-        ("memory_max = \"all\"", "`memory_max` must be bytes (16 MiB or more) or a share such as \"75%\""),
+        ("memory_max = \"all\"", &format!("`memory_max` {size}")),
+        ("memory_max = \"2GB\"", &format!("`memory_max` {size}")),
+        ("memory_max = 4096", &format!("`memory_max` {size}")),
         ("data_dir = \"\"", "`data_dir` must not be empty"),
         ("listen.resp = \"7379\"", "`listen.resp` must be IP:PORT such as \"127.0.0.1:7379\", not \"7379\""),
         ("cors.origins = [\"shop.example\"]", &format!("`cors.origins` {origins}")),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::memory::MemoryMax;
+use super::size;
 use crate::limit;
 
 /// A value before its key has judged it.
@@ -139,11 +140,7 @@ impl Value {
         let wrong =
             || format!("must be bytes from {} to {}, or such as \"64MiB\"", range.start(), range.end());
         let Ok(text) = self.text() else { return self.number(range.clone()).map_err(|_| wrong()) };
-        let units = [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
-        let read = units.iter().find_map(|(unit, size)| {
-            text.strip_suffix(unit).map(|digits| digits.trim_end().parse::<u64>().ok()?.checked_mul(*size))
-        });
-        read.flatten().filter(|bytes| range.contains(bytes)).ok_or_else(wrong)
+        size::parse(&text).filter(|bytes| range.contains(bytes)).ok_or_else(wrong)
     }
 
     /// A duration within `range_ms`.
@@ -187,7 +184,9 @@ impl Value {
             Value::Text(text) | Value::Untyped(text) => MemoryMax::parse(text),
             _ => None,
         };
-        parsed.ok_or_else(|| "must be bytes (16 MiB or more) or a share such as \"75%\"".to_owned())
+        parsed.ok_or_else(|| {
+            "must be a size such as \"2GiB\" or a number of bytes, 16 MiB or more, or a share such as \"75%\"".to_owned()
+        })
     }
 
     /// One of `words`, each with what it stands for.
