@@ -16,6 +16,10 @@ pub(crate) const BACKLOG_DEFAULT: u32 = 4_096;
 pub(crate) const FILES_RESERVED: u64 = 128;
 /// The least memory that a server can be asked to live in.
 pub(crate) const MEMORY_BYTES_MIN: u64 = 16 << 20;
+/// How often it is looked whether somebody was refused for want of memory, ms.
+pub(crate) const ALARM_CHECK_MS: u64 = 1_000;
+/// A bound that stays in the way is told again after this long, ms.
+pub(crate) const ALARM_PAUSE_MS: u64 = 60_000;
 /// What a machine that does not say how much memory it has is taken to have.
 pub(crate) const MEMORY_BYTES_UNKNOWN: u64 = 1 << 30;
 /// The longest drain delay.

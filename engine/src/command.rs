@@ -80,13 +80,9 @@ pub enum Command {
 }
 
 impl Command {
-    /// Bytes of keys, ids and fields that it carries, about; 0 for those that carry none.
+    /// How many operations it has; 1 at least.
     #[must_use]
-    pub fn bytes(&self) -> usize {
-        match self {
-            Command::Key(op) => op.bytes(),
-            Command::Keys(ops) => ops.iter().map(KeyOp::bytes).sum::<usize>(),
-            _ => 0,
-        }
+    pub fn operations(&self) -> usize {
+        if let Command::Keys(ops) = self { ops.len().max(1) } else { 1 }
     }
 }

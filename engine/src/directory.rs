@@ -9,6 +9,7 @@ use crate::error::Refusal;
 use crate::id::{GroupId, RequestHash, UserHash, ZoneId};
 use crate::keyring::Keyring;
 use crate::limit::NO_LEADER_RETRY_MS;
+use crate::memory::{Bound, Memory, Refusals, Shares, Used};
 use crate::pass::{PassKey, PassKeys};
 use crate::readers::Readers;
 use crate::reply::Standing;
@@ -32,6 +33,8 @@ pub struct Directory {
     names: Arc<Names>,
     account: Arc<Account>,
     readers: Readers,
+    shares: Shares,
+    refusals: Refusals,
 }
 
 /// What a poll learned.
@@ -52,7 +55,15 @@ struct Found<'g> {
 
 impl Directory {
     pub(crate) fn new(views: Vec<Arc<ShardView>>, names: Arc<Names>, account: Arc<Account>) -> Directory {
-        Directory { views, names, account, readers: Readers::default() }
+        let shares = Shares::of(account.state_max());
+        Directory {
+            views,
+            names,
+            account,
+            readers: Readers::default(),
+            shares,
+            refusals: Refusals::default(),
+        }
     }
 
     /// What this process may hold, and holds.
@@ -260,10 +271,39 @@ impl Directory {
         counts.fold((0, 0), |sum, counts| (sum.0 + counts.0, sum.1 + counts.1))
     }
 
+    /// Messages of other nodes that were left out because they said what they may not say, since the start.
+    #[must_use]
+    pub fn unfit(&self) -> u64 {
+        self.views.iter().map(|view| view.unfit()).sum()
+    }
+
     /// Bytes of all shards' state.
     #[must_use]
     pub fn memory_used(&self) -> u64 {
-        self.views.iter().map(|view| view.memory_bytes()).sum()
+        self.used().all()
+    }
+
+    /// What memory the state of this node takes, what it may, and how often that was in somebody's way.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        Memory { used: self.used(), shares: self.shares, refused: self.refusals.totals() }
+    }
+
+    pub(crate) fn used(&self) -> Used {
+        let sum = |sum: Used, used: Used| Used {
+            zones: sum.zones + used.zones,
+            streams: sum.streams + used.streams,
+        };
+        self.views.iter().map(|view| view.used()).fold(Used::default(), sum)
+    }
+
+    pub(crate) fn shares(&self) -> &Shares {
+        &self.shares
+    }
+
+    /// Somebody is refused for want of room.
+    pub(crate) fn count_refusal(&self, bound: Bound) {
+        self.refusals.count(bound);
     }
 
     fn resolve<'g>(

@@ -1,5 +1,7 @@
 //! Why the engine refuses. Closed, and each case says whose move it is.
 
+use crate::limit::COMMAND_BYTES_MAX;
+use crate::memory::Bound;
 use crate::zone::settings::{NEEDS_LIMIT, RULES};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -16,8 +18,8 @@ pub enum Refusal {
     BadToken,
     /// Left, timed out, or its pass has expired: join again.
     Gone,
-    /// The zone holds `max_waiting` waiters, or the memory bound is reached.
-    Full,
+    /// There is no room: in the zone, in its part of the memory, or in all of it.
+    Full(Bound),
     /// The zone refuses joins.
     Closed,
     /// Too much work is queued; try again after `retry_ms`. Our fault.
@@ -36,13 +38,19 @@ pub enum Refusal {
     BadName,
     /// No room for another zone. Operator's bound.
     TooManyZones,
+    /// A change that takes so many bytes, more than the log takes at once. Caller's fault.
+    TooLarge {
+        /// Bytes of it, as the log would have it.
+        bytes: u64,
+    },
 }
 
 impl Refusal {
     /// The stable code, as RESP and problem documents show it.
     ///
     /// ```
-    /// assert_eq!(sluice_engine::error::Refusal::Full.code(), "FULL");
+    /// use sluice_engine::{error::Refusal, memory::Bound};
+    /// assert_eq!(Refusal::Full(Bound::Zones).code(), "FULL");
     /// ```
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -50,11 +58,11 @@ impl Refusal {
             Refusal::NoZone => "NOZONE",
             Refusal::BadToken => "BADTOKEN",
             Refusal::Gone => "GONE",
-            Refusal::Full => "FULL",
+            Refusal::Full(_) => "FULL",
             Refusal::Closed => "CLOSED",
             Refusal::Busy { .. } => "BUSY",
             Refusal::NoLeader { .. } => "NOLEADER",
-            Refusal::BadSetting(_) | Refusal::BadName => "ERR",
+            Refusal::BadSetting(_) | Refusal::BadName | Refusal::TooLarge { .. } => "ERR",
             Refusal::TooManyZones => "OOM",
         }
     }
@@ -75,13 +83,16 @@ impl fmt::Display for Refusal {
             Refusal::NoZone => f.write_str("no such zone"),
             Refusal::BadToken => f.write_str("not a token of this zone"),
             Refusal::Gone => f.write_str("left or timed out, join again"),
-            Refusal::Full => f.write_str("the zone is full"),
+            Refusal::Full(bound) => bound.fmt(f),
             Refusal::Closed => f.write_str("the zone is closed"),
             Refusal::Busy { retry_ms } => write!(f, "overloaded, retry after {retry_ms} ms"),
             Refusal::NoLeader { retry_ms } => write!(f, "no quorum, retry after {retry_ms} ms"),
             Refusal::BadSetting(why) => f.write_str(why),
             Refusal::BadName => f.write_str("zone names are 1 to 128 bytes of A-Z a-z 0-9 . _ : -"),
             Refusal::TooManyZones => f.write_str("too many zones"),
+            Refusal::TooLarge { bytes } => {
+                write!(f, "a change of {bytes} bytes is more than the {COMMAND_BYTES_MAX} that one may have")
+            }
         }
     }
 }
@@ -94,13 +105,14 @@ enum Told {
     NoZone,
     BadToken,
     Gone,
-    Full,
+    Full(Bound),
     Closed,
     Busy(u32),
     NoLeader(u32),
     BadSetting(String),
     BadName,
     TooManyZones,
+    TooLarge(u64),
 }
 
 impl Serialize for Refusal {
@@ -121,13 +133,14 @@ impl From<Refusal> for Told {
             Refusal::NoZone => Told::NoZone,
             Refusal::BadToken => Told::BadToken,
             Refusal::Gone => Told::Gone,
-            Refusal::Full => Told::Full,
+            Refusal::Full(bound) => Told::Full(bound),
             Refusal::Closed => Told::Closed,
             Refusal::Busy { retry_ms } => Told::Busy(retry_ms),
             Refusal::NoLeader { retry_ms } => Told::NoLeader(retry_ms),
             Refusal::BadSetting(why) => Told::BadSetting(why.to_owned()),
             Refusal::BadName => Told::BadName,
             Refusal::TooManyZones => Told::TooManyZones,
+            Refusal::TooLarge { bytes } => Told::TooLarge(bytes),
         }
     }
 }
@@ -138,13 +151,14 @@ impl From<Told> for Refusal {
             Told::NoZone => Refusal::NoZone,
             Told::BadToken => Refusal::BadToken,
             Told::Gone => Refusal::Gone,
-            Told::Full => Refusal::Full,
+            Told::Full(bound) => Refusal::Full(bound),
             Told::Closed => Refusal::Closed,
             Told::Busy(retry_ms) => Refusal::Busy { retry_ms },
             Told::NoLeader(retry_ms) => Refusal::NoLeader { retry_ms },
             Told::BadSetting(why) => Refusal::BadSetting(known(&why)),
             Told::BadName => Refusal::BadName,
             Told::TooManyZones => Refusal::TooManyZones,
+            Told::TooLarge(bytes) => Refusal::TooLarge { bytes },
         }
     }
 }

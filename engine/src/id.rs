@@ -22,6 +22,9 @@ pub struct ZoneId {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Seq(pub u64);
 
+/// No place has this number or a higher one.
+pub(crate) const SEQ_END: u64 = 1 << 48;
+
 /// Generation of a token key; wraps after 255, by which time the old generation is long retired.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct KeyGen(pub u8);

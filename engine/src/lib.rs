@@ -14,19 +14,23 @@
 //! Reading order: [`command`] and [`reply`] (what goes in and out), [`zone`] (the rules), `shard` (the state
 //! machine), [`owner`] (what is proposed and when), [`directory`] (the poll), [`structure`] (how ranks
 //! are kept), [`stream`] (keys and their streams), [`snapshot`]. [`node::open`] puts them together; [`limit`] has
-//! every bound.
+//! every bound, [`measure`] says what a command takes in the log, [`memory`] what state may take, and [`cost`] what it
+//! is counted as.
 //!
 //! The engine may not know sockets, bytes on the wire, async, the wall clock, randomness, files or raft: time
 //! is passed in, secrets are passed in, and the same log gives the same state everywhere.
 
 pub mod account;
 pub mod command;
+pub mod cost;
 pub mod directory;
 pub mod error;
 pub mod id;
 pub mod keyring;
 pub mod limit;
 pub mod mailbox;
+pub mod measure;
+pub mod memory;
 pub mod node;
 pub mod owner;
 pub mod pass;

@@ -70,12 +70,14 @@ pub const NO_LEADER_RETRY_MS: u32 = 500;
 pub const BATCH_COMMANDS_MAX: usize = 1_024;
 /// Commands that one turn of an owner applies, but for the rest of a batch: who catches up lets others have the thread, too.
 pub const COMMANDS_A_TURN: usize = 512;
-/// Bytes in one batch, about; a larger command goes alone.
+/// Bytes of one command as the log has it; a larger one is refused where it is proposed.
+pub const COMMAND_BYTES_MAX: usize = 4 << 20;
+/// Bytes of the commands of one batch, as the log has them; a larger command goes alone.
 pub const BATCH_BYTES_MAX: usize = 512 * 1024;
-/// Bytes that may wait for the sequencer at one owner, about.
-pub const PENDING_BYTES_MAX: usize = 64 << 20;
-/// Commands that may wait for the sequencer at one owner.
-pub const PENDING_COMMANDS_MAX: usize = 65_536;
+/// Bytes of commands that may wait for the sequencer at one owner.
+pub const PENDING_BYTES_MAX: usize = 16 << 20;
+/// Operations that may wait there: a command is one, a transaction as many as it has.
+pub const PENDING_OPERATIONS_MAX: usize = 65_536;
 
 const _: () = {
     // Whoever is sent away just before it would be parked comes back within a poll period and a round trip; nobody
@@ -85,8 +87,10 @@ const _: () = {
     assert!(EARLY_MS < PARK_SLACK_MS);
     assert!(ABANDON_MS_MAX < u32::MAX / 4);
     assert!(BLOCK_SLOTS.is_multiple_of(64));
-    assert!(BATCH_COMMANDS_MAX <= PENDING_COMMANDS_MAX);
-    assert!(BATCH_BYTES_MAX <= PENDING_BYTES_MAX);
+    assert!(BATCH_COMMANDS_MAX <= PENDING_OPERATIONS_MAX);
+    assert!(BATCH_BYTES_MAX <= COMMAND_BYTES_MAX && COMMAND_BYTES_MAX <= PENDING_BYTES_MAX);
+    // Every text of a zone at its bound, tags of languages and numbers beside them.
+    assert!(2 * LANGUAGES_MAX * (TEXT_BYTES_MAX + 64) + TEXT_BYTES_MAX + 1_024 <= BATCH_BYTES_MAX);
     // Lane sums of the span counters must not overflow: see structure::span.
     assert!(BLOCK_SLOTS * FAN_OUT <= u16::MAX as u64);
     assert!(BLOCK_SLOTS * FAN_OUT * FAN_OUT <= u32::MAX as u64);
@@ -113,6 +117,9 @@ pub const PROPOSAL_LATE_MS: u64 = 250;
 /// While a batch is under way, what comes meanwhile gathers for at most this long before it goes as the next one.
 pub const GATHER_MS: u64 = 10;
 
+/// A leader's clock may be ahead of what a node knows, by the log and its own clock since, or by wall time, by at most this;
+/// a pulse that says more is not believed.
+pub const PULSE_AHEAD_MS_MAX: u64 = 86_400_000;
 /// Nodes exchange soft state this often.
 pub const PULSE_MS: u64 = 50;
 /// A node answers polls by itself while its state is at most this old.

@@ -18,8 +18,8 @@ use std::sync::Arc;
 pub struct Options {
     /// Groups, and so shards. Fixed for the life of the data.
     pub groups: u16,
-    /// Bytes that the process may hold: 13 of 16 parts are for the shards' state, past which joins and new zones are refused; the
-    /// others for what is on its way to clients.
+    /// Bytes that the process may hold: 13 of 16 parts are for the shards' state ([`memory`](crate::memory) says what of them for
+    /// what); the others for what is on its way to clients.
     pub memory_max: u64,
     /// The first token key, drawn at random outside; used only by shards that start empty.
     pub secret: [u8; 16],

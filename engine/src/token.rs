@@ -8,7 +8,7 @@
 //! one token has one text. A *queue* token names a place; a *direct* one was admitted at once and
 //! carries the stamp of its admission, so no record of it is kept.
 
-use crate::id::{GroupId, KeyGen, Seq, ZoneId};
+use crate::id::{GroupId, KeyGen, SEQ_END, Seq, ZoneId};
 use crate::keyring::Keyring;
 use crate::time::LogTime;
 use base64::Engine as _;
@@ -38,7 +38,10 @@ pub enum Place {
 }
 
 /// A token whose MAC was checked, or that was made here.
+///
+/// From another node it is taken as that node says, but for numbers that no token can carry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Claimed")]
 pub struct Token {
     /// Its zone.
     pub zone: ZoneId,
@@ -46,6 +49,28 @@ pub struct Token {
     pub key: KeyGen,
     /// What it stands for.
     pub place: Place,
+}
+
+/// A token as it is decoded.
+#[derive(Deserialize)]
+struct Claimed {
+    zone: ZoneId,
+    key: KeyGen,
+    place: Place,
+}
+
+impl TryFrom<Claimed> for Token {
+    type Error = &'static str;
+
+    fn try_from(claimed: Claimed) -> Result<Token, &'static str> {
+        let Claimed { zone, key, place } = claimed;
+        let (number, stamp) = match place {
+            Place::Queue(seq) => (seq.0, LogTime(0)),
+            Place::Direct { serial, stamp } => (serial, stamp),
+        };
+        let fits = [zone.ordinal, number, stamp.0].into_iter().all(|number| number < SEQ_END);
+        fits.then_some(Token { zone, key, place }).ok_or("a token's numbers have 48 bits")
+    }
 }
 
 /// The text of a token, on the stack.

@@ -155,7 +155,7 @@ fn a_node_that_is_alone_says_what_it_last_knew_and_refuses_the_rest() {
     let standing = cluster.poll(1, &late).unwrap();
     assert!(is_stale(standing) && position(standing) >= 4, "{standing:?}");
     let name = sluice_engine::zone::settings::ZoneName::parse(b"shop").unwrap();
-    let refused = cluster.ask(1, Ask::JoinNamed { name, user: None, request: None });
+    let refused = cluster.ask(1, Ask::JoinNamed { name, user: None, request: None, is_trusted: false });
     assert!(matches!(refused, Reply::Refused(Refusal::NoLeader { .. })), "{refused:?}");
 }
 
@@ -189,7 +189,7 @@ fn what_a_lost_majority_holds_up_is_refused_in_time_and_frees_its_askers() {
     cluster.hub.lock().unwrap().is_stopped = true;
     let name = sluice_engine::zone::settings::ZoneName::parse(b"shop").unwrap();
     let began = cluster.now_ms;
-    let reply = cluster.ask(0, Ask::JoinNamed { name, user: None, request: None });
+    let reply = cluster.ask(0, Ask::JoinNamed { name, user: None, request: None, is_trusted: false });
     assert!(matches!(reply, Reply::Refused(Refusal::NoLeader { .. })), "{reply:?}");
     assert!(cluster.now_ms - began <= 3_100);
 }

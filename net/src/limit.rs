@@ -226,6 +226,12 @@ const _: () = {
     // Pipelines of sixteen questions are asked together.
     assert!(QUESTION_BYTES * 16 <= OUTPUT_BYTES_SOFT);
     assert!(crate::resp::limit::REQUEST_BYTES_MAX < CHANGES_BYTES_MAX);
+    // A transaction within its bounds is never too large for the log: an operation takes there little more than what was sent
+    // for it, or the text of a fault.
+    assert!(
+        crate::resp::limit::QUEUED_BYTES_MAX + crate::resp::limit::QUEUED_COMMANDS_MAX * 512
+            <= sluice_engine::limit::COMMAND_BYTES_MAX
+    );
     assert!(REQUESTS_PER_VISIT_MAX <= REQUESTS_PER_TURN_MAX);
     // Any message fits a batch, and a subscriber that reads can be pushed the largest.
     assert!(CHANNEL_BYTES_MAX + crate::resp::limit::BULK_BYTES_MAX + 8 <= BATCH_BYTES_MAX);

@@ -5,6 +5,7 @@ use crate::resp::server::{Facts, ServerInfo};
 use crate::shared::{Ending, Shared};
 use crate::stats::Counts;
 use sluice_engine::id::GroupId;
+use sluice_engine::memory::Memory;
 use sluice_engine::reply::Stats;
 use sluice_engine::stream::policy::Usage;
 use sluice_engine::zone::settings::ZoneName;
@@ -41,6 +42,18 @@ impl Observer {
     #[must_use]
     pub fn facts(&self) -> Facts {
         self.shared.facts()
+    }
+
+    /// What memory the state of this node takes, what it may, and how often that was in somebody's way.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        self.shared.directory.memory()
+    }
+
+    /// Messages of other nodes that were left out because they said what they may not say.
+    #[must_use]
+    pub fn unfit(&self) -> u64 {
+        self.shared.directory.unfit()
     }
 
     /// The counters since the start, or since they were set back.

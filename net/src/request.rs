@@ -26,6 +26,8 @@ pub enum Request<'a> {
         user: Option<&'a [u8]>,
         /// Makes a repeat of the same request harmless.
         request: Option<&'a [u8]>,
+        /// A gateway with credentials asks: room is kept for it when strangers have used up theirs.
+        is_trusted: bool,
     },
     /// Where does this token stand? Counts as a poll. Answered by [`Answer::Place`].
     Poll {

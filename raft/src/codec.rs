@@ -12,6 +12,8 @@ use std::fmt;
 /// The format written here. A node that meets a newer one stops rather than skip what it cannot read.
 /// Format 1 had no wall time in batches, and no streams; format 2 gave blocks of streams other room.
 pub const FORMAT: u8 = 4;
+// What commands do depends on what state is counted as: a change of the model is a change of what is logged.
+const _: () = assert!(FORMAT == 4 && sluice_engine::cost::MODEL == 1);
 
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,6 +64,9 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Bytes {
     // Only a value that cannot tell its own length fails, and there is none.
     Bytes::from(bytes.expect("every message can be written"))
 }
+
+/// What stands in front of a list's values, at most: the format, and how many there are.
+pub(crate) const LIST_PREFIX_BYTES: usize = 1 + 5;
 
 /// As [`encode`], into room for so many bytes: what is larger is moved as it grows.
 pub(crate) fn encode_into<T: Serialize + ?Sized>(value: &T, room: usize) -> Bytes {

@@ -6,6 +6,8 @@ pub const SEGMENT_BYTES: u64 = 64 << 20;
 pub const SEGMENT_BYTES_MIN: u64 = 16 << 10;
 /// Bytes of one record of the log, header included.
 pub const RECORD_BYTES_MAX: usize = 24 << 20;
+/// What of it is no content: its head and its end.
+pub const RECORD_OVERHEAD_BYTES: usize = 20;
 /// Bytes that are written between two syncs of the log, unless one record alone is larger.
 pub const FLUSH_BYTES_MAX: usize = 4 << 20;
 /// Bytes of recent entries kept in memory for a group. Entries not yet written are kept beyond that.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use sluice_engine::memory::Memory;
 use sluice_engine::reply::Stats;
 use sluice_engine::zone::settings::ZoneName;
 use sluice_net::cluster::{Cluster, Group, Status};
@@ -122,6 +123,12 @@ fn serving(server: &Observer, page: &mut Page) {
     page.gauge("subscriptions", "Channels and patterns listened to.").is(float(facts.subscriptions));
     page.gauge("memory_used_bytes", "Bytes counted under the bound.").is(float(facts.memory_used_bytes));
     page.gauge("memory_max_bytes", "The bound.").is(float(facts.memory_max_bytes));
+    memory(&server.memory(), page);
+    page.counter(
+        "peer_messages_unfit_total",
+        "Messages of other nodes left out: they said what they may not say.",
+    )
+    .is(float(server.unfit()));
     page.gauge("memory_resident_bytes", "Resident bytes.").is(float(facts.memory_resident_bytes));
     let counters = [
         ("connections_accepted_total", "Connections accepted.", totals.accepted),
@@ -148,6 +155,22 @@ fn serving(server: &Observer, page: &mut Page) {
     let mut cpu = page.counter("cpu_seconds_total", "CPU time of the process.");
     cpu.of(&[("mode", "user")], float(facts.cpu_user_us) / 1e6);
     cpu.of(&[("mode", "system")], float(facts.cpu_system_us) / 1e6);
+}
+
+/// By use: what it takes, what it may take, and who was refused.
+fn memory(memory: &Memory, page: &mut Page) {
+    let (used, shares) = (memory.used, memory.shares);
+    let mut family = page.gauge("memory_share_used_bytes", "Bytes counted, by what takes them.");
+    family.of(&[("share", "zones")], float(used.zones));
+    family.of(&[("share", "streams")], float(used.streams));
+    let mut family = page.gauge("memory_share_max_bytes", "What they may take together.");
+    family.of(&[("share", "zones")], float(shares.zones));
+    family.of(&[("share", "streams")], float(shares.streams));
+    let mut family = page.counter(
+        "memory_refusals_total",
+        "Requests refused with FULL or OOM, by the bound that was reached.",
+    );
+    memory.refused.iter().for_each(|(bound, count)| family.of(&[("bound", bound.word())], float(*count)));
 }
 
 fn host(listening: Listening, page: &mut Page) {

@@ -5,8 +5,9 @@
 //!                                                                              │ SIGTERM
 //!     exit 0 ◀─ admin plane ◀─ node handed over, stopped ◀─ net drained ◀─ not ready ◀──┘ drain_delay
 //! ```
-//! `front` and `peers` turn the configuration into that of the two sides; `bridge` lets one ask the other.
+//! `alarm` says when memory is short. `front` and `peers` turn the configuration into that of the two sides; `bridge` lets one ask the other.
 
+mod alarm;
 mod banner;
 mod bridge;
 mod data;
@@ -35,6 +36,7 @@ use sluice_raft::node::{Identity, Server as Node, ServerConfig as NodeConfig, St
 use crate::admin::{self, Admin};
 use crate::config::{Config, available_bytes};
 use crate::limit;
+use alarm::Alarm;
 use banner::{Banner, Waiting};
 use bridge::Bridge;
 pub(crate) use error::StartError;
@@ -77,6 +79,7 @@ pub(crate) fn run(config: &Config) -> Result<(), StartError> {
     }
     node.node().set_intake(Box::new(server.intake()));
     plane.show(server.observer());
+    let alarm = Alarm::watch(server.observer());
     announce(config, server.local_addrs(), &addresses, workers);
     stop.wait();
     server.set_ready(false);
@@ -86,7 +89,7 @@ pub(crate) fn run(config: &Config) -> Result<(), StartError> {
     node.hand_over();
     let owners = server.drain(Duration::from_millis(limit::DRAIN_WITHIN_MS));
     node.stop();
-    drop((owners, admin));
+    drop((owners, admin, alarm));
     tracing::info!("stopped");
     Ok(())
 }

@@ -6,6 +6,8 @@
 mod clients;
 mod expiry;
 mod life;
+mod memory;
 mod refusal;
 mod server;
+mod sizes;
 mod state;

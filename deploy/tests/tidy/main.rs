@@ -7,6 +7,7 @@
 //! | `imports.rs` | no glob imports |
 //! | `danger.rs` | `unsafe` only in two folders of the engine, each with its `// SAFETY:` |
 //! | `honesty.rs` | no sleeping in tests, no lint or test switched off without a reason beside it |
+//! | `layout.rs` | what apply reads depends on no build: no `size_of`, no capacities |
 //! | `code_map.rs` | the code map of SPEC.md names only what exists |
 //!
 //! Each rule is a function from a [`Source`] to breaches, and each has a test on a bad sample, so that it is seen to fail.
@@ -15,6 +16,7 @@ mod code_map;
 mod danger;
 mod honesty;
 mod imports;
+mod layout;
 mod length;
 mod source;
 mod wording;

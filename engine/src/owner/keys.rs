@@ -9,6 +9,7 @@ use crate::account::Charge;
 use crate::command::Command;
 use crate::id::Ticket;
 use crate::limit::TICK_MS;
+use crate::memory::Bound;
 use crate::reply::Reply;
 use crate::sequencer::Ask;
 use crate::shard::ears::{ListenerId, Tidings};
@@ -19,8 +20,10 @@ use crate::stream::text::Text;
 use crate::stream::value::{Followed, Value};
 use crate::time::MonoMs;
 
-/// What an append is told past the memory bound, in Redis's words.
-const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+/// What an append is told past a bound of memory: Redis's words, and whose bound it is.
+fn out_of_memory(bound: Bound) -> Value {
+    Value::error(format!("OOM command not allowed when used memory > 'maxmemory': {bound}"))
+}
 
 impl Owner {
     /// Proof that this node's state is new enough to answer from at `now`, a reading of the clock from after the question.
@@ -31,29 +34,46 @@ impl Owner {
 
     /// On the leader: puts an operation that changes something into the log.
     pub(super) fn decide_key(&mut self, op: Box<KeyOp>, ticket: Ticket) -> Option<Reply> {
-        if needs_memory(&op) && self.check_memory().is_err() {
-            return Some(Reply::key(Value::error(OUT_OF_MEMORY)));
+        if let Err(bound) = self.check_room([&*op]) {
+            return Some(Reply::key(out_of_memory(bound)));
         }
         let ask = Ask::Key(op);
         if let Some(refused) = self.refuse_long(&ask) {
             return Some(refused);
         }
         let Ask::Key(op) = ask else { return None };
-        self.push(Command::Key(op), Origin::Client(ticket)).err().map(Reply::Refused)
+        self.pending.push(Command::Key(op), Origin::Client(ticket)).err().map(Reply::Refused)
     }
 
     /// The same for several at once, of which at least one changes something.
     pub(super) fn decide_keys(&mut self, ops: Vec<KeyOp>, ticket: Ticket) -> Option<Reply> {
-        if ops.iter().any(needs_memory) && self.check_memory().is_err() {
-            let refused = |_| Value::error(OUT_OF_MEMORY);
-            return Some(Reply::Keys(ops.iter().map(refused).collect(), Charge::default()));
+        if let Err(bound) = self.check_room(&ops) {
+            let refused = ops.iter().map(|_| out_of_memory(bound)).collect();
+            return Some(Reply::Keys(refused, Charge::default()));
         }
         let ask = Ask::Keys(ops);
         if let Some(refused) = self.refuse_long(&ask) {
             return Some(refused);
         }
         let Ask::Keys(ops) = ask else { return None };
-        self.push(Command::Keys(ops), Origin::Client(ticket)).err().map(Reply::Refused)
+        self.pending.push(Command::Keys(ops), Origin::Client(ticket)).err().map(Reply::Refused)
+    }
+
+    /// Whether there is room for what these operations may add. Only where streams take much is it asked how much the largest
+    /// of them takes.
+    fn check_room<'o>(&self, ops: impl IntoIterator<Item = &'o KeyOp>) -> Result<(), Bound> {
+        let mut ops = ops.into_iter().filter(|op| needs_memory(op)).peekable();
+        if ops.peek().is_none() {
+            return Ok(());
+        }
+        let largest = || {
+            let mut bytes = 0;
+            for op in ops {
+                op.visit_keys(|key| bytes = bytes.max(self.shard.keyspace.bytes_of(key, self.shard.wall)));
+            }
+            bytes
+        };
+        self.counted(self.directory.shares().check_stream(self.directory.used(), largest))
     }
 
     /// The namespaces of this group as they are here.
@@ -77,10 +97,7 @@ impl Owner {
     /// Entries behind a number, as this node has them.
     #[must_use]
     pub fn follow(&self, follow: Follow) -> Followed {
-        match self.shard.keyspace.answer(&KeyOp::Follow(follow), self.shard.wall, self.shard.wall) {
-            Value::Followed(followed) => *followed,
-            _ => unreachable!("who follows is told how far"),
-        }
+        self.shard.keyspace.follow(&follow, self.shard.wall)
     }
 
     /// Hands out what listeners are to be told since the last call.
@@ -102,7 +119,7 @@ impl Owner {
         if self.keys_due().is_some_and(|due| due <= self.mono) {
             self.keys_swept_at = self.mono;
             // Where too much is pending it is tried again a tick later.
-            let _ = self.push(Command::KeySweep, Origin::Own);
+            let _ = self.pending.push(Command::KeySweep, Origin::Own);
         }
     }
 }
@@ -118,5 +135,9 @@ pub(super) fn is_question(ask: &Ask) -> bool {
 }
 
 fn needs_memory(op: &KeyOp) -> bool {
-    matches!(op, KeyOp::Add(_) | KeyOp::Group(..) | KeyOp::ReadGroup(_))
+    // A claim may name a consumer that is new, and make pending what was not.
+    matches!(
+        op,
+        KeyOp::Add(_) | KeyOp::Group(..) | KeyOp::ReadGroup(_) | KeyOp::Claim(_) | KeyOp::AutoClaim(_)
+    )
 }

@@ -9,6 +9,7 @@
 //!  parked  polls held for a permit          watch    who is present, who is silent
 //!  hold    how early polls are parked       proposal batches on their way, events of the sequencer
 //!  outcome what askers are told            evict    places whose dropping is undecided
+//!  pending commands that wait, with their sizes
 //!
 //!  role    leading or not, snapshots        remote   requests passed to the leader, and from other nodes
 //!  keys    streams and their keys, by wall time      answers  questions, as there is room for what they are told
@@ -25,6 +26,7 @@ mod hold;
 mod keys;
 mod outcome;
 mod parked;
+mod pending;
 mod proposal;
 mod pulse;
 mod remote;
@@ -39,6 +41,7 @@ use crate::directory::Directory;
 use crate::error::Refusal;
 use crate::id::{GroupId, RequestHash, Ticket, UserHash, ZoneId};
 use crate::limit::{COMMANDS_A_TURN, LEASE_MS, PARKED_MAX, PROPOSAL_MS_MAX, TICK_MS};
+use crate::memory::{Bound, Used};
 use crate::node::Options;
 use crate::reply::{Reply, Standing, Stats};
 use crate::sequencer::{NodeId, Role, Sequencer};
@@ -52,6 +55,7 @@ use answers::Unanswered;
 use desk::{Desk, seq_of};
 use outcome::Origin;
 use parked::Poll;
+use pending::Pending;
 use proposal::Proposal;
 use pulse::Proof;
 use remote::{Forwarded, Unproven};
@@ -100,13 +104,14 @@ pub struct Owner {
     role: Role,
     /// Leads, and no other node answers polls: there is nobody to tell anything.
     is_alone: bool,
+    /// Another node's client has asked here: replies may be for other nodes.
+    serves_others: bool,
     desks: BTreeMap<u64, Desk>,
     /// Moments at which a desk wants attention; one entry a desk.
     timers: BTreeSet<(LogTime, u64)>,
-    pending: Vec<Command>,
-    /// Of the commands in it, about.
-    pending_bytes: usize,
-    origins: Vec<Origin>,
+    pending: Pending,
+    /// Between ticks empty; kept for its capacity.
+    housekeeping: Vec<Command>,
     /// In the order of their numbers.
     proposed: VecDeque<Proposal>,
     forwarded: Forwarded,
@@ -138,6 +143,8 @@ pub struct Owner {
     /// When this owner was opened, and when it last went on after a pause that outlasts a lease.
     began: MonoMs,
     resumed_at: MonoMs,
+    /// The latest stamp of the log, and when it came here.
+    stamped: (LogTime, MonoMs),
     log_offset: Offset<LogTime>,
     wall: Wall,
     clock_skew_max_ms: u64,
@@ -180,15 +187,15 @@ impl Owner {
             evict_hold_ms: options.evict_hold_ms,
             role,
             is_alone: false,
+            serves_others: false,
             sequencer,
             desks: BTreeMap::new(),
             timers: BTreeSet::new(),
-            pending: Vec::new(),
-            pending_bytes: 0,
+            pending: Pending::default(),
+            housekeeping: Vec::new(),
             wall: Wall::new(WallMs(now.0), mono),
             clock_skew_max_ms: options.clock_skew_max_ms,
             keys_swept_at: mono,
-            origins: Vec::new(),
             proposed: VecDeque::new(),
             forwarded: Forwarded::default(),
             unproven: VecDeque::new(),
@@ -210,6 +217,7 @@ impl Owner {
             mono,
             began: mono,
             resumed_at: mono,
+            stamped: (now, mono),
             floor: now,
             led_since: now,
             swept_at: LogTime(0),
@@ -236,16 +244,18 @@ impl Owner {
     /// # Errors
     /// [`Refusal::Busy`] when too much is pending, [`Refusal::Full`] for a new zone past the memory bound.
     pub fn submit(&mut self, command: Command, ticket: Ticket) -> Result<(), Refusal> {
-        if matches!(command, Command::ZoneSet { .. }) {
-            self.check_memory()?;
+        if let Command::ZoneSet { name, .. } = &command
+            && self.shard.zone_id(name).is_none()
+        {
+            self.counted(self.directory.shares().check_zone(self.directory.used())).map_err(Refusal::Full)?;
         }
-        self.push(command, Origin::Client(ticket))
+        self.pending.push(command, Origin::Client(ticket))
     }
 
-    /// A join. The reply is a place, or a refusal.
+    /// A join of somebody unknown. The reply is a place, or a refusal.
     ///
     /// # Errors
-    /// [`Refusal::Full`] past the memory bound, [`Refusal::Busy`] when too much is pending.
+    /// [`Refusal::Full`] past a bound of memory, [`Refusal::Busy`] when too much is pending.
     pub fn join(
         &mut self,
         zone: ZoneId,
@@ -253,9 +263,22 @@ impl Owner {
         request: Option<RequestHash>,
         ticket: Ticket,
     ) -> Result<(), Refusal> {
-        self.check_memory()?;
+        self.join_as(false, zone, (user, request), ticket)
+    }
+
+    /// A join; the reserve is for the trusted.
+    pub(super) fn join_as(
+        &mut self,
+        is_trusted: bool,
+        zone: ZoneId,
+        (user, request): (Option<UserHash>, Option<RequestHash>),
+        ticket: Ticket,
+    ) -> Result<(), Refusal> {
+        let bytes = || self.desks.get(&zone.ordinal).map_or(0, |desk| desk.bytes);
+        let room = self.directory.shares().check_join(self.directory.used(), is_trusted, bytes);
+        self.counted(room).map_err(Refusal::Full)?;
         let nobody_ahead = self.desks.get(&zone.ordinal).is_some_and(Desk::nobody_ahead);
-        self.push(Command::Join { zone, user, request, nobody_ahead }, Origin::Client(ticket))
+        self.pending.push(Command::Join { zone, user, request, nobody_ahead }, Origin::Client(ticket))
     }
 
     /// A poll whose turn may have come. `None`: the reply comes under `ticket`, after this turn or, when the
@@ -340,9 +363,8 @@ impl Owner {
         self.send_answers();
         self.shard.view.set_known(self.shard.ordinal);
         self.shard.view.set_streams(self.shard.keyspace.counts());
-        self.shard
-            .view
-            .set_memory_bytes(self.bytes + self.shard.requests.bytes() + self.shard.keyspace.bytes());
+        let zones = self.bytes + self.shard.requests.bytes();
+        self.shard.view.set_used(Used { zones, streams: self.shard.keyspace.bytes() });
     }
 
     fn lead(&mut self) {
@@ -440,9 +462,9 @@ impl Owner {
         self.log_offset.at(mono).max(self.shard.stamp)
     }
 
-    fn check_memory(&self) -> Result<(), Refusal> {
-        let full = self.directory.memory_used() >= self.directory.account().state_max();
-        if full { Err(Refusal::Full) } else { Ok(()) }
+    /// The same; what is refused is counted.
+    pub(super) fn counted(&self, room: Result<(), Bound>) -> Result<(), Bound> {
+        room.inspect_err(|bound| self.directory.count_refusal(*bound))
     }
 
     fn run_timers(&mut self) {
@@ -474,7 +496,7 @@ impl Owner {
         {
             self.swept_at = self.now;
             // Where too much is pending it is tried again at the next turn.
-            let _ = self.push(Command::Sweep { zone }, Origin::Own);
+            let _ = self.pending.push(Command::Sweep { zone }, Origin::Own);
         }
     }
 
@@ -487,10 +509,13 @@ impl Owner {
         };
         let parked: Vec<Poll> = std::iter::from_fn(|| desk.parked.take_expired(self.now)).collect();
         let undecided = desk.evicting.take_expired(self.now);
+        let mut refused = Vec::new();
         if desk.tick_at.is_some_and(|at| at <= self.now) {
-            let before = self.pending.len();
-            desk.tick(zone.view.id(), zone, hearing, self.now, &mut self.pending);
-            self.origins.extend(self.pending[before..].iter().map(Origin::of_own));
+            desk.tick(zone.view.id(), zone, hearing, self.now, &mut self.housekeeping);
+            for command in self.housekeeping.drain(..) {
+                let origin = Origin::of_own(&command);
+                refused.extend(self.pending.push(command, origin).err().map(|why| (origin, why)));
+            }
             let bytes = zone.bytes();
             self.bytes = self.bytes - desk.bytes + bytes;
             desk.bytes = bytes;
@@ -501,11 +526,13 @@ impl Owner {
         self.touched.push(ordinal);
         parked.into_iter().for_each(|poll| self.answer_unparked(poll, self.now));
         self.answer_undecided(undecided);
+        // Where too much is pending it is found again: a silent block within a second.
+        refused.into_iter().for_each(|(origin, why)| self.refuse_for_good(origin, why));
     }
 
     /// Proposes the turns of zones that were touched, and schedules what comes next for them.
     fn hand_out_turns(&mut self) {
-        let (hearing, is_late) = (self.hearing(), self.is_late());
+        let (hearing, is_late, mut refused) = (self.hearing(), self.is_late(), Vec::new());
         let mut touched = std::mem::take(&mut self.touched);
         touched.sort_unstable();
         touched.dedup();
@@ -515,18 +542,19 @@ impl Owner {
                 continue;
             };
             let id = zone.view.id();
-            let (pending, origins, parked) = (&mut self.pending, &mut self.origins, &mut self.parked);
+            let (pending, parked, refused) = (&mut self.pending, &mut self.parked, &mut refused);
             if !is_late {
                 desk.turns(zone, hearing, self.now, |turn| {
                     *parked -= 1;
-                    pending.push(Command::Admit { zone: id, seq: turn.seq });
-                    origins.push(Origin::Turn(turn));
+                    let admit = Command::Admit { zone: id, seq: turn.seq };
+                    refused.extend(pending.push(admit, Origin::Turn(turn)).err().map(|why| (turn, why)));
                 });
             }
             let wake = desk.wake_at(zone, self.now);
             self.schedule(ordinal, wake);
         }
         self.touched = touched;
+        refused.into_iter().for_each(|(turn, why)| self.refuse(Origin::Turn(turn), why));
     }
 
     fn unschedule(&mut self, ordinal: u64) {

@@ -1,14 +1,11 @@
 //! From what is pending to what was committed: batches on their way, and everything that the sequencer tells.
 
+use super::Owner;
 use super::outcome::Origin;
+use super::pending::Batch;
 use super::remote::NO_LEADER;
-use super::{BUSY_RETRY_MS, Owner};
-use crate::command::Command;
 use crate::error::Refusal;
-use crate::limit::{
-    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, GATHER_MS, PENDING_BYTES_MAX, PENDING_COMMANDS_MAX,
-    PROPOSAL_LATE_MS, PROPOSAL_MS_MAX,
-};
+use crate::limit::{GATHER_MS, PROPOSAL_LATE_MS, PROPOSAL_MS_MAX};
 use crate::sequencer::{Committed, Event, ProposalId, Role};
 use crate::time::MonoMs;
 
@@ -20,17 +17,6 @@ pub(super) struct Proposal {
 }
 
 impl Owner {
-    pub(super) fn push(&mut self, command: Command, origin: Origin) -> Result<(), Refusal> {
-        let bytes = command.bytes();
-        if self.pending.len() >= PENDING_COMMANDS_MAX || self.pending_bytes + bytes > PENDING_BYTES_MAX {
-            return Err(Refusal::Busy { retry_ms: BUSY_RETRY_MS });
-        }
-        self.pending_bytes += bytes;
-        self.pending.push(command);
-        self.origins.push(origin);
-        Ok(())
-    }
-
     /// Proposes what is pending, as far as there is room; true where something was.
     pub(super) fn propose(&mut self) -> bool {
         let mut any = false;
@@ -39,12 +25,8 @@ impl Owner {
             && self.sequencer.has_room()
         {
             any = true;
-            let rest = self.pending.split_off(self.batch_len());
-            let commands = std::mem::replace(&mut self.pending, rest);
-            self.pending_bytes -= commands.iter().map(Command::bytes).sum::<usize>();
-            let rest = self.origins.split_off(commands.len());
-            let origins = std::mem::replace(&mut self.origins, rest);
-            match self.sequencer.propose(commands, self.now, self.wall_now()) {
+            let Batch { commands, bytes, origins } = self.pending.take_batch();
+            match self.sequencer.propose(commands, bytes, self.now, self.wall_now()) {
                 Ok(id) => self.proposed.push_back(Proposal { id, at: self.mono, origins }),
                 Err(refusal) => {
                     origins.into_iter().for_each(|origin| self.refuse_for_good(origin, refusal));
@@ -54,28 +36,11 @@ impl Owner {
         any
     }
 
-    /// How much of what is pending goes into the next batch.
-    fn batch_len(&self) -> usize {
-        if self.pending_bytes <= BATCH_BYTES_MAX {
-            return self.pending.len().min(BATCH_COMMANDS_MAX);
-        }
-        let mut bytes = 0;
-        let fits = |command: &&Command| {
-            bytes += command.bytes();
-            bytes <= BATCH_BYTES_MAX
-        };
-        // One goes in any case: no single command is larger than a batch may be.
-        self.pending.iter().take(BATCH_COMMANDS_MAX).take_while(fits).count().max(1)
-    }
-
     /// Until when what is pending waits for more, where a batch is under way to other nodes: it costs each of them about the
     /// same however much is in it. A full one does not wait, nor does what the owner itself decided: that is right only now.
     fn gathers_until(&self) -> Option<MonoMs> {
         let last = self.proposed.back()?;
-        let waits = !self.is_alone
-            && self.pending.len() < BATCH_COMMANDS_MAX
-            && self.pending_bytes < BATCH_BYTES_MAX
-            && self.origins.iter().all(|origin| matches!(origin, Origin::Client(_)));
+        let waits = !self.is_alone && !self.pending.is_batch_full() && self.pending.is_clients();
         waits.then_some(MonoMs(last.at.0 + GATHER_MS))
     }
 
@@ -100,6 +65,7 @@ impl Owner {
                 Event::Answered(ticket, reply, applied) => self.answered(ticket, reply, applied),
                 Event::Presence(from, presence) => self.take_presence(from, presence),
                 Event::Pulse(pulse) => self.take_pulse(pulse),
+                Event::Unfit => self.shard.view.count_unfit(),
                 Event::Cut => self.begin_cut(),
                 Event::Install(detached) => self.install(detached),
             }
@@ -113,6 +79,9 @@ impl Owner {
         let before = self.shard.stamp;
         let mut outcomes = std::mem::take(&mut self.outcomes);
         self.shard.apply(batch, &mut outcomes);
+        if self.shard.stamp > before {
+            self.stamped = (self.shard.stamp, self.mono);
+        }
         if self.role != Role::Leader && self.shard.stamp > before {
             self.rebase(self.shard.stamp);
         }

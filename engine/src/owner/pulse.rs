@@ -8,7 +8,7 @@ use super::report::{Heard, places};
 use super::wall::Ahead;
 use super::{Fresh, Hearing, Owner};
 use crate::id::Seq;
-use crate::limit::{FRESH_MS, LEASE_MS, PULSE_MS, REPORT_AGAIN_MS};
+use crate::limit::{FRESH_MS, LEASE_MS, PULSE_AHEAD_MS_MAX, PULSE_MS, REPORT_AGAIN_MS};
 use crate::sequencer::{NodeId, Presence, Pulse, Role, ZonePulse};
 use crate::structure::{Lookup, pin};
 use crate::time::{LogTime, MonoMs};
@@ -102,6 +102,9 @@ impl Owner {
         if self.role == Role::Leader {
             return;
         }
+        if !self.is_plausible(&pulse) {
+            return self.shard.view.count_unfit();
+        }
         self.rebase(pulse.now);
         self.wall.rebase(self.mono, pulse.wall);
         for news in pulse.zones {
@@ -122,6 +125,16 @@ impl Owner {
                 self.proofs.remove(0);
             }
         }
+    }
+
+    /// Whether a leader's clocks may show this. Log time follows the wall clock from the cluster's founding on, and stands still
+    /// while all is down; who was away for long learns of it by the log. What pulses said before does not count: many of them
+    /// would lead as far as one may not.
+    fn is_plausible(&self, pulse: &Pulse) -> bool {
+        let ((stamp, at), clock) = (self.stamped, self.wall.clock(self.mono).0);
+        let ahead_ms = self.mono.0.saturating_sub(at.0).saturating_add(PULSE_AHEAD_MS_MAX);
+        let latest = |logged: u64| logged.max(clock).saturating_add(ahead_ms);
+        pulse.now.0 <= latest(stamp.0) && pulse.wall.0 <= latest(self.shard.wall.0)
     }
 
     fn send_presence(&mut self) {

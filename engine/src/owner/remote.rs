@@ -13,9 +13,12 @@ use super::keys::is_question;
 use crate::command::Command;
 use crate::error::Refusal;
 use crate::id::Ticket;
-use crate::limit::{FORWARD_POLL_MS, FORWARD_WRITE_MS, FORWARDED_MAX, HELD_MS_MAX, NO_LEADER_RETRY_MS};
+use crate::limit::{
+    COMMAND_BYTES_MAX, FORWARD_POLL_MS, FORWARD_WRITE_MS, FORWARDED_MAX, HELD_MS_MAX, NO_LEADER_RETRY_MS,
+};
+use crate::measure::Measured;
 use crate::reply::{Reply, Standing};
-use crate::sequencer::{Ask, REMOTE, Role};
+use crate::sequencer::{Ask, Expected, REMOTE, Role};
 use crate::structure::pin;
 use crate::time::{LogTime, MonoMs};
 use crate::token::Token;
@@ -27,8 +30,8 @@ pub(super) const NO_LEADER: Refusal = Refusal::NoLeader { retry_ms: NO_LEADER_RE
 /// A request on its way to the leader.
 #[derive(Clone, Copy, Debug)]
 struct Passed {
-    /// Of a poll: what this node can answer by itself.
-    token: Option<Token>,
+    /// What the leader may answer. Of a poll this node can say something by itself.
+    expected: Expected,
     /// When it was passed on.
     at: LogTime,
     until: LogTime,
@@ -100,7 +103,7 @@ impl Owner {
             _ if ask == Ask::Hash => Some(Reply::Hash { index: self.applied(), hash: self.state_hash() }),
             Role::Leader => self.decide(ask, ticket, now),
             Role::Follower => self.pass_on(ask, ticket, now),
-            Role::Cut => Some(self.answer_lost(token_of(&ask), self.log_time(now))),
+            Role::Cut => Some(self.answer_lost(Expected::of(&ask).token(), self.log_time(now))),
         }
     }
 
@@ -143,11 +146,12 @@ impl Owner {
     /// Takes a poll back that is parked here or at the leader, as [`Owner::unpark`] says.
     pub(super) fn take_back(&mut self, ticket: Ticket, now: LogTime) -> Option<Reply> {
         let passed = self.forwarded.take(ticket)?;
-        Some(self.answer_lost(passed.token, now))
+        Some(self.answer_lost(passed.expected.token(), now))
     }
 
     /// Another node's client asks. Only what a client may ask for is done for it.
     pub(super) fn asked(&mut self, ticket: Ticket, ask: Ask) {
+        self.serves_others = true;
         let is_proper = match &ask {
             Ask::Change(command) => is_clients(command),
             Ask::Hash => false,
@@ -171,9 +175,15 @@ impl Owner {
     /// The leader's reply to what was passed on.
     pub(super) fn answered(&mut self, ticket: Ticket, reply: Reply, applied: u64) {
         let Some(passed) = self.forwarded.take(ticket) else { return };
+        let fits = passed.expected.fits(&reply, self.shard.group);
+        if !fits {
+            self.shard.view.count_unfit();
+        }
+        // Whoever answers something else is not believed, and what it did is not known.
+        let reply = if fits { reply } else { Reply::Refused(NO_LEADER) };
         let reply = self.charged(reply);
         let is_lost = matches!(reply, Reply::Refused(Refusal::NoLeader { .. } | Refusal::Busy { .. }));
-        match passed.token {
+        match passed.expected.token() {
             Some(token) if is_lost => {
                 let reply = self.answer_lost(Some(token), self.now);
                 self.replies.push((ticket, reply));
@@ -195,7 +205,7 @@ impl Owner {
             self.replies.push((ticket, reply));
         }
         while let Some((ticket, passed)) = self.forwarded.take_expired(self.now) {
-            let reply = self.answer_lost(passed.token, self.now);
+            let reply = self.answer_lost(passed.expected.token(), self.now);
             self.replies.push((ticket, reply));
         }
     }
@@ -210,9 +220,10 @@ impl Owner {
 
     /// Sends the replies for other nodes there; those for this node's clients stay.
     pub(super) fn send_answers(&mut self) {
-        if self.is_alone {
+        if !self.serves_others {
             return;
         }
+        // Also where the last of them was removed meanwhile: such a reply is nobody's here.
         let applied = self.shard.index;
         let sequencer = &mut self.sequencer;
         for (ticket, reply) in self.replies.extract_if(.., |(ticket, _)| ticket.0 & REMOTE != 0) {
@@ -225,9 +236,11 @@ impl Owner {
             return self.wait_for_proof(ask, ticket, now);
         }
         let submitted = match ask {
-            Ask::Join { zone, user, request } => self.join(zone, user, request, ticket),
-            Ask::JoinNamed { name, user, request } => match self.shard.zone_id(&name) {
-                Some(zone) => self.join(zone, user, request, ticket),
+            Ask::Join { zone, user, request, is_trusted } => {
+                self.join_as(is_trusted, zone, (user, request), ticket)
+            }
+            Ask::JoinNamed { name, user, request, is_trusted } => match self.shard.zone_id(&name) {
+                Some(zone) => self.join_as(is_trusted, zone, (user, request), ticket),
                 None if self.lease(now).is_none() => Err(NO_LEADER),
                 None => Err(Refusal::NoZone),
             },
@@ -248,7 +261,8 @@ impl Owner {
 
     fn pass_on(&mut self, ask: Ask, ticket: Ticket, now: MonoMs) -> Option<Reply> {
         let now = self.log_time(now);
-        let token = token_of(&ask);
+        let expected = Expected::of(&ask);
+        let token = expected.token();
         if let Some(token) = token {
             // Heard of here, whatever becomes of the way to the leader.
             self.hear(token, now);
@@ -260,9 +274,14 @@ impl Owner {
             });
         }
         let wait_ms = if token.is_some() { FORWARD_POLL_MS } else { FORWARD_WRITE_MS };
+        let ask = Measured::of(ask);
+        if ask.bytes() > COMMAND_BYTES_MAX {
+            // The leader would refuse it, if it came through.
+            return Some(Reply::Refused(Refusal::TooLarge { bytes: ask.bytes() as u64 }));
+        }
         match self.sequencer.forward(ticket, ask) {
             Ok(()) => {
-                self.forwarded.insert(ticket, Passed { token, at: now, until: now.plus_ms(wait_ms) });
+                self.forwarded.insert(ticket, Passed { expected, at: now, until: now.plus_ms(wait_ms) });
                 None
             }
             Err(_) if token.is_some() => Some(self.answer_lost(token, now)),
@@ -285,14 +304,6 @@ impl Owner {
             Some((_, Err(refusal))) => Reply::Refused(refusal),
             None => Reply::Refused(NO_LEADER),
         }
-    }
-}
-
-/// The token of a poll.
-fn token_of(ask: &Ask) -> Option<Token> {
-    match ask {
-        Ask::Turn(token) => Some(*token),
-        _ => None,
     }
 }
 

@@ -97,7 +97,7 @@ impl Reporter {
     /// on polls at moments that are reported already by their number, and are not.
     fn keep_up_with(&mut self, now: LogTime) {
         let latest = self.covers.max(self.began.unwrap_or_default());
-        if latest.0 > now.0 + REPORT_OVERLAP_MS {
+        if latest > now.plus_ms(REPORT_OVERLAP_MS) {
             self.restart(LogTime(now.0.saturating_sub(REPORT_AGAIN_MS)));
         } else if self.covers > now {
             self.covers = LogTime(now.0.saturating_sub(REPORT_OVERLAP_MS));
@@ -175,7 +175,7 @@ pub(super) fn places(polls: &BlockPolls) -> impl Iterator<Item = u64> + '_ {
     let first = polls.block.saturating_mul(BLOCK_SLOTS);
     (0..BLOCK_SLOTS)
         .filter(|slot| polls.slots[(slot / 64) as usize] >> (slot % 64) & 1 == 1)
-        .map(move |slot| first + slot)
+        .map(move |slot| first.saturating_add(slot))
 }
 
 /// What the leader knows of another node.

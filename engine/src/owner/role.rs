@@ -51,9 +51,7 @@ impl Owner {
         // A leader's proof lasts longer than a follower's, and one that was alone needed none.
         self.shard.view.end_fresh();
         self.empty_desks();
-        self.pending.clear();
-        self.pending_bytes = 0;
-        let origins = std::mem::take(&mut self.origins);
+        let origins = self.pending.clear();
         origins.into_iter().for_each(|origin| self.refuse(origin, NO_LEADER));
         self.forget_turns();
         self.desks.clear();
@@ -146,6 +144,7 @@ impl Owner {
         let Detached(new) = *detached;
         let old = self.shard.replace(new);
         self.sequencer.dispose(Box::new(Detached(old)));
+        self.stamped = (self.shard.stamp, self.mono);
         self.rebase(self.shard.stamp);
         self.reporter.replaced(self.now);
         self.count_bytes();

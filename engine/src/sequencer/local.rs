@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 /// use sluice_engine::sequencer::{Event, Local, Sequencer};
 /// use sluice_engine::time::{LogTime, WallMs};
 /// let mut local = Local::new(0);
-/// let id = local.propose(vec![], LogTime(7), WallMs(0)).unwrap();
+/// let id = local.propose(vec![], 0, LogTime(7), WallMs(0)).unwrap();
 /// let Some(Event::Committed(batch)) = local.next() else { panic!("not committed") };
 /// assert_eq!((batch.index, batch.stamp, batch.proposal), (1, LogTime(7), Some(id)));
 /// ```
@@ -37,6 +37,7 @@ impl Sequencer for Local {
     fn propose(
         &mut self,
         commands: Vec<Command>,
+        _: usize,
         stamp: LogTime,
         wall: WallMs,
     ) -> Result<ProposalId, Refusal> {

@@ -1,14 +1,16 @@
 //! What the nodes of a group tell each other outside the log. All of it may get lost.
 
 use crate::command::Command;
-use crate::id::{RequestHash, UserHash, ZoneId};
+use crate::id::{RequestHash, SEQ_END, UserHash, ZoneId};
+use crate::limit::BLOCK_SLOTS;
 use crate::stream::op::KeyOp;
 use crate::time::{LogTime, MonoMs, WallMs};
 use crate::token::Token;
 use crate::zone::eta::EtaTable;
 use crate::zone::frontier::Frontier;
 use crate::zone::settings::ZoneName;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::NodeId;
 
@@ -23,6 +25,8 @@ pub enum Ask {
         user: Option<UserHash>,
         /// Makes a repeat of the same request harmless.
         request: Option<RequestHash>,
+        /// A gateway with credentials asks: the reserve of memory is for it.
+        is_trusted: bool,
     },
     /// Take a place in a zone that the asking node does not know yet.
     JoinNamed {
@@ -32,6 +36,8 @@ pub enum Ask {
         user: Option<UserHash>,
         /// As for a join.
         request: Option<RequestHash>,
+        /// As for a join.
+        is_trusted: bool,
     },
     /// Another change.
     Change(Box<Command>),
@@ -47,19 +53,6 @@ pub enum Ask {
     Hash,
     /// The settings of a zone.
     Settings(ZoneName),
-}
-
-impl Ask {
-    /// Bytes of keys, ids and fields that it carries, about.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        match self {
-            Ask::Change(command) => command.bytes(),
-            Ask::Key(op) => op.bytes(),
-            Ask::Keys(ops) => ops.iter().map(KeyOp::bytes).sum(),
-            _ => 0,
-        }
-    }
 }
 
 /// Who was heard of at a node that does not lead, about once a second.
@@ -90,10 +83,18 @@ pub struct ZonePolls {
 /// Polls of one block of places.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct BlockPolls {
-    /// Its first place divided by the block's length.
+    /// Its first place divided by the block's length; one that no zone has is not decoded.
+    #[serde(deserialize_with = "block_number")]
     pub block: u64,
     /// One bit a place.
     pub slots: [u64; 8],
+}
+
+/// Reads the number of a block that a zone may have.
+fn block_number<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(from)?;
+    let is_block = number < SEQ_END / BLOCK_SLOTS;
+    is_block.then_some(number).ok_or_else(|| D::Error::custom("no block of a zone has this number"))
 }
 
 /// What the leader tells about its shard, each tick.

@@ -9,16 +9,23 @@
 //! [`Local`] commits at once and keeps nothing; a replicated implementation lives elsewhere and is all that changes
 //! when a node becomes one of three. Everything that reaches an owner comes as one stream of [`Event`]s, so what was
 //! committed before a change of role is applied before it.
+//!
+//! What other nodes say is looked at once, where it comes in. What a message may hold by itself is a matter of its types: places,
+//! blocks, frontiers and tables beyond their bounds cannot be decoded. Whether a reply answers what was asked, and whether a
+//! moment can be the leader's, is for the owner. What does not fit is left out and counted; see [`Event::Unfit`].
 
+mod fit;
 mod local;
 mod message;
 
+pub(crate) use fit::Expected;
 pub use local::Local;
 pub use message::{Ask, BlockPolls, Clocks, Presence, Pulse, ZonePolls, ZonePulse};
 
 use crate::command::Command;
 use crate::error::Refusal;
 use crate::id::Ticket;
+use crate::measure::Measured;
 use crate::node::Detached;
 use crate::reply::Reply;
 use crate::time::{LogTime, WallMs};
@@ -75,6 +82,8 @@ pub enum Event {
     Presence(NodeId, Presence),
     /// What the leader tells about active zones.
     Pulse(Pulse),
+    /// Another node said something that it may not say. It is counted.
+    Unfit,
     /// Begin a snapshot of the state as it is now; [`Sequencer::slice`] takes it.
     Cut,
     /// Go on from this state instead.
@@ -83,15 +92,16 @@ pub enum Event {
 
 /// Orders one group's commands. Calls return at once; what comes of them comes as an [`Event`].
 pub trait Sequencer: Send {
-    /// Proposes a batch with the stamp and the wall time it should carry. Each accepted proposal is answered by exactly one
-    /// [`Event::Committed`] with its id, or one [`Event::Refused`]; after a refusal it may still be committed, then
-    /// without the id.
+    /// Proposes a batch, whose commands take so many bytes in the log, with the stamp and the wall time it should carry. Each
+    /// accepted proposal is answered by exactly one [`Event::Committed`] with its id, or one [`Event::Refused`]; after a
+    /// refusal it may still be committed, then without the id.
     ///
     /// # Errors
     /// [`Refusal::NoLeader`] or [`Refusal::Busy`]; the batch is then certain not to be committed.
     fn propose(
         &mut self,
         commands: Vec<Command>,
+        bytes: usize,
         stamp: LogTime,
         wall: WallMs,
     ) -> Result<ProposalId, Refusal>;
@@ -127,7 +137,7 @@ pub trait Sequencer: Send {
     ///
     /// # Errors
     /// [`Refusal::NoLeader`] or [`Refusal::Busy`]; nothing was sent.
-    fn forward(&mut self, ticket: Ticket, ask: Ask) -> Result<(), Refusal> {
+    fn forward(&mut self, ticket: Ticket, ask: Measured<Ask>) -> Result<(), Refusal> {
         let _ = (ticket, ask);
         Err(Refusal::NoLeader { retry_ms: crate::limit::NO_LEADER_RETRY_MS })
     }

@@ -20,6 +20,7 @@ use crate::error::{Refusal, UNKNOWN_KEY};
 use crate::id::{GroupId, KeyGen, RequestHash, Seq, UserHash, ZoneId};
 use crate::keyring::Keyring;
 use crate::limit::ZONES_PER_SHARD_MAX;
+use crate::memory::Bound;
 use crate::pass::{PassKeyOp, PassKeys};
 use crate::sequencer::Committed;
 use crate::snapshot::cut::ShardCut;
@@ -243,7 +244,7 @@ impl Shard {
         }
         let outcome = self.in_zone(zone, |state, stamp| match state.join(user, nobody_ahead, stamp) {
             Joined::New(place) | Joined::Known(place) => Outcome::Joined { zone, place },
-            Joined::Full => Outcome::Refused(Refusal::Full),
+            Joined::Full => Outcome::Refused(Refusal::Full(Bound::MaxWaiting)),
             Joined::Closed => Outcome::Refused(Refusal::Closed),
         });
         if let (Some(request), Outcome::Joined { place, .. }) = (request, &outcome) {

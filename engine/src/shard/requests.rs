@@ -1,5 +1,6 @@
 //! Request ids make a repeated join harmless: the repeat is answered with the first one's place.
 
+use crate::cost::JOIN_REQUEST_BYTES;
 use crate::id::{RequestHash, ZoneId};
 use crate::limit::{REQUEST_TTL_MS, REQUESTS_MAX};
 use crate::time::LogTime;
@@ -57,7 +58,7 @@ impl Requests {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.order.len() as u64 * (2 * size_of::<Remembered>() as u64 + 16)
+        self.order.len() as u64 * JOIN_REQUEST_BYTES
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::error::Refusal;
 use crate::keyring::Keyring;
 use crate::limit::NO_LEADER_RETRY_MS;
+use crate::memory::Used;
 use crate::pass::PassKeys;
 use crate::reply::Standing;
 use crate::structure::{Guard, Published, ZoneTable, pin};
@@ -19,8 +20,9 @@ pub(crate) struct ShardView {
     pub(crate) zones: ZoneTable<Arc<ZoneView>>,
     /// Log time minus the monotonic clock, in ms; changed by the owner as it applies.
     offset_ms: AtomicI64,
-    /// Bytes of the shard's state; by the owner, once a turn.
-    memory_bytes: AtomicU64,
+    /// Bytes of the shard's zones and of its streams; by the owner, once a turn.
+    zone_bytes: AtomicU64,
+    stream_bytes: AtomicU64,
     /// Streams, and those of them that expire; by the owner, once a turn.
     streams: AtomicU64,
     expiring: AtomicU64,
@@ -33,6 +35,8 @@ pub(crate) struct ShardView {
     cut: AtomicBool,
     /// Commands applied: no zone of this group that was ever seen here has a higher ordinal.
     known: AtomicU64,
+    /// Messages of other nodes that said what they may not say; by the owner.
+    unfit: AtomicU64,
 }
 
 impl ShardView {
@@ -42,13 +46,15 @@ impl ShardView {
             passes: Published::new(passes),
             zones: ZoneTable::new(),
             offset_ms: AtomicI64::new(0),
-            memory_bytes: AtomicU64::new(0),
+            zone_bytes: AtomicU64::new(0),
+            stream_bytes: AtomicU64::new(0),
             streams: AtomicU64::new(0),
             expiring: AtomicU64::new(0),
             fresh_until_ms: AtomicU64::new(0),
             leads: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             known: AtomicU64::new(0),
+            unfit: AtomicU64::new(0),
         }
     }
 
@@ -63,8 +69,11 @@ impl ShardView {
     }
 
     /// Bytes of the shard's state.
-    pub(crate) fn memory_bytes(&self) -> u64 {
-        self.memory_bytes.load(Ordering::Relaxed)
+    pub(crate) fn used(&self) -> Used {
+        Used {
+            zones: self.zone_bytes.load(Ordering::Relaxed),
+            streams: self.stream_bytes.load(Ordering::Relaxed),
+        }
     }
 
     /// How many streams there are, and how many of them expire.
@@ -81,8 +90,9 @@ impl ShardView {
         self.offset_ms.store(offset.ms(), Ordering::Release);
     }
 
-    pub(crate) fn set_memory_bytes(&self, bytes: u64) {
-        self.memory_bytes.store(bytes, Ordering::Relaxed);
+    pub(crate) fn set_used(&self, used: Used) {
+        self.zone_bytes.store(used.zones, Ordering::Relaxed);
+        self.stream_bytes.store(used.streams, Ordering::Relaxed);
     }
 
     pub(crate) fn set_fresh_until(&self, mono: MonoMs) {
@@ -134,6 +144,16 @@ impl ShardView {
         }
         // It may have been made since the first look: only what was known before this one and is not found is gone.
         self.zones.get(ordinal, guard).ok_or(true)
+    }
+
+    /// One more message of another node was left out.
+    pub(crate) fn count_unfit(&self) {
+        self.unfit.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Messages of other nodes that were left out, since the start.
+    pub(crate) fn unfit(&self) -> u64 {
+        self.unfit.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_known(&self, ordinal: u64) {

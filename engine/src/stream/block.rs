@@ -14,8 +14,6 @@ use super::entries::EntryRef;
 use super::fields::{FieldsRef, put_varint, take_varint, varint_len};
 use super::id::StreamId;
 
-/// What a sealed block takes beside its room: the struct, the counts of its `Arc`, its place in the run.
-pub(crate) const BLOCK_OVERHEAD_BYTES: usize = size_of::<Block>() + 2 * size_of::<usize>() + 16;
 /// Spare room grows by this part of what a block holds.
 const SPARE_PART: usize = 8;
 /// The least spare room.

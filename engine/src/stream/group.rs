@@ -1,13 +1,10 @@
 //! Groups of consumers: how far each group has read, who reads in it, and what is pending.
 
 use super::id::StreamId;
-use super::pending::{PENDING_BYTES, Pended, Pending};
+use super::pending::{Pended, Pending};
 use super::text::Text;
+use crate::cost::{CONSUMER_BYTES, GROUP_BYTES, PENDED_BYTES};
 use std::sync::Arc;
-
-/// What a group and a consumer are counted as beside their names.
-const GROUP_BYTES: usize = size_of::<Group>() + 32;
-const CONSUMER_BYTES: usize = size_of::<Consumer>() + 16;
 
 /// Who reads in a group.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,7 +41,7 @@ impl Group {
     }
 
     fn bytes(&self) -> usize {
-        GROUP_BYTES + self.name.len() + self.consumer_bytes + self.pending.len() as usize * PENDING_BYTES
+        GROUP_BYTES + self.name.len() + self.consumer_bytes + self.pending.len() as usize * PENDED_BYTES
     }
 
     /// The consumers by name, each with its number.

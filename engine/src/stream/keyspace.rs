@@ -10,23 +10,22 @@
 //! An *epoch* is never given twice: it is the ordinal of the command that made the stream, or one more than the last epoch
 //! where that is higher (several streams made by one command). The last epoch is part of the state.
 //!
-//! Memory is counted from lengths and rooms, which are state themselves, so every replica counts the same.
+//! Memory is counted from lengths and rooms, which are state themselves, by a model that is written down ([`crate::cost`]), so
+//! every replica counts the same whatever it was built with.
 
-use super::index::{INDEX_BYTES, Index, hash_key};
+use super::index::{Index, hash_key};
 use super::namespace::Spaces;
 use super::op::KeyOp;
 use super::requests::{AddRequests, RememberedAdd};
 use super::state::Stream;
 use super::text::Text;
 use super::value::{Extent, Value};
+use crate::cost::KEY_BYTES;
 use crate::limit::KEYS_PER_SHARD_MAX;
 use crate::snapshot::key_record::KeyspaceHeader;
 use crate::snapshot::keys::KeysCut;
 use crate::time::{LogTime, WallMs};
 use std::collections::BTreeSet;
-
-/// What a key is counted as beside its name and what it holds: its struct, its slot, its index entry, its deadline.
-pub(super) const KEY_BYTES: usize = size_of::<Key>() + 2 * size_of::<usize>() + INDEX_BYTES + 24;
 
 /// When something is applied.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +121,7 @@ impl Keyspace {
             KeyOp::Len(key) => self.stream_len(key, wall),
             KeyOp::Range(range) => self.range(range, wall),
             KeyOp::Read(read) => self.read(read, wall),
-            KeyOp::Follow(follow) => self.follow(follow, wall),
+            KeyOp::Follow(follow) => Value::Followed(Box::new(self.follow(follow, wall))),
             KeyOp::Pending(key, group, range) => self.pending(key, group, range.as_ref(), (wall, now)),
             KeyOp::InfoStream(key, full) => self.info_stream(key, *full, wall),
             KeyOp::InfoGroups(key) => self.info_groups(key, wall),
@@ -180,6 +179,11 @@ impl Keyspace {
     /// Bytes that it all takes.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes + self.requests.bytes()
+    }
+
+    /// Bytes that one key takes; 0 where there is none.
+    pub(crate) fn bytes_of(&self, name: &[u8], wall: WallMs) -> u64 {
+        self.live(name, wall).map_or(0, |key| key.counted as u64)
     }
 
     /// The same as [`Keyspace::bytes`], counted anew.

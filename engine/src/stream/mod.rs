@@ -25,7 +25,7 @@ pub(crate) mod group;
 mod group_change;
 mod group_read;
 pub mod id;
-mod index;
+pub(crate) mod index;
 mod info;
 mod keys;
 pub(crate) mod keyspace;

@@ -9,10 +9,11 @@
 
 use super::fields::FieldsRef;
 use super::id::StreamId;
-use super::keyspace::{KEY_BYTES, Key, Keyspace};
+use super::keyspace::{Key, Keyspace};
 use super::policy::{OnFull, Policy, TOO_MANY_NAMESPACES, Usage};
 use super::text::Text;
 use super::value::Value;
+use crate::cost::KEY_BYTES;
 use crate::limit::NAMESPACES_MAX;
 use std::collections::BTreeSet;
 

@@ -451,22 +451,4 @@ impl KeyOp {
         });
         first
     }
-
-    /// Bytes of what the client sent for it, about: what it weighs on its way through the log.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let mut bytes = OP_BYTES;
-        self.visit_keys(|key| bytes += key.len());
-        bytes
-            + match self {
-                KeyOp::Add(add) => add.fields.as_ref().bytes().len(),
-                KeyOp::Remove(_, ids) | KeyOp::Ack(_, _, ids) => ids.len() * ID_BYTES,
-                KeyOp::Claim(claim) => claim.ids.len() * ID_BYTES,
-                _ => 0,
-            }
-    }
 }
-
-/// What an operation weighs beside its keys, ids and fields.
-const OP_BYTES: usize = 32;
-const ID_BYTES: usize = 12;

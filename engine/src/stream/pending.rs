@@ -11,9 +11,6 @@ use crate::limit::PENDING_CHUNK;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// What a pending entry is counted as.
-pub(crate) const PENDING_BYTES: usize = size_of::<Pended>() + 8;
-
 /// An entry that somebody was given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Pended {

@@ -73,15 +73,14 @@ impl Keyspace {
         }
     }
 
-    pub(super) fn follow(&self, follow: &Follow, wall: WallMs) -> Value {
-        let followed = match self.stream(&follow.key, wall) {
+    pub(crate) fn follow(&self, follow: &Follow, wall: WallMs) -> Followed {
+        match self.stream(&follow.key, wall) {
             None => {
                 let reset = follow.epoch.map(|_| Reset::Epoch);
                 Followed { stream: None, reset, entries: Entries::default() }
             }
             Some(stream) => follow_stream(stream, follow),
-        };
-        Value::Followed(Box::new(followed))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Request ids make a repeated append harmless: the repeat is answered with where the first one's entry is.
 
 use super::value::Added;
+use crate::cost::ADD_REQUEST_BYTES;
 use crate::id::RequestHash;
 use crate::limit::{ADD_REQUESTS_MAX, REQUEST_TTL_MS};
 use crate::time::LogTime;
@@ -60,7 +61,7 @@ impl AddRequests {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.order.len() as u64 * (2 * size_of::<RememberedAdd>() as u64 + 16)
+        self.order.len() as u64 * ADD_REQUEST_BYTES
     }
 }
 

@@ -9,10 +9,11 @@
 //!
 //! Costs: append and removal at the front touch one block; a search is binary over blocks and linear within one.
 
-use super::block::{BLOCK_OVERHEAD_BYTES, Block};
+use super::block::Block;
 use super::entries::{EntryRef, HEAD_BYTES as ENTRY_HEAD_BYTES};
 use super::fields::FieldsRef;
 use super::id::StreamId;
+use crate::cost::BLOCK_OVERHEAD_BYTES;
 use crate::limit::STREAM_BLOCK_BYTES;
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -19,7 +19,7 @@ pub(crate) const CHUNK_LANE_WORDS: usize = FAN.div_ceil(4);
 /// Words that hold a region's span counters, two u32 lanes each.
 pub(crate) const REGION_LANE_WORDS: usize = FAN.div_ceil(2);
 /// Sequence numbers have 48 bits.
-pub(crate) const SEQ_END: u64 = 1 << 48;
+pub(crate) use crate::id::SEQ_END;
 
 const BLOCKS_PER_REGION: u64 = (FAN * FAN) as u64;
 

@@ -5,7 +5,8 @@
 
 use crate::reply::Eta;
 use crate::time::LogTime;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 const STEP_BITS: u32 = 3;
 const STEPS: u64 = 1 << STEP_BITS;
@@ -14,8 +15,18 @@ const STEPS: u64 = 1 << STEP_BITS;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EtaTable {
     made_at: LogTime,
-    /// Waits in ms at the ranks of [`rank_of`]; empty where nobody enters now.
+    /// Waits in ms at the ranks of [`rank_of`]; empty where nobody enters now. At most [`CELLS_MAX`].
+    #[serde(deserialize_with = "few_cells")]
     cells: Vec<u32>,
+}
+
+/// Cells of a table for every place that a zone may have, and the one that ends it.
+const CELLS_MAX: usize = ((48 - STEP_BITS + 1) as usize) * STEPS as usize + 2;
+
+/// Reads the cells of a table that another node made.
+fn few_cells<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u32>, D::Error> {
+    let cells = Vec::deserialize(from)?;
+    if cells.len() <= CELLS_MAX { Ok(cells) } else { Err(D::Error::custom("no zone has so many ranks")) }
 }
 
 impl EtaTable {
@@ -28,7 +39,7 @@ impl EtaTable {
     /// A table from a function that never decreases, for ranks up to `rank_max`.
     #[must_use]
     pub fn build(made_at: LogTime, rank_max: u64, mut wait_ms: impl FnMut(u64) -> u64) -> EtaTable {
-        let len = cell_of(rank_max) + 2;
+        let len = (cell_of(rank_max) + 2).min(CELLS_MAX);
         let cells = (0..len).map(|cell| u32::try_from(wait_ms(rank_of(cell))).unwrap_or(u32::MAX)).collect();
         EtaTable { made_at, cells }
     }
@@ -42,7 +53,7 @@ impl EtaTable {
         let (from, to) = (u64::from(self.cells[cell]), u64::from(self.cells[cell + 1]));
         let ahead = rank.saturating_sub(low);
         // Cells are a power of two apart, so the division is a shift in practice.
-        let wait_ms = from + (to.saturating_sub(from)) * ahead / (high - low);
+        let wait_ms = from.saturating_add(to.saturating_sub(from).saturating_mul(ahead) / (high - low));
         Eta::Ms(wait_ms.saturating_sub(now.since_ms(self.made_at)))
     }
 }

@@ -4,7 +4,7 @@
 //! order: everybody up to a breakpoint's place is due by its moment.
 
 use crate::id::Seq;
-use crate::limit::FRONTIER_POINTS_MAX;
+use crate::limit::{ABANDON_MS_MAX, FRONTIER_POINTS_MAX};
 use crate::time::LogTime;
 use serde::{Deserialize, Serialize};
 
@@ -19,9 +19,29 @@ pub struct Point {
 
 /// A published frontier. Empty: nobody is due soon.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(try_from = "Decoded")]
 pub struct Frontier {
     points: Vec<Point>,
     ahead: Ahead,
+}
+
+/// A frontier as another node says it is.
+#[derive(Deserialize)]
+struct Decoded {
+    points: Vec<Point>,
+    ahead: Ahead,
+}
+
+impl TryFrom<Decoded> for Frontier {
+    type Error = &'static str;
+
+    fn try_from(told: Decoded) -> Result<Frontier, &'static str> {
+        let Decoded { points, ahead } = told;
+        let rises = points.is_sorted_by(|one, next| one.through <= next.through && one.due <= next.due);
+        let is_near = ahead.early_ms.max(ahead.hold_ms) <= u64::from(ABANDON_MS_MAX);
+        let fits = rises && is_near && points.len() <= FRONTIER_POINTS_MAX;
+        fits.then_some(Frontier { points, ahead }).ok_or("no owner publishes such a frontier")
+    }
 }
 
 /// How far ahead of its turn a waiter is told to come, and its poll parked, in ms.

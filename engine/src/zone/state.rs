@@ -11,6 +11,7 @@ use super::settings::{Mode, ZoneName, ZonePatch, ZoneSettings};
 use super::users::Users;
 use super::view::ZoneView;
 use super::window::{Caps, Window};
+use crate::cost::{WINDOW_RUN_BYTES, ZONE_BYTES};
 use crate::id::{Seq, UserHash, ZoneId};
 use crate::limit::BLOCK_SLOTS;
 use crate::shard::Outcome;
@@ -247,8 +248,15 @@ impl ZoneState {
 
     /// Memory of this zone, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
-        let fixed = size_of::<ZoneState>() + size_of::<ZoneSettings>() + 4_096;
-        fixed as u64 + self.waiters.bytes() as u64 + self.users.bytes() + self.window.run_count() as u64 * 16
+        let texts = self
+            .settings
+            .title
+            .iter()
+            .chain(&self.settings.message)
+            .map(|(tag, text)| tag.len() + text.len());
+        let texts = texts.sum::<usize>() + self.settings.target_url.len();
+        let window = self.window.run_count() as u64 * WINDOW_RUN_BYTES;
+        ZONE_BYTES + texts as u64 + self.waiters.bytes() as u64 + self.users.bytes() + window
     }
 
     fn live_place(&self, user: UserHash, stamp: LogTime) -> Option<Place> {

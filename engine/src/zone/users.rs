@@ -3,14 +3,12 @@
 //! Costs memory only for waiters who joined with a user id: two map entries, about 100 bytes. Owned
 //! by the shard's one writer; nothing here is read by other threads.
 
+use crate::cost::{EXPIRY_BYTES, USER_BYTES};
 use crate::id::{Seq, UserHash};
 use crate::time::LogTime;
 use crate::token::Place;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
-
-/// Bytes of memory that one user costs, for the memory bound (two hash entries and slack).
-pub(crate) const USER_BYTES: u64 = 112;
 
 /// Keys are keyed hashes already, so their low bits are the hash.
 #[derive(Default)]
@@ -137,7 +135,7 @@ impl Users {
     /// Memory that the users take, in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.by_user.len() as u64 * USER_BYTES + self.expiring.len() as u64 * size_of::<Expiry>() as u64
+        self.by_user.len() as u64 * USER_BYTES + self.expiring.len() as u64 * EXPIRY_BYTES
     }
 
     fn forget(&mut self, user: UserHash, place: Place) {

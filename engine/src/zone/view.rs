@@ -203,8 +203,8 @@ impl ZoneView {
             });
         };
         let beyond = || {
-            let position = self.waiters.waiting() + seq.0.saturating_sub(self.waiters.tail()) + 1;
-            let eta = self.eta(position - 1, now, guard);
+            let ahead = self.waiters.waiting().saturating_add(seq.0.saturating_sub(self.waiters.tail()));
+            let (position, eta) = (ahead.saturating_add(1), self.eta(ahead, now, guard));
             Waiting { position, eta, poll_ms: self.settings(guard).poll_ms, stale: true }
         };
         let waiting = self.waiting(seq, now, guard).unwrap_or_else(beyond);

@@ -5,6 +5,7 @@ use sluice_engine::command::Command;
 use sluice_engine::directory::{Directory, Polled};
 use sluice_engine::error::Refusal;
 use sluice_engine::id::{GroupId, Ticket};
+use sluice_engine::measure::Measured;
 use sluice_engine::node::{self, Options};
 use sluice_engine::owner::Owner;
 use sluice_engine::reply::{Reply, Standing};
@@ -86,6 +87,7 @@ impl Sequencer for Port {
     fn propose(
         &mut self,
         commands: Vec<Command>,
+        _: usize,
         stamp: LogTime,
         wall: WallMs,
     ) -> Result<ProposalId, Refusal> {
@@ -134,14 +136,14 @@ impl Sequencer for Port {
         (hub.leader == Some(self.me) && hub.cut != Some(self.me)).then_some(0)
     }
 
-    fn forward(&mut self, ticket: Ticket, ask: Ask) -> Result<(), Refusal> {
+    fn forward(&mut self, ticket: Ticket, ask: Measured<Ask>) -> Result<(), Refusal> {
         let mut hub = self.hub.lock().unwrap();
         let Some(leader) = hub.leader.filter(|leader| !hub.is_apart(*leader, self.me)) else {
             return Err(Refusal::NoLeader { retry_ms: 500 });
         };
         let remote = hub.forwards.len() as u64;
         hub.forwards.insert(remote, (self.me, ticket));
-        hub.events[leader].push_back(Event::Asked(Ticket(REMOTE | remote), ask));
+        hub.events[leader].push_back(Event::Asked(Ticket(REMOTE | remote), ask.into_value()));
         Ok(())
     }
 
@@ -287,7 +289,7 @@ impl Cluster {
     /// Joins at a node; the token's text and where it stands.
     pub(crate) fn join(&mut self, node: usize) -> (Vec<u8>, Standing) {
         let name = ZoneName::parse(ZONE).unwrap();
-        match self.ask(node, Ask::JoinNamed { name, user: None, request: None }) {
+        match self.ask(node, Ask::JoinNamed { name, user: None, request: None, is_trusted: false }) {
             Reply::Place { token, standing } => {
                 let text = self.directories[node].text(&token).unwrap();
                 (text.as_bytes().to_vec(), standing)

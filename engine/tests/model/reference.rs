@@ -4,6 +4,7 @@
 use sluice_engine::command::Command;
 use sluice_engine::error::Refusal;
 use sluice_engine::id::{GroupId, RequestHash, Seq, UserHash, ZoneId};
+use sluice_engine::memory::Bound;
 use sluice_engine::time::LogTime;
 use sluice_engine::token::{Place, Token};
 use sluice_engine::zone::settings::{Mode, ZoneName, ZonePatch, ZoneSettings};
@@ -146,7 +147,7 @@ impl Zone {
             Mode::Auto => self.has_permit(now, waiting > 0) && (waiting == 0 || nobody_ahead),
         };
         if !at_once && waiting >= self.settings.max_waiting {
-            return Err(Refusal::Full);
+            return Err(Refusal::Full(Bound::MaxWaiting));
         }
         let place = if at_once { self.enter(now) } else { self.queue(now) };
         self.joined += 1;

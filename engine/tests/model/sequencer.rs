@@ -89,6 +89,7 @@ impl Sequencer for Flaky {
     fn propose(
         &mut self,
         commands: Vec<Command>,
+        _: usize,
         stamp: LogTime,
         wall: WallMs,
     ) -> Result<ProposalId, Refusal> {
@@ -132,7 +133,7 @@ impl Replay {
 }
 
 impl Sequencer for Replay {
-    fn propose(&mut self, _: Vec<Command>, _: LogTime, _: WallMs) -> Result<ProposalId, Refusal> {
+    fn propose(&mut self, _: Vec<Command>, _: usize, _: LogTime, _: WallMs) -> Result<ProposalId, Refusal> {
         Err(Refusal::NoLeader { retry_ms: 100 })
     }
 

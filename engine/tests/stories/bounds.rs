@@ -5,6 +5,7 @@ use crate::{fill, is_admitted};
 use sluice_engine::command::Command;
 use sluice_engine::error::Refusal;
 use sluice_engine::id::{RequestHash, Seq, Ticket, UserHash};
+use sluice_engine::memory::Bound;
 use sluice_engine::reply::{Reply, Standing};
 use sluice_engine::token::Place;
 use sluice_engine::zone::settings::{Mode, ZoneName, ZonePatch};
@@ -28,11 +29,11 @@ fn a_zone_holds_at_most_max_waiting() {
     for _ in 1..100 {
         node.join().unwrap();
     }
-    assert_eq!(node.join().unwrap_err(), Refusal::Full);
+    assert_eq!(node.join().unwrap_err(), Refusal::Full(Bound::MaxWaiting));
     assert_eq!(node.stats().waiting, 100);
     leave(&mut node, first.place);
     assert!(node.join().is_ok(), "one left, one may come");
-    assert_eq!(node.join().unwrap_err(), Refusal::Full);
+    assert_eq!(node.join().unwrap_err(), Refusal::Full(Bound::MaxWaiting));
 }
 
 #[test]
@@ -48,12 +49,19 @@ fn a_node_takes_nobody_past_its_memory_bound_and_goes_on_when_memory_is_free() {
         }
     }
     assert!(memory(&node) < 3 << 19, "{} bytes", memory(&node));
-    assert!(joined > 100_000, "{joined} waiters in 1 MiB");
+    assert!(joined > 80_000, "{joined} waiters in 1 MiB");
     let (zone, ticket) = (node.zone(), Ticket(u64::MAX));
-    assert_eq!(node.owner.join(zone, None, None, ticket), Err(Refusal::Full));
-    let patch = Box::new(limit(1));
-    let another = Command::ZoneSet { name: ZoneName::parse(b"gate").unwrap(), patch };
-    assert_eq!(node.owner.submit(another, ticket), Err(Refusal::Full));
+    assert_eq!(node.owner.join(zone, None, None, ticket), Err(Refusal::Full(Bound::OneZone)));
+    assert!(node.directory.memory().refused.contains(&(Bound::OneZone, 2)), "what is refused is counted");
+    // Another zone is made and takes its waiters: one alone never has all of the memory.
+    let name = ZoneName::parse(b"gate").unwrap();
+    let made = node.submit(Command::ZoneSet { name, patch: Box::new(limit(1)) });
+    assert_eq!(made, Reply::ZoneSet { created: true });
+    let gate = node.directory.zone(b"gate").unwrap();
+    for _ in 0..1_000 {
+        node.owner.join(gate, None, None, ticket).unwrap();
+    }
+    node.turn();
     // Everybody falls silent and is dropped; the blocks go back.
     node.run_until(node.now + 20_000);
     assert_eq!(node.stats().waiting, 0);
@@ -119,7 +127,7 @@ fn scattered_waiters_cannot_hold_more_blocks_than_the_zone_is_allowed() {
         }
     }
     let (blocks, refusal) = refused.expect("blocks are bounded");
-    assert_eq!(refusal, Refusal::Full);
+    assert_eq!(refusal, Refusal::Full(Bound::MaxWaiting));
     assert!((16..40).contains(&blocks), "{blocks} blocks");
 }
 

@@ -56,9 +56,10 @@ impl Problem {
             Refusal::NoZone => (404, None),
             Refusal::Closed => (409, None),
             Refusal::Gone => (410, None),
-            Refusal::Full => (429, Some(FULL_RETRY_MS)),
+            Refusal::Full(_) => (429, Some(FULL_RETRY_MS)),
             Refusal::Busy { retry_ms } | Refusal::NoLeader { retry_ms } => (503, Some(retry_ms)),
             Refusal::TooManyZones => (503, None),
+            Refusal::TooLarge { .. } => (413, None),
         };
         let detail = Detail::Refusal(refusal);
         Problem { status, code: refusal.code(), detail, retry_ms, allow: None, traffic: false }

@@ -47,11 +47,15 @@ impl<'a> Writer<'a> {
         Writer { out, proto }
     }
 
-    /// A short status such as `OK`; it must hold neither CR nor LF.
+    /// A short status such as `OK`. It may come from another node, so CR and LF in it become spaces, as in an error.
     pub fn simple(&mut self, text: &str) {
-        debug_assert!(!text.contains(['\r', '\n']), "a simple string is one line");
         self.out.push(b'+');
+        let start = self.out.len();
         self.out.extend_from_slice(text.as_bytes());
+        self.out[start..]
+            .iter_mut()
+            .filter(|byte| matches!(byte, b'\r' | b'\n'))
+            .for_each(|byte| *byte = b' ');
         self.end();
     }
 

@@ -8,6 +8,7 @@ use super::settled::Settled;
 use crate::limit;
 use crate::worker::ticket::{Address, SessionKey};
 use sluice_engine::id::{Ticket, ZoneId};
+use sluice_engine::measure::bytes_of;
 use sluice_engine::time::MonoMs;
 
 /// Bytes and answers on their way.
@@ -41,7 +42,7 @@ impl Buffers {
     /// What it takes in memory, without the answers, which are charged for.
     pub(crate) fn held_bytes(&self) -> usize {
         let waits = match self.pending.awaited(self.pending.front()) {
-            Some(Awaited::Key(key)) => key.blocked.as_ref().map_or(0, |blocked| blocked.op.bytes()),
+            Some(Awaited::Key(key)) => key.blocked.as_ref().map_or(0, |blocked| bytes_of(&blocked.op)),
             _ => 0,
         };
         let parked = self.parked.capacity() * size_of::<(ZoneId, Ticket)>();

@@ -20,6 +20,7 @@ use crate::limit::{BUFFER_KEEP_BYTES, CHANGE_COPIES, QUESTION_BYTES};
 use crate::request::RequestKind;
 use crate::resp::command::spread::Merge;
 use crate::resp::encode::Proto;
+use sluice_engine::measure::bytes_of;
 use sluice_engine::reply::{Reply, Standing};
 use sluice_engine::sequencer::Ask;
 use sluice_engine::stream::op::KeyOp;
@@ -66,7 +67,7 @@ impl Cost {
     /// Of an operation on keys.
     pub(crate) fn of(op: &KeyOp) -> Cost {
         match op {
-            op if op.is_change() => Cost::Change(op.bytes()),
+            op if op.is_change() => Cost::Change(bytes_of(op)),
             op if op.is_answered_shortly() => Cost::Small,
             _ => Cost::Question,
         }
@@ -76,7 +77,7 @@ impl Cost {
     pub(crate) fn of_ask(ask: &Ask, write: bool) -> Cost {
         match ask {
             Ask::Key(op) => Cost::of(op),
-            _ if write => Cost::Change(ask.bytes()),
+            _ if write => Cost::Change(bytes_of(ask)),
             _ => Cost::Question,
         }
     }

@@ -92,7 +92,8 @@ impl Settled {
             Settled::Reply(Reply::Key(value, _)) => show(&Answer::Value(value)),
             Settled::Reply(Reply::Keys(values, _)) => show(&Answer::Values(values)),
             Settled::Reply(Reply::Refused(refusal)) => show(&Answer::Refused(*refusal)),
-            Settled::Reply(Reply::KeyChanged) => unreachable!("no client asks for another token key"),
+            // No client asks for what is answered so.
+            Settled::Reply(Reply::KeyChanged) => show(&Answer::Refused(Refusal::Gone)),
         }
     }
 }

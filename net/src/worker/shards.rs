@@ -121,19 +121,20 @@ impl Shards {
                 let standing = directory.peek(turn.guard, zone, token, turn.now)?;
                 Ok(Outcome::Told(Told::Standing(standing)))
             }
-            Request::Join { zone, user, request } => {
+            Request::Join { zone, user, request, is_trusted } => {
                 let known = directory.zone(zone);
                 let group = known.map_or_else(|| directory.group_of(zone), |id| id.group);
                 let text = std::str::from_utf8(zone).map_err(|_| Refusal::NoZone)?;
                 let user = user.map(|user| directory.user_hash(text, user));
-                let request = request.map(|request| directory.request_hash(text, request));
+                let (request, is_trusted) =
+                    (request.map(|request| directory.request_hash(text, request)), *is_trusted);
                 let ask = match known {
-                    Some(zone) => Ask::Join { zone, user, request },
+                    Some(zone) => Ask::Join { zone, user, request, is_trusted },
                     None if directory.leads(group, turn.now) => return Err(Refusal::NoZone),
                     // The leader may know a zone that has not come here yet.
                     None => {
                         let name = ZoneName::parse(zone).map_err(|_| Refusal::NoZone)?;
-                        Ask::JoinNamed { name, user, request }
+                        Ask::JoinNamed { name, user, request, is_trusted }
                     }
                 };
                 Ok(self.ask(group, ask, ticket, turn.now))

@@ -12,6 +12,7 @@ use sluice_engine::command::Command;
 use sluice_engine::error::Refusal;
 use sluice_engine::id::Ticket;
 use sluice_engine::limit::NO_LEADER_RETRY_MS;
+use sluice_engine::measure::Measured;
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::{Ask, Event, Presence, Pulse};
 use std::collections::{BTreeMap, VecDeque};
@@ -67,6 +68,8 @@ pub(crate) async fn carry<R: AsyncRuntime>(
 /// Requests of one message on their way.
 struct Asked {
     tickets: Vec<Ticket>,
+    /// Of the requests.
+    bytes: usize,
     /// They were gathered; a message with a single request that must not wait for others was not.
     together: bool,
 }
@@ -76,7 +79,7 @@ struct Carrier<R: AsyncRuntime> {
     shared: Arc<Shared>,
     transport: Arc<dyn Transport<R>>,
     /// Requests that go with the next message.
-    gathered: VecDeque<(Ticket, Ask)>,
+    gathered: VecDeque<(Ticket, Measured<Ask>)>,
     messages: u64,
     asked: BTreeMap<u64, Asked>,
     /// How many of these were gathered.
@@ -94,12 +97,12 @@ impl<R: AsyncRuntime> Carrier<R> {
         }
     }
 
-    fn forward(&mut self, asks: Vec<(Ticket, Ask)>) {
+    fn forward(&mut self, asks: Vec<(Ticket, Measured<Ask>)>) {
         for (ticket, ask) in asks {
-            if goes_together(&ask) {
+            if goes_together(ask.value()) {
                 self.gathered.push_back((ticket, ask));
             } else {
-                self.send(vec![ticket], &[ask], false);
+                self.send(vec![(ticket, ask)], false);
             }
         }
         self.send_gathered();
@@ -108,31 +111,38 @@ impl<R: AsyncRuntime> Carrier<R> {
     fn send_gathered(&mut self) {
         while !self.gathered.is_empty() && self.together < FORWARD_CALLS_MAX {
             let count = self.message_len();
-            let (tickets, asks): (Vec<_>, Vec<_>) = self.gathered.drain(..count).unzip();
-            self.send(tickets, &asks, true);
+            let asks = self.gathered.drain(..count).collect();
+            self.send(asks, true);
         }
     }
 
     /// How many of the gathered requests the next message takes.
     fn message_len(&self) -> usize {
         let mut bytes = 0;
-        let fits = |(_, ask): &&(Ticket, Ask)| {
+        let fits = |(_, ask): &&(Ticket, Measured<Ask>)| {
             bytes += ask.bytes();
             bytes <= FORWARD_BYTES_MAX
         };
-        // One goes in any case: no single request is larger than a message may be.
+        // One goes in any case: no single request is larger than a message may be, for its owner has refused such.
         self.gathered.iter().take(FORWARD_BATCH_MAX).take_while(fits).count().max(1)
     }
 
-    fn send(&mut self, tickets: Vec<Ticket>, asks: &[Ask], together: bool) {
-        let Some((leader, member, _)) = self.leader() else { return self.answer(tickets, Err(NO_LEADER)) };
+    fn send(&mut self, asks: Vec<(Ticket, Measured<Ask>)>, together: bool) {
+        let bytes = asks.iter().map(|(_, ask)| ask.bytes()).sum();
+        let (tickets, asks): (Vec<_>, Vec<_>) =
+            asks.into_iter().map(|(ticket, ask)| (ticket, ask.into_value())).unzip();
+        let asked = Asked { tickets, bytes, together };
+        let Some((leader, member, _)) = self.leader() else { return self.answer(asked, Err(NO_LEADER)) };
         self.messages += 1;
         let message = self.messages;
-        let request = Request::Forward { group: self.shared.group, bytes: codec::encode(asks) };
+        let request = Request::Forward {
+            group: self.shared.group,
+            bytes: codec::encode_into(&asks, codec::LIST_PREFIX_BYTES + bytes),
+        };
         let within = Duration::from_millis(FORWARD_MS);
         let call = self.transport.call(leader, &member, Lane::Bulk, request, within);
         self.together += usize::from(together);
-        self.asked.insert(message, Asked { tickets, together });
+        self.asked.insert(message, asked);
         self.calls.push(Box::pin(async move {
             let answers = match call.await {
                 Ok(Response::Forward(bytes)) => codec::decode(&bytes).unwrap_or(Err(NO_LEADER)),
@@ -153,16 +163,17 @@ impl<R: AsyncRuntime> Carrier<R> {
     }
 
     fn end(&mut self, message: u64, answers: Answers) {
-        let Some(Asked { tickets, together }) = self.asked.remove(&message) else { return };
-        self.together -= usize::from(together);
-        self.answer(tickets, answers);
+        let Some(asked) = self.asked.remove(&message) else { return };
+        self.together -= usize::from(asked.together);
+        self.answer(asked, answers);
         self.send_gathered();
     }
 
     /// A peer that answers fewer requests than it was asked is not believed.
-    fn answer(&self, tickets: Vec<Ticket>, answers: Answers) {
+    fn answer(&self, asked: Asked, answers: Answers) {
+        let Asked { tickets, bytes, .. } = asked;
         let count = tickets.len();
-        self.shared.errands.forward_done(count);
+        self.shared.errands.forward_done(count, bytes);
         let (replies, applied) = match answers {
             Ok((replies, applied)) if replies.len() == count => (replies, applied),
             Ok(_) => (vec![Reply::Refused(NO_LEADER); count], 0),
@@ -176,8 +187,8 @@ impl<R: AsyncRuntime> Carrier<R> {
     fn give_up(&mut self) {
         self.calls = FuturesUnordered::new();
         self.together = 0;
-        for (_, Asked { tickets, .. }) in std::mem::take(&mut self.asked) {
-            self.answer(tickets, Err(NO_LEADER));
+        for (_, asked) in std::mem::take(&mut self.asked) {
+            self.answer(asked, Err(NO_LEADER));
         }
         // These were not sent: another leader may still be asked.
         self.send_gathered();
@@ -240,8 +251,9 @@ pub(crate) async fn serve_asks(shared: Arc<Shared>, bytes: &[u8]) -> Bytes {
 
 async fn ask(shared: &Shared, bytes: &[u8]) -> Answers {
     let Lead::Here(_) = shared.roles.told() else { return Err(NO_LEADER) };
-    let asks = codec::decode::<Vec<Ask>>(bytes).map_err(|_| NO_LEADER)?;
+    let asks = codec::decode::<Vec<Ask>>(bytes).unwrap_or_default();
     if asks.is_empty() || asks.len() > FORWARD_BATCH_MAX {
+        shared.lane.push(Delivery::Soft(Event::Unfit));
         return Err(NO_LEADER);
     }
     let waiting = shared.errands.ask(asks.len()).ok_or(BUSY)?;
@@ -252,14 +264,18 @@ async fn ask(shared: &Shared, bytes: &[u8]) -> Answers {
 /// Hands soft state to the owner, if it is of this session.
 pub(crate) fn take_cast(shared: &Shared, from: NodeId, cast: &Cast) {
     let event = match cast {
-        Cast::Presence { bytes, .. } => {
-            let Ok((session, presence)) = codec::decode::<(u64, Presence)>(bytes) else { return };
-            (shared.roles.told() == Lead::Here(session)).then_some(Event::Presence(from, presence))
-        }
-        Cast::Pulse { bytes, .. } => {
-            let Ok((session, pulse)) = codec::decode::<(u64, Pulse)>(bytes) else { return };
-            (shared.roles.told() == Lead::There(from, session)).then_some(Event::Pulse(pulse))
-        }
+        Cast::Presence { bytes, .. } => match codec::decode::<(u64, Presence)>(bytes) {
+            Ok((session, presence)) => {
+                (shared.roles.told() == Lead::Here(session)).then_some(Event::Presence(from, presence))
+            }
+            Err(_) => Some(Event::Unfit),
+        },
+        Cast::Pulse { bytes, .. } => match codec::decode::<(u64, Pulse)>(bytes) {
+            Ok((session, pulse)) => {
+                (shared.roles.told() == Lead::There(from, session)).then_some(Event::Pulse(pulse))
+            }
+            Err(_) => Some(Event::Unfit),
+        },
         // No state of a group.
         Cast::Publish { .. } => None,
     };

@@ -2,19 +2,22 @@
 
 use sluice_engine::error::Refusal;
 use sluice_engine::id::Ticket;
+use sluice_engine::measure::Measured;
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::{Ask, Presence, Pulse, REMOTE};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::limit::{ASKED_MAX, CASTS_MAX, FORWARD_BATCH_BITS, FORWARD_BATCH_MAX, FORWARDED_MAX};
+use super::limit::{
+    ASKED_MAX, CASTS_MAX, FORWARD_BATCH_BITS, FORWARD_BATCH_MAX, FORWARDED_BYTES_MAX, FORWARDED_MAX,
+};
 use crate::queue::Queue;
 
 /// Something to be carried to another node.
 pub(crate) enum Errand {
     /// Requests of one turn, to the leader.
-    Forward(Vec<(Ticket, Ask)>),
+    Forward(Vec<(Ticket, Measured<Ask>)>),
     /// Whoever was asked does not lead any more.
     LeaderChanged,
     /// Who was heard of, to the leader.
@@ -33,8 +36,9 @@ type Answering = Queue<(Vec<Reply>, u64)>;
 /// The errands of one group.
 pub(crate) struct Errands {
     queue: Queue<Errand>,
-    /// Requests of this node's clients that are not answered yet. By both sides.
+    /// Requests of this node's clients that are not answered yet, and their bytes. By both sides.
     forwarded: AtomicUsize,
+    forwarded_bytes: AtomicUsize,
     asked: Mutex<Asked>,
 }
 
@@ -57,26 +61,34 @@ struct Message {
 
 impl Errands {
     pub(crate) fn new() -> Errands {
-        Errands { queue: Queue::new(), forwarded: AtomicUsize::new(0), asked: Mutex::default() }
+        Errands {
+            queue: Queue::new(),
+            forwarded: AtomicUsize::new(0),
+            forwarded_bytes: AtomicUsize::new(0),
+            asked: Mutex::default(),
+        }
     }
 
-    /// Makes room for a request to the leader; false where too many are on their way. Each ends in
+    /// Makes room for a request of so many bytes to the leader; false where too many are on their way. Each ends in
     /// [`Errands::forward_done`].
-    pub(crate) fn may_forward(&self) -> bool {
-        let has_room = self.forwarded.fetch_add(1, Ordering::Relaxed) < FORWARDED_MAX;
+    pub(crate) fn may_forward(&self, bytes: usize) -> bool {
+        let others = self.forwarded.fetch_add(1, Ordering::Relaxed);
+        let all = self.forwarded_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let has_room = others < FORWARDED_MAX && all <= FORWARDED_BYTES_MAX;
         if !has_room {
-            self.forward_done(1);
+            self.forward_done(1, bytes);
         }
         has_room
     }
 
     /// Takes requests for the leader, for each of which there [was room](Errands::may_forward).
-    pub(crate) fn forward(&self, asks: Vec<(Ticket, Ask)>) {
+    pub(crate) fn forward(&self, asks: Vec<(Ticket, Measured<Ask>)>) {
         self.queue.leave(Errand::Forward(asks));
     }
 
-    pub(crate) fn forward_done(&self, count: usize) {
+    pub(crate) fn forward_done(&self, count: usize, bytes: usize) {
         self.forwarded.fetch_sub(count, Ordering::Relaxed);
+        self.forwarded_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Takes soft state, unless the node is behind with sending it.

@@ -1,10 +1,16 @@
 //! Every bound of a group, with the relations between them.
 
+use crate::limit::{RECORD_BYTES_MAX, RECORD_OVERHEAD_BYTES};
+use crate::peer::limit::{BODY_BYTES_MAX, ENTRY_OVERHEAD_BYTES};
+use sluice_engine::limit::COMMAND_BYTES_MAX;
+
 /// Batches of one owner between its proposal and its commit: as many as it makes in a slow round trip, for it makes one only
 /// so often.
 pub const PROPOSALS_MAX: usize = 8;
-/// Bytes of them.
+/// Bytes of them from which on no other one is taken: one batch more at the most.
 pub const PROPOSALS_BYTES_MAX: usize = 4 << 20;
+/// Bytes of one batch as the log has it: the largest command, and what stands in front.
+pub const BATCH_BYTES_MAX: usize = COMMAND_BYTES_MAX + 16;
 
 /// Committed entries that may wait for an owner.
 pub const LANE_COMMITTED_MAX: usize = 1_024;
@@ -22,7 +28,9 @@ pub const ASKED_MAX: usize = 16_384;
 pub const FORWARDED_MAX: usize = 16_384;
 /// Requests that go to the leader in one message, at most.
 pub const FORWARD_BATCH_MAX: usize = 1 << FORWARD_BATCH_BITS;
-/// Bytes of keys and fields in one of them, about; a larger request goes alone.
+/// Bytes of these requests, as a message has them.
+pub const FORWARDED_BYTES_MAX: usize = 16 << 20;
+/// Bytes of the requests in one message; a larger request goes alone.
 pub const FORWARD_BYTES_MAX: usize = 1 << 20;
 /// Bits of a ticket that tell the requests of one message apart.
 pub const FORWARD_BATCH_BITS: u32 = 10;
@@ -43,5 +51,11 @@ const _: () = {
     assert!(PROPOSALS_MAX < LANE_COMMITTED_MAX);
     assert!(PROPOSALS_BYTES_MAX <= LANE_BYTES_MAX);
     assert!(sluice_engine::limit::PARK_MS_MAX < FORWARD_MS);
+    // Whatever an owner proposes or passes on fits one record of the log and one message to another node: sizes are refused
+    // where something is proposed, never where it is written.
+    assert!(sluice_engine::limit::BATCH_BYTES_MAX <= COMMAND_BYTES_MAX);
+    assert!(BATCH_BYTES_MAX + ENTRY_OVERHEAD_BYTES + RECORD_OVERHEAD_BYTES <= RECORD_BYTES_MAX);
+    assert!(BATCH_BYTES_MAX + 2 * ENTRY_OVERHEAD_BYTES <= BODY_BYTES_MAX);
+    assert!(FORWARD_BYTES_MAX <= COMMAND_BYTES_MAX && COMMAND_BYTES_MAX <= FORWARDED_BYTES_MAX);
     assert!(FORWARD_CALLS_MAX * FORWARD_BATCH_MAX <= ASKED_MAX);
 };

@@ -4,6 +4,7 @@ use sluice_engine::command::Command;
 use sluice_engine::error::Refusal;
 use sluice_engine::id::{GroupId, Ticket};
 use sluice_engine::limit::NO_LEADER_RETRY_MS;
+use sluice_engine::measure::Measured;
 use sluice_engine::node::Detached;
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::{Ask, Clocks, Event, NodeId, Presence, ProposalId, Pulse, Role, Sequencer};
@@ -31,7 +32,7 @@ pub struct Port {
     /// What came in one delivery.
     unpacked: VecDeque<Event>,
     /// Requests of this turn for the leader.
-    passing: Vec<(Ticket, Ask)>,
+    passing: Vec<(Ticket, Measured<Ask>)>,
     /// Replies of this turn for other nodes, and the index applied here.
     answers: Vec<(Ticket, Reply)>,
     applied: u64,
@@ -39,7 +40,7 @@ pub struct Port {
     is_left: bool,
 }
 
-const NO_LEADER: Refusal = Refusal::NoLeader { retry_ms: NO_LEADER_RETRY_MS };
+pub(super) const NO_LEADER: Refusal = Refusal::NoLeader { retry_ms: NO_LEADER_RETRY_MS };
 const BUSY: Refusal = Refusal::Busy { retry_ms: BUSY_RETRY_MS };
 
 impl Port {
@@ -113,6 +114,7 @@ impl Sequencer for Port {
     fn propose(
         &mut self,
         commands: Vec<Command>,
+        bytes: usize,
         stamp: LogTime,
         wall: WallMs,
     ) -> Result<ProposalId, Refusal> {
@@ -121,7 +123,7 @@ impl Sequencer for Port {
             return Err(BUSY);
         }
         self.is_left = true;
-        self.shared.proposals.add(session, commands, stamp, wall).ok_or(NO_LEADER)
+        self.shared.proposals.add(session, commands, bytes, stamp, wall)
     }
 
     fn has_room(&self) -> bool {
@@ -160,9 +162,9 @@ impl Sequencer for Port {
         self.shared.lease_age_ms()
     }
 
-    fn forward(&mut self, ticket: Ticket, ask: Ask) -> Result<(), Refusal> {
+    fn forward(&mut self, ticket: Ticket, ask: Measured<Ask>) -> Result<(), Refusal> {
         match self.shared.roles.lead() {
-            Lead::There(..) if self.shared.errands.may_forward() => {
+            Lead::There(..) if self.shared.errands.may_forward(ask.bytes()) => {
                 self.passing.push((ticket, ask));
                 self.is_left = true;
                 Ok(())

@@ -3,19 +3,18 @@
 //! Each accepted one leaves this place once: [`Proposals::settle`] when its entry is committed, or [`Proposals::refuse`] and
 //! [`Proposals::close`] when it is not, or when nobody can say. Whoever takes it out tells the owner.
 
-use super::limit::{PROPOSALS_BYTES_MAX, PROPOSALS_MAX};
+use super::limit::{BATCH_BYTES_MAX, PROPOSALS_BYTES_MAX, PROPOSALS_MAX};
+use super::port::NO_LEADER;
 use crate::codec;
 use crate::types::Batch;
 use sluice_engine::command::Command;
+use sluice_engine::error::Refusal;
 use sluice_engine::sequencer::ProposalId;
 use sluice_engine::time::{LogTime, WallMs};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::queue::Queue;
-
-/// What a command takes beside what it carries, about.
-const COMMAND_BYTES: usize = 24;
 
 struct Waiting {
     session: u64,
@@ -50,26 +49,32 @@ impl Proposals {
         state.waiting.len() < PROPOSALS_MAX && state.bytes < PROPOSALS_BYTES_MAX
     }
 
-    /// Takes a proposal, for [`Proposals::wake`]; `None` when the session is over.
+    /// Takes a proposal, for [`Proposals::wake`]. `bytes` is what its commands take.
+    ///
+    /// # Errors
+    /// [`NO_LEADER`] when the session is over; [`Refusal::TooLarge`] for what would not fit one record of the log.
     pub(crate) fn add(
         &self,
         session: u64,
         commands: Vec<Command>,
+        bytes: usize,
         stamp: LogTime,
         wall: WallMs,
-    ) -> Option<ProposalId> {
-        let room = commands.iter().map(|command| COMMAND_BYTES + command.bytes()).sum();
-        let encoded = codec::encode_into(&commands, room);
+    ) -> Result<ProposalId, Refusal> {
+        let encoded = codec::encode_into(&commands, codec::LIST_PREFIX_BYTES + bytes);
+        if encoded.len() > BATCH_BYTES_MAX {
+            return Err(Refusal::TooLarge { bytes: encoded.len() as u64 });
+        }
         let mut state = self.lock();
         if state.session != Some(session) {
-            return None;
+            return Err(NO_LEADER);
         }
         state.last += 1;
         let proposal = state.last;
         state.bytes += encoded.len();
         state.waiting.insert(proposal, Waiting { session, bytes: encoded.len(), commands });
         self.queue.leave(Batch { session, proposal, stamp: stamp.0, wall: wall.0, commands: encoded });
-        Some(ProposalId(proposal))
+        Ok(ProposalId(proposal))
     }
 
     /// Has what was added written into the log.

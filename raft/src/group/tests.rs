@@ -12,6 +12,7 @@ use openraft_rt_sim::SimRuntime;
 use sluice_engine::command::Command;
 use sluice_engine::id::{GroupId, Ticket};
 use sluice_engine::id::{Seq, ZoneId};
+use sluice_engine::measure::Measured;
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::{Ask, Committed, Event, Presence, ProposalId, REMOTE, Role};
 use sluice_engine::time::{LogTime, MonoMs, WallMs};
@@ -81,10 +82,10 @@ fn an_owner_leads_only_after_an_entry_of_its_own_session() {
     stand.applied(3);
     stand.lead(Lead::Here(4));
     assert!(stand.told().is_empty(), "what session 3 committed may still be on its way");
-    assert!(stand.proposals.add(4, leave(), LogTime(1), WallMs(1)).is_none());
+    assert!(stand.proposals.add(4, leave(), 0, LogTime(1), WallMs(1)).is_err());
     stand.applied(4);
     assert_eq!(stand.told(), ["leads 4"]);
-    assert!(stand.proposals.add(4, leave(), LogTime(1), WallMs(1)).is_some());
+    assert!(stand.proposals.add(4, leave(), 0, LogTime(1), WallMs(1)).is_ok());
 }
 
 #[test]
@@ -92,11 +93,11 @@ fn what_was_proposed_is_refused_before_the_owner_hears_that_it_does_not_lead() {
     let stand = Stand::new();
     stand.lead(Lead::Here(4));
     stand.applied(4);
-    let ids = [(); 2].map(|()| stand.proposals.add(4, leave(), LogTime(1), WallMs(1)).unwrap());
+    let ids = [(); 2].map(|()| stand.proposals.add(4, leave(), 0, LogTime(1), WallMs(1)).unwrap());
     stand.lead(Lead::There(2, 5));
     assert_eq!(stand.told(), ["leads 4", "refused 1", "refused 2", "follows"]);
     assert!(!stand.proposals.refuse(ids[0].0), "each ends once");
-    assert!(stand.proposals.add(4, leave(), LogTime(1), WallMs(1)).is_none(), "the session is over");
+    assert!(stand.proposals.add(4, leave(), 0, LogTime(1), WallMs(1)).is_err(), "the session is over");
 }
 
 #[test]
@@ -123,7 +124,7 @@ fn a_leader_whom_nobody_answers_is_cut_and_goes_on_in_its_session() {
 fn a_committed_batch_settles_the_proposal_of_its_session_once() {
     let proposals = Proposals::new();
     proposals.open(4);
-    let id = proposals.add(4, leave(), LogTime(9), WallMs(1)).unwrap();
+    let id = proposals.add(4, leave(), 0, LogTime(9), WallMs(1)).unwrap();
     let batch = proposals.next().now_or_never().flatten().unwrap();
     assert_eq!((batch.session, batch.proposal, batch.stamp), (4, id.0, 9));
     let earlier = Batch { session: 3, ..batch.clone() };
@@ -137,7 +138,7 @@ fn proposals_under_way_are_bounded_and_refused_ones_are_not_written() {
     let proposals = Proposals::new();
     proposals.open(1);
     while proposals.has_room() {
-        proposals.add(1, leave(), LogTime(1), WallMs(1)).unwrap();
+        proposals.add(1, leave(), 0, LogTime(1), WallMs(1)).unwrap();
     }
     assert!(proposals.refuse(1));
     assert!(proposals.has_room());
@@ -212,7 +213,7 @@ fn what_an_owner_leaves_is_taken_when_it_rings() {
     let mut attend =
         || assert!(attending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     attend();
-    shared.errands.forward(vec![(Ticket(1), Ask::Hash)]);
+    shared.errands.forward(vec![(Ticket(1), Measured::of(Ask::Hash))]);
     attend();
     gate.ring();
     attend();
@@ -289,7 +290,7 @@ fn a_batch_that_another_session_logs_is_void_for_its_proposer_and_for_all_others
             commands: codec::encode(&leave()),
         };
         for _ in 0..2 {
-            proposer.shared.proposals.add(4, leave(), LogTime(9), WallMs(1)).unwrap();
+            proposer.shared.proposals.add(4, leave(), 0, LogTime(9), WallMs(1)).unwrap();
         }
         assert_eq!(proposer.commits(4, Some(&batch(1))).await, ["1 of Some(ProposalId(1))"]);
         assert_eq!(other.commits(4, Some(&batch(1))).await, ["1 of None"], "in its own session it counts");

@@ -13,7 +13,7 @@
 //! end: that is what [`super::torn`] tells a write that was cut short by.
 
 use super::{Entry, LogId, Vote};
-use crate::limit::RECORD_BYTES_MAX;
+use crate::limit::{RECORD_BYTES_MAX, RECORD_OVERHEAD_BYTES};
 use serde::{Deserialize, Serialize};
 use sluice_engine::id::GroupId;
 use std::io;
@@ -24,6 +24,7 @@ pub(super) const HEAD_BYTES: usize = 19;
 const END_BYTES: usize = 1;
 /// Bytes of a record without body.
 pub(super) const EMPTY_BYTES: usize = HEAD_BYTES + END_BYTES;
+const _: () = assert!(EMPTY_BYTES <= RECORD_OVERHEAD_BYTES);
 /// The last byte of each record.
 pub(super) const END: u8 = 0xed;
 

@@ -84,6 +84,8 @@ const _: () = {
     assert!(APPEND_BYTES_MAX * 2 <= BODY_BYTES_MAX);
     assert!(APPEND_BYTES_MAX <= APPEND_WINDOW_BYTES && APPEND_WINDOW_BYTES <= APPEND_LANE_BYTES_MAX);
     assert!(SNAPSHOT_CHUNK_BYTES_MAX < BODY_BYTES_MAX && BODY_BYTES_MAX <= BULK_LANE_BYTES_MAX);
+    // What one message brings, the log can write.
+    assert!(BODY_BYTES_MAX + crate::limit::RECORD_OVERHEAD_BYTES <= crate::limit::RECORD_BYTES_MAX);
     assert!(APPEND_WINDOW_CALLS < LANE_CALLS_MAX && APPEND_WINDOW_CALLS <= SERVING_MAX);
     assert!(RETRY_MS_MIN <= RETRY_MS_MAX && RETRY_MS_MAX < CONNECT_MS);
 };

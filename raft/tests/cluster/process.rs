@@ -277,9 +277,9 @@ impl Driver {
                 let request = Some(directory.request_hash(zone, request.as_bytes()));
                 let name = ZoneName::parse(zone.as_bytes())?;
                 let ask = match known {
-                    Some(zone) => Ask::Join { zone, user: None, request },
+                    Some(zone) => Ask::Join { zone, user: None, request, is_trusted: false },
                     None if directory.leads(group, now) => return Err(Refusal::NoZone),
-                    None => Ask::JoinNamed { name, user: None, request },
+                    None => Ask::JoinNamed { name, user: None, request, is_trusted: false },
                 };
                 Ok(self.ask(group, ask, ticket, now))
             }

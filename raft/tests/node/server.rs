@@ -172,7 +172,7 @@ impl Nodes {
     /// Joins at a node; returns the token's text.
     pub(crate) fn take_place(&mut self, at: usize) -> String {
         let name = ZoneName::parse(ZONE).unwrap();
-        match self.ask(at, &Ask::JoinNamed { name, user: None, request: None }) {
+        match self.ask(at, &Ask::JoinNamed { name, user: None, request: None, is_trusted: false }) {
             Reply::Place { token, .. } => self.up[at].directory.text(&token).unwrap().to_string(),
             other => panic!("no place: {other:?}"),
         }

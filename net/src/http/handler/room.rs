@@ -23,9 +23,10 @@ pub(crate) fn run(visit: &mut Visit<'_, '_>, zone: &str) -> Handled {
     let settings = visit.desk.shared.directory.settings(zone);
     let joins = value(query, "join").is_some() && visit.method == Method::Get;
     match (&settings, token) {
-        (Some(_), b"") if joins => {
-            visit.ask(&Request::Join { zone, user: None, request: None }, Purpose::RoomJoin { language })
-        }
+        (Some(_), b"") if joins => visit.ask(
+            &Request::Join { zone, user: None, request: None, is_trusted: false },
+            Purpose::RoomJoin { language },
+        ),
         (Some(_), token) if !token.is_empty() => {
             let purpose = Purpose::Room { language, from };
             match visit.method {

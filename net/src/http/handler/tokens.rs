@@ -31,7 +31,10 @@ pub(crate) fn run(visit: &mut Visit<'_, '_>, zone: &str) -> Handled {
     let trusted = body.user_id.is_some() && visit.desk.shared.config.auth.writer(call.fields.authorization);
     let user = body.user_id.as_ref().filter(|_| trusted).map(Text::bytes);
     match identities(user, body.request_id.as_ref().map(Text::bytes)) {
-        Ok((user, request)) => visit.ask(&Request::Join { zone: &zone, user, request }, Purpose::TokenCreate),
+        Ok((user, request)) => {
+            let is_trusted = user.is_some();
+            visit.ask(&Request::Join { zone: &zone, user, request, is_trusted }, Purpose::TokenCreate)
+        }
         Err(problem) => visit.problem(&problem),
     }
 }

@@ -31,7 +31,8 @@ pub(crate) fn run(visit: &mut Visit<'_, '_>) -> Handled {
     let user = body.user_id.as_ref().filter(|_| trusted).map(Text::bytes);
     match identities(user, body.request_id.as_ref().map(Text::bytes)) {
         Ok((user, request)) => {
-            visit.ask(&Request::Join { zone: body.zone_id.as_bytes(), user, request }, Purpose::Wait)
+            let (zone, is_trusted) = (body.zone_id.as_bytes(), user.is_some());
+            visit.ask(&Request::Join { zone, user, request, is_trusted }, Purpose::Wait)
         }
         Err(problem) => visit.problem(&problem.for_traffic()),
     }

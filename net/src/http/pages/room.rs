@@ -58,7 +58,7 @@ impl Visitor<'_> {
             }
             Stage::Placed(_, Standing::Waiting(_)) => "waiting",
             Stage::Refused(Refusal::Closed) => "closed",
-            Stage::Refused(Refusal::Full) => "full",
+            Stage::Refused(Refusal::Full(_)) => "full",
             Stage::Refused(Refusal::Gone | Refusal::BadToken) => "gone",
             Stage::Refused(Refusal::NoZone) => "unknown",
             Stage::Refused(_) => "busy",
@@ -201,6 +201,7 @@ mod tests {
     use super::{Stage, Visitor, grouped, wait};
     use crate::http::pages::language::Language;
     use sluice_engine::error::Refusal;
+    use sluice_engine::memory::Bound;
     use sluice_engine::reply::{Eta, Standing, Waiting};
     use sluice_engine::time::LogTime;
     use sluice_engine::zone::settings::{Mode, ZoneSettings};
@@ -266,7 +267,7 @@ mod tests {
             (Some(&paused), Stage::Placed("t", Standing::Waiting(unknown)), "paused", 200),
             (Some(&settings()), Stage::Placed("t", Standing::Waiting(unknown)), "waiting", 200),
             (Some(&settings()), Stage::Refused(Refusal::Closed), "closed", 200),
-            (Some(&settings()), Stage::Refused(Refusal::Full), "full", 200),
+            (Some(&settings()), Stage::Refused(Refusal::Full(Bound::Zones)), "full", 200),
             (Some(&settings()), Stage::Refused(Refusal::Gone), "gone", 200),
             (Some(&settings()), Stage::Refused(Refusal::NoLeader { retry_ms: 1 }), "busy", 200),
         ] {

@@ -52,7 +52,8 @@ fn run<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
         index += 2;
     }
     let zone = call.arg(1);
-    Ok(Step::ask(Request::Join { zone, user: options.user, request: options.request }))
+    let (user, request) = (options.user, options.request);
+    Ok(Step::ask(Request::Join { zone, user, request, is_trusted: true }))
 }
 
 impl<'a> Options<'a> {

@@ -179,7 +179,8 @@ impl Merge {
             return values.into_iter().find(|value| matches!(value, Value::Error(_))).unwrap_or(Value::Null);
         }
         match self {
-            Merge::Sum => Value::Integer(values.iter().map(number).sum()),
+            // Another node may answer any number.
+            Merge::Sum => Value::Integer(values.iter().map(number).fold(0, i64::saturating_add)),
             Merge::Any => Value::Integer(values.iter().any(|value| number(value) != 0).into()),
             Merge::Done => Value::Done,
             Merge::Namespaces => namespace::merge(values),

@@ -5,6 +5,7 @@ use crate::request::{Answer, Request, RequestKind};
 use crate::resp::command::encode_answer;
 use crate::resp::encode::Proto;
 use sluice_engine::error::Refusal;
+use sluice_engine::memory::Bound;
 use sluice_engine::reply::{Eta, Standing, Stats, Waiting};
 use sluice_engine::time::LogTime;
 use sluice_engine::zone::settings::{Mode, ZoneName, ZonePatch, ZoneSettings};
@@ -12,7 +13,7 @@ use sluice_engine::zone::settings::{Mode, ZoneName, ZonePatch, ZoneSettings};
 #[test]
 fn questions_carry_what_was_said() {
     let server = Fixture::open();
-    let join = |user, request| Request::Join { zone: b"shop", user, request };
+    let join = |user, request| Request::Join { zone: b"shop", user, request, is_trusted: true };
     let join_cases: &[(&[u8], Request<'_>)] = &[
         (b"Q.JOIN shop\r\n", join(None, None)),
         (b"q.join shop USER u1\r\n", join(Some(b"u1"), None)),
@@ -191,7 +192,7 @@ fn refusals_open_with_their_code() {
         (Refusal::NoZone, "-NOZONE no such zone\r\n"),
         (Refusal::BadToken, "-BADTOKEN not a token of this zone\r\n"),
         (Refusal::Gone, "-GONE left or timed out, join again\r\n"),
-        (Refusal::Full, "-FULL the zone is full\r\n"),
+        (Refusal::Full(Bound::MaxWaiting), "-FULL the zone is full: max_waiting is reached\r\n"),
         (Refusal::Closed, "-CLOSED the zone is closed\r\n"),
         (Refusal::Busy { retry_ms: 100 }, "-BUSY overloaded, retry after 100 ms\r\n"),
         (Refusal::NoLeader { retry_ms: 250 }, "-NOLEADER no quorum, retry after 250 ms\r\n"),
