@@ -82,14 +82,14 @@ mod tests {
 
     #[test]
     fn workers_know_of_each_other_after_a_turn_and_of_themselves_at_once() {
-        let account = Arc::new(Account::new(16 << 20));
+        let account = Arc::new(Account::new(160 << 20));
         let (mut one, mut other) = (Passing::new(Arc::clone(&account)), Passing::new(Arc::clone(&account)));
-        one.recount(0, 1 << 20);
+        one.recount(0, 10 << 20);
         assert!(one.is_scarce() && !other.is_scarce());
         one.close_turn(0);
         other.close_turn(0);
         assert!(other.is_scarce() && other.soft_bytes() == limit::OUTPUT_BYTES_SCARCE);
-        one.recount(1 << 20, 0);
+        one.recount(10 << 20, 0);
         one.close_turn(0);
         assert_eq!((account.of(Part::Passing).0, one.soft_bytes()), (0, limit::OUTPUT_BYTES_SOFT));
     }
