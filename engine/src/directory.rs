@@ -240,7 +240,7 @@ impl Directory {
     /// The keys that sign passes of this group, as this node has them.
     #[must_use]
     pub fn pass_keys(&self, group: GroupId) -> Option<PassKeys> {
-        Some(self.views.get(usize::from(group.0))?.passes.read(&pin()).clone())
+        Some(self.views.get(usize::from(group.0))?.passes(&pin()).clone())
     }
 
     /// What the pass of an admission is made of, as `read` takes it: the zone's name, the key, what the wall clock showed at the
@@ -253,7 +253,7 @@ impl Directory {
     ) -> Option<T> {
         let guard = pin();
         let view = self.views.get(usize::from(zone.group.0))?;
-        let (keys, zone) = (view.passes.read(&guard), view.zones.get(zone.ordinal, &guard)?);
+        let (keys, zone) = (view.passes(&guard), view.zones.get(zone.ordinal, &guard)?);
         let ttl_ms = zone.settings(&guard).pass_ttl_ms;
         Some(read(zone.name().as_str(), keys.at(stamp), keys.wall_at(stamp), ttl_ms))
     }

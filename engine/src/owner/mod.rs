@@ -361,8 +361,6 @@ impl Owner {
         self.exchange();
         self.ask_unproven();
         self.send_answers();
-        self.shard.view.set_known(self.shard.ordinal);
-        self.shard.view.set_streams(self.shard.keyspace.counts());
         let zones = self.bytes + self.shard.requests.bytes();
         self.shard.view.set_used(Used { zones, streams: self.shard.keyspace.bytes() });
     }

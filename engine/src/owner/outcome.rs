@@ -126,7 +126,7 @@ impl Owner {
     }
 
     fn joined(&mut self, zone: ZoneId, place: Place) -> Reply {
-        let token = Token { zone, key: self.shard.keys.active(), place };
+        let token = Token { zone, key: self.shard.secrets.keys.active(), place };
         let Some(state) = self.shard.zones.get(&zone.ordinal) else {
             return Reply::Refused(Refusal::NoZone);
         };

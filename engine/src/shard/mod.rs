@@ -11,6 +11,8 @@
 pub(crate) mod ears;
 pub(crate) mod fresh;
 pub(crate) mod requests;
+#[cfg(test)]
+mod tests;
 pub(crate) mod view;
 
 use crate::account::{Account, Charge, Part};
@@ -35,7 +37,7 @@ use ears::Ears;
 use requests::{Remembered, Requests};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use view::ShardView;
+use view::{Secrets, ShardView};
 
 /// Requests forgotten by one join, at most: more than it adds.
 const EXPIRE_A_JOIN: usize = 2;
@@ -74,8 +76,9 @@ pub(crate) struct Shard {
     pub(crate) ordinal: u64,
     pub(crate) zones: BTreeMap<u64, ZoneState>,
     pub(crate) names: BTreeMap<ZoneName, u64>,
-    pub(crate) keys: Keyring,
-    pub(crate) passes: PassKeys,
+    pub(crate) secrets: Secrets,
+    /// Readers have `secrets` as they are now.
+    secrets_shown: bool,
     pub(crate) requests: Requests,
     pub(crate) keyspace: Keyspace,
     /// This process's, not the state's.
@@ -90,8 +93,8 @@ pub(crate) struct Shard {
 
 impl Shard {
     pub(crate) fn new(group: GroupId, keys: Keyring, epoch: LogTime, shared_names: Arc<Names>) -> Shard {
-        let passes = keys.first_pass_key();
-        Shard {
+        let secrets = Secrets { passes: keys.first_pass_key(), keys };
+        let mut shard = Shard {
             group,
             index: 0,
             stamp: epoch,
@@ -99,16 +102,48 @@ impl Shard {
             ordinal: 0,
             zones: BTreeMap::new(),
             names: BTreeMap::new(),
-            view: Arc::new(ShardView::new(keys.clone(), passes.clone())),
-            keys,
-            passes,
+            view: Arc::new(ShardView::new(secrets.clone())),
+            secrets,
+            secrets_shown: true,
             requests: Requests::default(),
             keyspace: Keyspace::default(),
             ears: Ears::default(),
             cut: None,
             account: Arc::new(Account::new(u64::MAX)),
             shared_names,
+        };
+        shard.publish();
+        shard
+    }
+
+    /// Has readers see the state as it is. Whoever makes a state or changes one ends with it: a new one, a restored one, an
+    /// installed one, each batch. All fields are named, so that another one does not compile before it is decided who sees it.
+    pub(crate) fn publish(&mut self) {
+        let Shard {
+            secrets,
+            secrets_shown,
+            keyspace,
+            ordinal,
+            view,
+            // Each zone is seen from the command on that makes it, and until the one that deletes it.
+            zones: _,
+            names: _,
+            shared_names: _,
+            // Nobody's but the owner's.
+            group: _,
+            index: _,
+            stamp: _,
+            wall: _,
+            requests: _,
+            ears: _,
+            cut: _,
+        } = self;
+        if !std::mem::replace(secrets_shown, true) {
+            view.secrets.replace(secrets.clone());
         }
+        view.set_streams(keyspace.counts());
+        // The last: whoever sees the count finds the zones that it counts.
+        view.set_known(*ordinal);
     }
 
     /// Applies the next batch of the log; appends one outcome a command.
@@ -118,13 +153,13 @@ impl Shard {
         // Entries without commands carry no stamp of their own, and a new leader's clock may be behind the old one's.
         self.stamp = self.stamp.max(batch.stamp);
         self.wall = self.wall.max(batch.wall);
-        if self.passes.note_wall(self.stamp, self.wall) {
-            self.view.passes.replace(self.passes.clone());
-        }
+        let moved = self.secrets.passes.note_wall(self.stamp, self.wall);
+        self.secrets_shown &= !moved;
         for command in batch.commands {
             self.ordinal += 1;
             outcomes.push(self.apply_one(command));
         }
+        self.publish();
     }
 
     fn apply_one(&mut self, command: Command) -> Outcome {
@@ -153,7 +188,7 @@ impl Shard {
                 })
             }
             Command::KeyInstall { generation, secret } => {
-                self.set_keys(self.keys.installed(generation, secret));
+                self.set_keys(self.secrets.keys.installed(generation, secret));
                 Outcome::KeyChanged
             }
             Command::KeyActivate { generation } => self.key_activate(generation),
@@ -299,6 +334,7 @@ impl Shard {
         // The view and the directory of names belong to the node, not to the state.
         new.view = Arc::clone(&self.view);
         new.shared_names = Arc::clone(&self.shared_names);
+        new.secrets_shown = false;
         new.ears = std::mem::take(&mut self.ears);
         new.account = Arc::clone(&self.account);
         let old = std::mem::replace(self, new);
@@ -313,7 +349,7 @@ impl Shard {
         old.names.keys().filter(|name| !self.names.contains_key(*name)).for_each(|name| {
             self.shared_names.remove(name);
         });
-        self.view.keys.replace(self.keys.clone());
+        self.publish();
         old
     }
 
@@ -329,7 +365,7 @@ impl Shard {
     }
 
     fn key_activate(&mut self, generation: KeyGen) -> Outcome {
-        match self.keys.activated(generation) {
+        match self.secrets.keys.activated(generation) {
             Some(keys) => {
                 self.set_keys(keys);
                 Outcome::KeyChanged
@@ -339,7 +375,7 @@ impl Shard {
     }
 
     fn change_pass_key(&mut self, op: &PassKeyOp) -> Value {
-        match self.passes.changed(op, self.stamp) {
+        match self.secrets.passes.changed(op, self.stamp) {
             Ok(passes) => {
                 self.set_passes(passes);
                 Value::Done
@@ -349,12 +385,12 @@ impl Shard {
     }
 
     pub(crate) fn set_passes(&mut self, passes: PassKeys) {
-        self.view.passes.replace(passes.clone());
-        self.passes = passes;
+        self.secrets.passes = passes;
+        self.secrets_shown = false;
     }
 
     fn set_keys(&mut self, keys: Keyring) {
-        self.view.keys.replace(keys.clone());
-        self.keys = keys;
+        self.secrets.keys = keys;
+        self.secrets_shown = false;
     }
 }

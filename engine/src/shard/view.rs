@@ -13,10 +13,18 @@ use crate::zone::view::ZoneView;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
+/// The keys of a group. Readers have them in one piece: none is left behind when another state is taken over.
+#[derive(Clone)]
+pub(crate) struct Secrets {
+    /// Sign tokens.
+    pub(crate) keys: Keyring,
+    /// Sign passes; with them what the wall clock showed.
+    pub(crate) passes: PassKeys,
+}
+
 /// The readable half of a shard: written by its owner only.
 pub(crate) struct ShardView {
-    pub(crate) keys: Published<Keyring>,
-    pub(crate) passes: Published<PassKeys>,
+    pub(crate) secrets: Published<Secrets>,
     pub(crate) zones: ZoneTable<Arc<ZoneView>>,
     /// Log time minus the monotonic clock, in ms; changed by the owner as it applies.
     offset_ms: AtomicI64,
@@ -40,10 +48,9 @@ pub(crate) struct ShardView {
 }
 
 impl ShardView {
-    pub(crate) fn new(keys: Keyring, passes: PassKeys) -> ShardView {
+    pub(crate) fn new(secrets: Secrets) -> ShardView {
         ShardView {
-            keys: Published::new(keys),
-            passes: Published::new(passes),
+            secrets: Published::new(secrets),
             zones: ZoneTable::new(),
             offset_ms: AtomicI64::new(0),
             zone_bytes: AtomicU64::new(0),
@@ -60,7 +67,12 @@ impl ShardView {
 
     /// The keys that sign this group's tokens.
     pub(crate) fn keys<'g>(&'g self, guard: &'g Guard) -> &'g Keyring {
-        self.keys.read(guard)
+        &self.secrets.read(guard).keys
+    }
+
+    /// The keys that sign passes of this group.
+    pub(crate) fn passes<'g>(&'g self, guard: &'g Guard) -> &'g PassKeys {
+        &self.secrets.read(guard).passes
     }
 
     /// Log time at a moment of the monotonic clock. Acquire: who reads by this offset sees what was applied before it was set.

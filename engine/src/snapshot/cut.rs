@@ -152,8 +152,8 @@ impl ShardCut {
             stamp: shard.stamp,
             wall: shard.wall,
             ordinal: shard.ordinal,
-            keys: shard.keys.clone(),
-            passes: shard.passes.clone(),
+            keys: shard.secrets.keys.clone(),
+            passes: shard.secrets.passes.clone(),
         };
         frame::record(&mut out, Kind::Shard, |out| record::put_shard(out, &header));
         for (ordinal, zone) in &mut shard.zones {

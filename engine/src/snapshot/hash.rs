@@ -24,7 +24,7 @@ pub(crate) fn state_hash(shard: &Shard) -> u64 {
         hasher.write_usize(part.len());
         hasher.write(&part);
     };
-    let keys = shard.keys.clone();
+    let keys = shard.secrets.keys.clone();
     let header = ShardHeader {
         group: shard.group,
         index: shard.index,
@@ -32,7 +32,7 @@ pub(crate) fn state_hash(shard: &Shard) -> u64 {
         wall: shard.wall,
         ordinal: shard.ordinal,
         keys,
-        passes: shard.passes.clone(),
+        passes: shard.secrets.passes.clone(),
     };
     feed(&mut |out| record::put_shard(out, &header));
     for (ordinal, zone) in &shard.zones {

@@ -138,6 +138,7 @@ impl Collected {
         shard.keyspace = Keyspace::restore(keyspace, keys, self.add_requests)
             .ok_or(SnapshotError::Inconsistent("keys that contradict each other"))?;
         self.requests.into_iter().for_each(|entry| shard.requests.remember(entry));
+        shard.publish();
         Ok(shard)
     }
 }
