@@ -10,5 +10,6 @@ mod losing;
 mod membership;
 mod nodes;
 mod pausing;
+mod passes;
 mod publishing;
 mod trust;
