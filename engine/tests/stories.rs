@@ -209,3 +209,30 @@ fn nobody_jumps_the_queue_when_a_paused_zone_goes_on() {
     let Some(Reply::Place { standing, .. }) = node.reply(Ticket(1_000_001)) else { panic!("joins") };
     assert!(!is_admitted(standing), "the newcomer entered before one who polls");
 }
+
+#[test]
+fn i4_an_admission_that_has_expired_stays_so_when_passes_are_made_to_live_longer() {
+    let lasting = |ms| ZonePatch { pass_ttl_ms: Some(ms), ..ZonePatch::default() };
+    let mut node = Node::with_zone(ZonePatch { pass_ttl_ms: Some(10_000), ..limit(2) });
+    let (direct, standing) = node.join_as(Some(UserHash(9))).unwrap();
+    assert!(is_admitted(standing));
+    let waited = fill(&mut node);
+    node.set(ZonePatch { mode: Some(Mode::Open), ..ZonePatch::default() });
+    assert!(is_admitted(node.poll(&waited).1.unwrap().unwrap()));
+    let over = node.now + 10_000;
+    node.run_until(over - 1_000);
+    let (young, _) = node.join().unwrap();
+    node.now = over;
+    // Nothing was swept yet, and the time is made longer, shorter, and longer again.
+    for ttl_ms in [60_000, 5_000, 600_000] {
+        node.set(lasting(ttl_ms));
+        let mut restored = Node::restored(Some(node.snapshot()));
+        restored.now = node.now;
+        for node in [&mut node, &mut restored] {
+            assert_eq!(node.poll(&direct).1, Some(Err(Refusal::Gone)), "{ttl_ms}");
+            assert_eq!(node.poll(&waited).1, Some(Err(Refusal::Gone)), "{ttl_ms}");
+            assert!(is_admitted(node.poll(&young).1.unwrap().unwrap()), "it had not expired");
+        }
+    }
+    assert_ne!(node.join_as(Some(UserHash(9))).unwrap().0.place, direct.place, "it is another admission");
+}

@@ -300,7 +300,7 @@ impl Shard {
     fn zone_set(&mut self, name: ZoneName, patch: &ZonePatch) -> Outcome {
         if let Some(ordinal) = self.names.get(&name).copied() {
             let zone = ZoneId { group: self.group, ordinal };
-            return self.in_zone(zone, |state, _| state.change(zone, patch));
+            return self.in_zone(zone, |state, stamp| state.change(zone, patch, stamp));
         }
         if self.zones.len() >= ZONES_PER_SHARD_MAX {
             return Outcome::Refused(Refusal::TooManyZones);

@@ -11,7 +11,9 @@ use crate::token::Place;
 use crate::zone::settings::{Mode, Texts, ZoneName, ZoneSettings};
 use crate::zone::state::{Totals, ZoneState};
 use crate::zone::users::{Expiry, Users};
+use crate::zone::view::Terms;
 use crate::zone::window::{Run, Window};
+use std::sync::Arc;
 
 /// Appends numbers, little-endian.
 macro_rules! put {
@@ -34,7 +36,7 @@ pub(crate) struct ShardHeader {
 pub(crate) struct ZoneHeader {
     pub(crate) ordinal: u64,
     pub(crate) name: ZoneName,
-    pub(crate) settings: ZoneSettings,
+    pub(crate) terms: Terms,
     pub(crate) totals: Totals,
     pub(crate) window: Window,
     pub(crate) tail: u64,
@@ -105,6 +107,7 @@ pub(crate) fn put_zone(out: &mut Vec<u8>, ordinal: u64, zone: &ZoneState) {
     put!(out, ordinal);
     put_text(out, zone.view.name().as_str());
     put_settings(out, &zone.settings);
+    put!(out, zone.terms.good_from.0);
     let Totals { joined, abandoned, left, direct } = zone.totals;
     put!(out, joined, abandoned, left, direct, zone.window.total(), zone.waiters.tail());
     put_count(out, zone.window.run_count());
@@ -120,7 +123,8 @@ pub(crate) fn put_zone(out: &mut Vec<u8>, ordinal: u64, zone: &ZoneState) {
 pub(crate) fn read_zone(from: &mut Reader<'_>) -> Option<ZoneHeader> {
     let ordinal = from.u64()?;
     let name = ZoneName::parse(from.text()?.as_bytes()).ok()?;
-    let settings = read_settings(from)?;
+    let settings = Arc::new(read_settings(from)?);
+    let terms = Terms { settings, good_from: LogTime(from.u64()?) };
     let totals =
         Totals { joined: from.u64()?, abandoned: from.u64()?, left: from.u64()?, direct: from.u64()? };
     let (total, tail) = (from.u64()?, from.u64()?);
@@ -130,7 +134,7 @@ pub(crate) fn read_zone(from: &mut Reader<'_>) -> Option<ZoneHeader> {
     let emptied = from.count(8)?;
     let emptied: Option<Vec<u64>> = (0..emptied).map(|_| from.u64()).collect();
     let window = Window::restore(runs?, total)?;
-    Some(ZoneHeader { ordinal, name, settings, totals, window, tail, emptied: emptied? })
+    Some(ZoneHeader { ordinal, name, terms, totals, window, tail, emptied: emptied? })
 }
 
 fn put_settings(out: &mut Vec<u8>, settings: &ZoneSettings) {

@@ -155,7 +155,7 @@ impl Parts {
         let header = self.header.ok_or(SnapshotError::Inconsistent("a zone without its header"))?;
         let id = ZoneId { group, ordinal: header.ordinal };
         let waiters = Waiters::restore(self.blocks.into_values(), header.tail, now)?;
-        let mut zone = ZoneState::with_waiters(id, header.name, header.settings, waiters);
+        let mut zone = ZoneState::with_waiters(id, header.name, header.terms, waiters);
         zone.window = header.window;
         zone.totals = header.totals;
         zone.emptied = header.emptied.into();

@@ -9,7 +9,7 @@
 
 use super::settings::{Mode, ZoneName, ZonePatch, ZoneSettings};
 use super::users::Users;
-use super::view::ZoneView;
+use super::view::{Terms, ZoneView};
 use super::window::{Caps, Window};
 use crate::cost::{WINDOW_RUN_BYTES, ZONE_BYTES};
 use crate::id::{Seq, UserHash, ZoneId};
@@ -42,7 +42,9 @@ pub(crate) struct Totals {
 /// A zone as its shard's owner holds it.
 pub(crate) struct ZoneState {
     pub(crate) view: Arc<ZoneView>,
+    /// The settings in force; those of `terms`.
     pub(crate) settings: Arc<ZoneSettings>,
+    pub(crate) terms: Terms,
     pub(crate) waiters: Waiters,
     pub(crate) window: Window,
     pub(crate) users: Users,
@@ -81,19 +83,15 @@ pub(crate) enum Admission {
 
 impl ZoneState {
     pub(crate) fn new(id: ZoneId, name: ZoneName, settings: ZoneSettings) -> ZoneState {
-        ZoneState::with_waiters(id, name, settings, Waiters::new())
+        let terms = Terms { settings: Arc::new(settings), good_from: LogTime::default() };
+        ZoneState::with_waiters(id, name, terms, Waiters::new())
     }
 
-    pub(crate) fn with_waiters(
-        id: ZoneId,
-        name: ZoneName,
-        settings: ZoneSettings,
-        waiters: Waiters,
-    ) -> ZoneState {
-        let settings = Arc::new(settings);
+    pub(crate) fn with_waiters(id: ZoneId, name: ZoneName, terms: Terms, waiters: Waiters) -> ZoneState {
         ZoneState {
-            view: Arc::new(ZoneView::new(id, name, waiters.view(), Arc::clone(&settings))),
-            settings,
+            view: Arc::new(ZoneView::new(id, name, waiters.view(), terms.clone())),
+            settings: Arc::clone(&terms.settings),
+            terms,
             waiters,
             window: Window::default(),
             users: Users::default(),
@@ -107,19 +105,16 @@ impl ZoneState {
         Caps::of(&self.settings)
     }
 
-    fn set(&mut self, settings: ZoneSettings) {
-        self.settings = Arc::new(settings);
-        self.view.publish_settings(Arc::clone(&self.settings));
-    }
-
     /// Changes the settings that the patch names.
-    pub(crate) fn change(&mut self, zone: ZoneId, patch: &ZonePatch) -> Outcome {
+    pub(crate) fn change(&mut self, zone: ZoneId, patch: &ZonePatch, stamp: LogTime) -> Outcome {
         if patch.only_create {
             return Outcome::ZoneSet { zone, created: false };
         }
         match patch.applied_to(Some(&self.settings)) {
             Ok(settings) => {
-                self.set(settings);
+                self.terms = self.terms.changed(settings, stamp);
+                self.settings = Arc::clone(&self.terms.settings);
+                self.view.publish_terms(self.terms.clone());
                 Outcome::ZoneSet { zone, created: false }
             }
             Err(refusal) => Outcome::Refused(refusal),
@@ -216,9 +211,9 @@ impl ZoneState {
 
     /// Forgets expired passes and frees the blocks that held nothing else.
     pub(crate) fn sweep(&mut self, stamp: LogTime) {
-        let pass_ttl_ms = u64::from(self.settings.pass_ttl_ms);
         for _ in 0..EXPIRE_A_SWEEP {
-            let Some(expiry) = self.users.next_expired(stamp, pass_ttl_ms) else { break };
+            let is_over = |at| self.terms.is_over(at, stamp);
+            let Some(expiry) = self.users.next_expired(is_over) else { break };
             if let Some(cut) = &mut self.cut {
                 cut.expiry_popped(expiry, &self.users);
             }
@@ -230,9 +225,8 @@ impl ZoneState {
 
     /// Whether a sweep at this moment would free anything.
     pub(crate) fn wants_sweep(&self, now: LogTime) -> bool {
-        let pass_ttl_ms = u64::from(self.settings.pass_ttl_ms);
         let user_due =
-            self.users.expiring().front().is_some_and(|first| first.admitted_at.plus_ms(pass_ttl_ms) <= now);
+            self.users.expiring().front().is_some_and(|first| self.terms.is_over(first.admitted_at, now));
         user_due || self.emptied.front().is_some_and(|block| self.is_forgettable(*block, now))
     }
 
@@ -261,8 +255,7 @@ impl ZoneState {
 
     fn live_place(&self, user: UserHash, stamp: LogTime) -> Option<Place> {
         let place = self.users.place(user)?;
-        let pass_ttl_ms = u64::from(self.settings.pass_ttl_ms);
-        let valid = |at: LogTime| at.plus_ms(pass_ttl_ms) > stamp;
+        let valid = |at: LogTime| !self.terms.is_over(at, stamp);
         let live = match place {
             Place::Direct { stamp: at, .. } => valid(at),
             Place::Queue(seq) => self.is_live(seq) || self.admitted_at(seq).is_some_and(valid),
@@ -338,8 +331,7 @@ impl ZoneState {
     }
 
     fn is_forgettable(&self, block: u64, now: LogTime) -> bool {
-        let pass_ttl_ms = u64::from(self.settings.pass_ttl_ms);
-        self.waiters.admitted_in(block).is_none_or(|admitted| admitted.latest.plus_ms(pass_ttl_ms) <= now)
+        self.waiters.admitted_in(block).is_none_or(|admitted| self.terms.is_over(admitted.latest, now))
     }
 
     /// Copies the part that is not blocks into the running snapshot before its first change.

@@ -82,13 +82,9 @@ impl Users {
         }
     }
 
-    /// The first admission whose pass expired by now, removed from the list.
-    pub(crate) fn next_expired(&mut self, now: LogTime, pass_ttl_ms: u64) -> Option<Expiry> {
-        let first = self.expiring.front()?;
-        if first.admitted_at.plus_ms(pass_ttl_ms) > now {
-            return None;
-        }
-        self.expiring.pop_front()
+    /// The first admission, if it is over; removed from the list.
+    pub(crate) fn next_expired(&mut self, is_over: impl FnOnce(LogTime) -> bool) -> Option<Expiry> {
+        self.expiring.pop_front_if(|first| is_over(first.admitted_at))
     }
 
     /// Forgets what an expired admission was kept for.
@@ -169,7 +165,7 @@ mod tests {
         users.insert(ANN, Place::Queue(Seq(4)));
         users.admitted(Seq(4), LogTime(100));
         users.insert(ANN, Place::Queue(Seq(9)));
-        let expired = users.next_expired(LogTime(1_100), 1_000).unwrap();
+        let expired = users.next_expired(|at| at == LogTime(100)).unwrap();
         users.expire(expired);
         assert_eq!(users.place(ANN), Some(Place::Queue(Seq(9))));
     }
@@ -179,9 +175,9 @@ mod tests {
         let mut users = Users::default();
         let place = Place::Direct { serial: 0, stamp: LogTime(100) };
         users.insert(ANN, place);
-        assert!(users.next_expired(LogTime(1_099), 1_000).is_none());
+        assert!(users.next_expired(|_| false).is_none());
         assert_eq!(users.place(ANN), Some(place));
-        let expired = users.next_expired(LogTime(1_100), 1_000).unwrap();
+        let expired = users.next_expired(|at| at == LogTime(100)).unwrap();
         users.expire(expired);
         assert!(users.is_empty());
     }

@@ -20,9 +20,31 @@ pub struct ZoneView {
     id: ZoneId,
     name: ZoneName,
     waiters: WaitersView,
-    settings: Published<Arc<ZoneSettings>>,
+    terms: Published<Terms>,
     frontier: Published<Frontier>,
     eta: Published<EtaTable>,
+}
+
+/// What holds for a zone: its settings, and for whom a longer `pass_ttl_ms` comes too late. Readers have both in one piece.
+#[derive(Clone)]
+pub(crate) struct Terms {
+    pub(crate) settings: Arc<ZoneSettings>,
+    /// Admissions before this stamp had expired when `pass_ttl_ms` was changed: they stay so.
+    pub(crate) good_from: LogTime,
+}
+
+impl Terms {
+    /// Whether an admission at `stamp` is good no longer.
+    pub(crate) fn is_over(&self, stamp: LogTime, now: LogTime) -> bool {
+        stamp < self.good_from || stamp.plus_ms(u64::from(self.settings.pass_ttl_ms)) <= now
+    }
+
+    /// With other settings from `now` on. What has expired by then is older than all that has not, so one stamp tells them
+    /// apart, however often the settings change.
+    pub(crate) fn changed(&self, settings: ZoneSettings, now: LogTime) -> Terms {
+        let oldest_good = LogTime((now.0 + 1).saturating_sub(u64::from(self.settings.pass_ttl_ms)));
+        Terms { settings: Arc::new(settings), good_from: self.good_from.max(oldest_good) }
+    }
 }
 
 /// Where a place stands, as far as a reader can tell.
@@ -46,17 +68,12 @@ pub(crate) enum Look {
 }
 
 impl ZoneView {
-    pub(crate) fn new(
-        id: ZoneId,
-        name: ZoneName,
-        waiters: WaitersView,
-        settings: Arc<ZoneSettings>,
-    ) -> ZoneView {
+    pub(crate) fn new(id: ZoneId, name: ZoneName, waiters: WaitersView, terms: Terms) -> ZoneView {
         ZoneView {
             id,
             name,
             waiters,
-            settings: Published::new(settings),
+            terms: Published::new(terms),
             frontier: Published::new(Frontier::default()),
             eta: Published::new(EtaTable::unknown()),
         }
@@ -77,7 +94,7 @@ impl ZoneView {
     /// The settings in force.
     #[must_use]
     pub fn settings<'g>(&'g self, guard: &'g Guard) -> &'g Arc<ZoneSettings> {
-        self.settings.read(guard)
+        &self.terms.read(guard).settings
     }
 
     /// The estimated wait of somebody with `rank` waiters ahead.
@@ -102,8 +119,8 @@ impl ZoneView {
         self.eta.read(guard)
     }
 
-    pub(crate) fn publish_settings(&self, settings: Arc<ZoneSettings>) {
-        self.settings.replace(settings);
+    pub(crate) fn publish_terms(&self, terms: Terms) {
+        self.terms.replace(terms);
     }
 
     pub(crate) fn publish_frontier(&self, frontier: Frontier) {
@@ -229,8 +246,8 @@ impl ZoneView {
     }
 
     fn admitted(&self, stamp: LogTime, now: LogTime, guard: &Guard) -> Result<Standing, Refusal> {
-        let pass_ttl_ms = u64::from(self.settings(guard).pass_ttl_ms);
-        if stamp.plus_ms(pass_ttl_ms) <= now { Err(Refusal::Gone) } else { Ok(Standing::Admitted(stamp)) }
+        let is_over = self.terms.read(guard).is_over(stamp, now);
+        if is_over { Err(Refusal::Gone) } else { Ok(Standing::Admitted(stamp)) }
     }
 }
 

@@ -30,7 +30,7 @@ impl Once {
         match answer {
             Ok(Standing::Waiting(_)) => panic!("I4: {token:?} was admitted at {stamp} and waits again"),
             Err(Refusal::Gone) => {
-                let valid = zone.is_some_and(|zone| stamp + u64::from(zone.settings.pass_ttl_ms) > now);
+                let valid = zone.is_some_and(|zone| zone.pass_valid(stamp, now));
                 assert!(!valid, "I4: {token:?} was admitted at {stamp} and is gone at {now}");
             }
             Ok(Standing::Admitted(_)) | Err(_) => {}

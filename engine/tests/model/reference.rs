@@ -47,6 +47,8 @@ pub(crate) struct Zone {
     pub(crate) id: ZoneId,
     pub(crate) name: ZoneName,
     pub(crate) settings: ZoneSettings,
+    /// How long passes lived before, and until when that held.
+    lifetimes: Vec<(u64, u32)>,
     pub(crate) waiters: Vec<Waiter>,
     /// The stamp of every admission.
     pub(crate) admissions: Vec<u64>,
@@ -117,8 +119,9 @@ impl Zone {
         window && (!with_slice || self.admitted_in(now, settings.slice_ms) < slice_limit(settings))
     }
 
-    fn pass_valid(&self, at: u64, now: u64) -> bool {
-        at + u64::from(self.settings.pass_ttl_ms) > now
+    pub(crate) fn pass_valid(&self, at: u64, now: u64) -> bool {
+        let outlived = |(until, ttl_ms): &(u64, u32)| at + u64::from(*ttl_ms) > *until;
+        self.lifetimes.iter().all(outlived) && at + u64::from(self.settings.pass_ttl_ms) > now
     }
 
     fn stand(&self, place: Place, now: u64) -> Result<Stand, Refusal> {
@@ -217,7 +220,7 @@ impl Reference {
     pub(crate) fn apply(&mut self, command: &Command, stamp: u64) -> Verdict {
         self.ordinal += 1;
         match command {
-            Command::ZoneSet { name, patch } => self.zone_set(name, patch),
+            Command::ZoneSet { name, patch } => self.zone_set(name, patch, stamp),
             Command::ZoneDelete { name } => {
                 let before = self.zones.len();
                 self.zones.retain(|zone| zone.name != *name);
@@ -252,13 +255,14 @@ impl Reference {
         self.by_id_mut(id).map_or(Verdict::Refused(Refusal::NoZone), change)
     }
 
-    fn zone_set(&mut self, name: &ZoneName, patch: &ZonePatch) -> Verdict {
+    fn zone_set(&mut self, name: &ZoneName, patch: &ZonePatch, now: u64) -> Verdict {
         let base = self.by_name(name).map(|zone| zone.settings.clone());
         let settings = match patch.applied_to(base.as_ref()) {
             Ok(settings) => settings,
             Err(refusal) => return Verdict::Refused(refusal),
         };
         if let Some(zone) = self.zones.iter_mut().find(|zone| zone.name == *name) {
+            zone.lifetimes.push((now, zone.settings.pass_ttl_ms));
             zone.settings = settings;
             return Verdict::ZoneSet { created: false };
         }
@@ -266,6 +270,7 @@ impl Reference {
             id: ZoneId { group: GroupId(0), ordinal: self.ordinal },
             name: name.clone(),
             settings,
+            lifetimes: Vec::new(),
             waiters: Vec::new(),
             admissions: Vec::new(),
             users: Vec::new(),

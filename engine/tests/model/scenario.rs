@@ -80,10 +80,11 @@ fn trouble(world: &mut World) {
         // Operators go on meanwhile: what was proposed before their change is decided after it.
         if world.rng.u8(0..25) == 0 {
             let name = world.names[world.rng.usize(0..world.names.len())].clone();
-            let patch = match world.rng.u8(0..4) {
+            let patch = match world.rng.u8(0..5) {
                 0 => ZonePatch { mode: Some(Mode::Paused), ..ZonePatch::default() },
                 1 => ZonePatch { slice_ms: Some(1_000), ..ZonePatch::default() },
                 2 => ZonePatch { limit: Some(world.rng.u32(1..10)), ..ZonePatch::default() },
+                3 => ZonePatch { pass_ttl_ms: Some(world.rng.u32(15_000..90_000)), ..ZonePatch::default() },
                 _ => ZonePatch { mode: Some(Mode::Auto), ..ZonePatch::default() },
             };
             world.operate(Command::ZoneSet { name, patch: Box::new(patch) });
@@ -109,8 +110,7 @@ fn create(world: &mut World, name: ZoneName) {
         poll_ms: Some(poll_ms),
         abandon_ms: Some(2 * poll_ms + 2_001 + rng.u32(0..20_000)),
         max_waiting: Some(rng.u64(5..100)),
-        // The reference keeps no history of this one, so an existing zone keeps what it has. Long enough for
-        // a pass to be seen that was given by a delayed batch.
+        // Long enough for a pass to be seen that was given by a delayed batch.
         pass_ttl_ms: Some(rng.u32(15_000..90_000)),
         ..ZonePatch::default()
     };
