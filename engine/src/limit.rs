@@ -63,6 +63,12 @@ pub const REQUESTS_MAX: usize = 1_000_000;
 /// Log time for which a request id is remembered.
 pub const REQUEST_TTL_MS: u64 = 120_000;
 
+/// For how long a revoked pass is told of, ms: longer than any lives.
+pub const REVOKED_MS: u64 = 25 * 3_600_000;
+
+/// Passes that may be revoked at once: about 8 MB. More of them have a key in common, which is revoked instead.
+pub const REVOCATIONS_MAX: u64 = 100_000;
+
 /// Writes are to be tried again after this long where no leader is known: an election takes about as long.
 pub const NO_LEADER_RETRY_MS: u32 = 500;
 

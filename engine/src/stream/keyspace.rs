@@ -17,6 +17,7 @@ use super::index::{Index, hash_key};
 use super::namespace::Spaces;
 use super::op::KeyOp;
 use super::requests::{AddRequests, RememberedAdd};
+use super::reserved::{self, NO_PERMISSION};
 use super::state::Stream;
 use super::text::Text;
 use super::value::{Extent, Value};
@@ -94,7 +95,11 @@ pub(crate) struct Keyspace {
 impl Keyspace {
     /// Carries out an operation.
     pub(crate) fn change(&mut self, op: KeyOp, at: Moment) -> Value {
+        if op.is_trespass() {
+            return Value::error(NO_PERMISSION);
+        }
         match op {
+            KeyOp::RevokePass(jti) => self.revoke_pass(&jti, at),
             KeyOp::Add(add) => self.add(add, at),
             KeyOp::Trim(key, trim) => self.trim(&key, trim, at.wall),
             KeyOp::Remove(key, ids) => self.remove_entries(&key, &ids, at.wall),
@@ -281,7 +286,7 @@ impl Keyspace {
     pub(super) fn insert(&mut self, name: Text, at: Moment) -> Option<u32> {
         let slot = match self.free.first() {
             Some(slot) => *slot,
-            None if self.slots.len() >= KEYS_PER_SHARD_MAX => return None,
+            None if self.slots.len() >= KEYS_PER_SHARD_MAX && !reserved::is_reserved(&name) => return None,
             None => {
                 self.slots.push(None);
                 self.slots.len() as u32 - 1
@@ -365,26 +370,36 @@ impl Keyspace {
         for (prefix, policy) in header.spaces {
             keyspace.set_namespace(prefix, policy).ok()?;
         }
-        for (slot, mut key) in keys {
-            let next = keyspace.slots.len() as u32;
-            if slot < next || slot as usize >= KEYS_PER_SHARD_MAX || keyspace.slot(&key.name).is_some() {
-                return None;
-            }
-            keyspace.free.extend(next..slot);
-            keyspace.slots.resize_with(slot as usize, || None);
-            keyspace.index.insert(hash_key(&key.name), slot);
-            keyspace.deadlines.extend(key.expires.map(|expires| (expires, slot)));
-            key.counted = key.cost();
-            keyspace.bytes += key.counted as u64;
-            keyspace.slots.push(Some(Box::new(key)));
+        for (slot, key) in keys {
+            keyspace.put_back(slot, Box::new(key))?;
         }
         keyspace.assign_spaces();
         requests.into_iter().for_each(|entry| keyspace.requests.remember(entry));
         Some(keyspace)
     }
 
-    /// Removes all keys. Epochs go on from where they were.
+    /// Puts a key where it was, behind all that are there; `None` where it cannot have been there.
+    fn put_back(&mut self, slot: u32, mut key: Box<Key>) -> Option<()> {
+        let (next, most) = (self.slots.len() as u32, KEYS_PER_SHARD_MAX + reserved::ALL.len());
+        if slot < next || slot as usize >= most || self.slot(&key.name).is_some() {
+            return None;
+        }
+        self.free.extend(next..slot);
+        self.slots.resize_with(slot as usize, || None);
+        self.index.insert(hash_key(&key.name), slot);
+        self.deadlines.extend(key.expires.map(|expires| (expires, slot)));
+        key.counted = key.cost();
+        self.bytes += key.counted as u64;
+        self.slots.push(Some(key));
+        Some(())
+    }
+
+    /// Removes all keys but the server's own. Epochs go on from where they were.
     fn clear(&mut self) -> Value {
+        let mut kept: Vec<u32> = reserved::ALL.iter().filter_map(|name| self.slot(name)).collect();
+        kept.sort_unstable();
+        let copy = |slot: u32| Some((slot, self.slots[slot as usize].clone()?));
+        let kept: Vec<_> = kept.into_iter().filter_map(copy).collect();
         let slots = std::mem::take(&mut self.slots);
         if let Some(cut) = &mut self.cut {
             cut.cleared(slots);
@@ -394,6 +409,10 @@ impl Keyspace {
         self.deadlines.clear();
         self.bytes = 0;
         self.spaces.empty();
+        for (slot, key) in kept {
+            // In the same slot: a snapshot under way tells by it which keys are still to be written.
+            self.put_back(slot, key).expect("it was there");
+        }
         Value::Done
     }
 }

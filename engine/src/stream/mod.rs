@@ -11,6 +11,7 @@
 //!                                     └─ requests   repeats of an append
 //! price   what an answer may take, known before it is made
 //! append  read  keys  group_change  group_read  claim  info            one file a family of operations
+//! reserved  keys of the server's own
 //! ```
 //! An entry has two positions: its Redis id, and its number within the stream's *epoch*, which is dense from 1. No epoch is
 //! given twice ([`keyspace`]), so a key that is made anew has another one and no reader takes one stream for the other.
@@ -37,6 +38,7 @@ pub mod policy;
 mod price;
 mod read;
 pub(crate) mod requests;
+pub mod reserved;
 pub(crate) mod run;
 pub(crate) mod state;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::fields::FieldsRef;
 use super::id::StreamId;
 use super::keyspace::{Key, Keyspace};
 use super::policy::{OnFull, Policy, TOO_MANY_NAMESPACES, Usage};
+use super::reserved::is_reserved;
 use super::text::Text;
 use super::value::Value;
 use crate::cost::KEY_BYTES;
@@ -57,6 +58,9 @@ impl Spaces {
 
     /// Number of the namespace with the longest prefix of this key.
     pub(super) fn number_of(&self, key: &[u8]) -> Option<u32> {
+        if is_reserved(key) {
+            return None;
+        }
         // Of two prefixes of the same key the longer one is the higher one.
         let end = self.list.partition_point(|space| *space.prefix <= *key);
         let found = self.list[..end].iter().rposition(|space| key.starts_with(&space.prefix));

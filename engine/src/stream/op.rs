@@ -4,6 +4,7 @@
 use super::fields::Fields;
 use super::id::StreamId;
 use super::policy::Policy;
+use super::reserved::REVOKED_PASSES;
 use super::text::Text;
 use crate::id::RequestHash;
 use crate::pass::PassKeyOp;
@@ -77,6 +78,8 @@ pub enum KeyOp {
     DeleteNamespace(Text),
     /// Changes a key that signs passes, within one group. Not for a keyspace: the shard does it.
     PassKey(PassKeyOp),
+    /// `Q.PASS REVOKE`: notes this id in the stream of revoked passes. The server's own: see [`super::reserved`].
+    RevokePass(Text),
 }
 
 /// An append.
@@ -432,6 +435,7 @@ impl KeyOp {
             KeyOp::ReadGroup(read) => read.streams.iter().for_each(|(key, _)| visit(key)),
             KeyOp::Delete(keys) | KeyOp::Exists(keys) => keys.iter().for_each(visit),
             KeyOp::Faulty(op, _) => op.visit_keys(&mut visit as &mut dyn FnMut(&Text)),
+            KeyOp::RevokePass(_) => visit(&Text::from(REVOKED_PASSES)),
             KeyOp::Scan(_)
             | KeyOp::Size
             | KeyOp::Clear

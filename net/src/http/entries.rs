@@ -111,6 +111,7 @@ fn write_error(text: &[u8], shape: Shape, to: &mut Responder<'_>) {
     let problem = match code {
         _ if text == ENDED => Problem::new(409, "ENDED", ""),
         "OOM" => Problem::new(503, "OOM", ""),
+        "NOPERM" => Problem::new(403, "NOPERM", ""),
         _ => Problem::new(400, "ERR", ""),
     };
     let problem = Problem { detail: Detail::Told, ..problem };

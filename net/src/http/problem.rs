@@ -3,7 +3,7 @@
 //! | status | codes |
 //! |---|---|
 //! | 400 | `MALFORMED`, `BADTOKEN` (no key of this zone signed it), `ERR` (a name or setting breaks its rule) |
-//! | 401, 403 | `NOAUTH` (no token, or none that is known) · `NOPERM` (a token that is not for this) |
+//! | 401, 403 | `NOAUTH` (no token, or none that is known) · `NOPERM` (a token that is not for this, a key that is the server's) |
 //! | 404 | `NOZONE`, `NOSTREAM`, `NOTFOUND` (no such path) |
 //! | 405, 411, 415 | `METHOD`, `LENGTH`, `MEDIA` |
 //! | 409, 410, 429 | `CLOSED`, `ENDED` (a stream) · `GONE` (a place in a zone, or in a stream) · `FULL` |

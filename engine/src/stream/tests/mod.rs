@@ -4,6 +4,7 @@ mod basics;
 mod groups;
 mod model;
 mod namespaces;
+mod reserved;
 mod snapshots;
 
 use super::fields::Fields;

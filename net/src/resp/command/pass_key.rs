@@ -11,15 +11,9 @@ use super::spec::{Access, Argument, CommandSpec};
 use crate::resp::encode::Writer;
 use crate::resp::server::{PassKeyRow, Role};
 use sluice_engine::pass::{PassKeyId, PassKeyOp};
-use sluice_engine::stream::fields::Fields;
-use sluice_engine::stream::id::StreamId;
-use sluice_engine::stream::op::{Add, Keep, KeyOp, NewId, Trim};
+use sluice_engine::stream::op::KeyOp;
 use sluice_engine::stream::text::Text;
 
-/// The stream of revoked passes.
-const REVOKED: &[u8] = b"sluice:revoked-passes";
-/// For how long a revoked pass is told of: longer than any lives.
-const REVOKED_MS: u64 = 25 * 3_600_000;
 const NO_KEY: &str = "ERR no key can be drawn: the system has no randomness now";
 const BAD_ID: &str = "ERR not the id of a pass key: 16 hexadecimal digits, as Q.KEY LIST shows them";
 const BAD_JTI: &str = "ERR not the jti of a pass: 22 characters of A-Z a-z 0-9 - _";
@@ -143,16 +137,5 @@ fn revoke_pass<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     if !is_id {
         return Err(Fault::Text(BAD_JTI));
     }
-    let oldest = (call.server.wall_us() / 1_000).saturating_sub(REVOKED_MS);
-    let keep = Keep::From(StreamId { ms: oldest, seq: 0 });
-    Ok(Step::key(KeyOp::Add(Add {
-        key: Text::from(REVOKED),
-        no_create: false,
-        trim: Some(Trim { keep, limit: 0 }),
-        id: NewId::Auto,
-        fields: Fields::pack([&b"jti"[..], jti]),
-        request: None,
-        ttl_ms: Some(REVOKED_MS),
-        end: false,
-    })))
+    Ok(Step::key(KeyOp::RevokePass(Text::from(jti))))
 }
