@@ -224,11 +224,10 @@ impl Directory {
         self.with_keys(zone.as_bytes(), |keys| keys.user(zone, user))
     }
 
-    /// The hash under which a request id of this zone, or of this key, is remembered.
+    /// The hash under which a request of this zone, or of this key, is remembered: of whoever chose its id, and of the id.
     #[must_use]
-    pub fn request_hash(&self, name: impl AsRef<[u8]>, request: &[u8]) -> RequestHash {
-        let name = name.as_ref();
-        self.with_keys(name, |keys| keys.request(name, request))
+    pub fn request_hash(&self, name: &[u8], parts: &[&[u8]]) -> RequestHash {
+        self.with_keys(name, |keys| keys.request(name, parts))
     }
 
     /// A key for this purpose, the same on every node of the cluster and nowhere else.

@@ -55,10 +55,17 @@ impl Keyring {
         UserHash(self.identity_hash(b'u', zone.as_bytes(), user))
     }
 
-    /// The hash under which a request id is remembered.
+    /// The hash under which a request of one zone or key is remembered. All parts count: what they are, how many, and where
+    /// each ends.
     #[must_use]
-    pub fn request(&self, name: &[u8], request: &[u8]) -> RequestHash {
-        RequestHash(self.identity_hash(b'r', name, request))
+    pub fn request(&self, name: &[u8], parts: &[&[u8]]) -> RequestHash {
+        let mut hasher = SipHasher24x128::new_with_key(&self.identity);
+        hasher.write_u8(b'r');
+        for part in std::iter::once(&name).chain(parts) {
+            hasher.write_usize(part.len());
+            hasher.write(part);
+        }
+        RequestHash(hasher.finish128().as_u128())
     }
 
     /// A key for another purpose: the same in every group and on every node, and for ever. It tells nothing of the secret,

@@ -31,6 +31,8 @@
 #[cfg(feature = "server")]
 pub mod auth;
 #[cfg(feature = "server")]
+pub mod caller;
+#[cfg(feature = "server")]
 mod clients;
 #[cfg(feature = "server")]
 pub mod clock;

@@ -25,7 +25,7 @@ pub enum Request<'a> {
         /// Who joins; present only where the caller may name users.
         user: Option<&'a [u8]>,
         /// Makes a repeat of the same request harmless.
-        request: Option<&'a [u8]>,
+        request: Option<RequestHash>,
         /// A gateway with credentials asks: room is kept for it when strangers have used up theirs.
         is_trusted: bool,
     },

@@ -1,5 +1,6 @@
 //! What all workers of a server share, and what commands may ask about it.
 
+use crate::caller::RequestId;
 use crate::clients::Register;
 use crate::cluster::Cluster;
 use crate::config::NetConfig;
@@ -160,8 +161,8 @@ impl ServerInfo for Shared {
         used >= max / 2
     }
 
-    fn request_hash(&self, key: &[u8], request: &[u8]) -> RequestHash {
-        self.directory.request_hash(key, request)
+    fn request_hash(&self, name: &[u8], request: &RequestId<'_>) -> RequestHash {
+        request.hash(&self.directory, name)
     }
 
     fn pass_keys(&self) -> Vec<PassKeyRow> {

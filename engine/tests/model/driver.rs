@@ -188,7 +188,8 @@ impl World {
             self.clients[at].at = self.now + 5_000;
             return;
         };
-        let request = request.map(|id| self.directory.request_hash(name.as_str(), &id.to_be_bytes()));
+        let hash = |id: u64| self.directory.request_hash(name.as_str().as_bytes(), &[&id.to_be_bytes()]);
+        let request = request.map(hash);
         let ticket = self.ticket(Asker::Client(at));
         self.owner.join(zone, user, request, ticket).unwrap();
         self.submitted.push_back(ticket);

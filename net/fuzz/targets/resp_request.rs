@@ -7,6 +7,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sluice_engine::id::RequestHash;
+use sluice_net::caller::RequestId;
 use sluice_net::cluster::{Addresses, Alone, Cluster};
 use sluice_net::pubsub::Wish;
 use sluice_net::resp::args::ArgsBuf;
@@ -119,8 +120,8 @@ impl ServerInfo for Server {
         1_700_000_000_000_000
     }
 
-    fn request_hash(&self, key: &[u8], request: &[u8]) -> RequestHash {
-        RequestHash((key.len() * 1_000 + request.len()) as u128)
+    fn request_hash(&self, name: &[u8], request: &RequestId<'_>) -> RequestHash {
+        RequestHash((name.len() * 1_000 + request.id.len()) as u128)
     }
 
     fn facts(&self) -> Facts {

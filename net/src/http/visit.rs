@@ -9,6 +9,7 @@ use super::problem::Problem;
 use super::recall::{Purpose, Recall};
 use super::respond::{Field, Media, Responder, Shape};
 use super::route::{Method, Route};
+use crate::caller::{Caller, Network};
 use crate::request::Request;
 use crate::session::events::EventTalk;
 use crate::session::line::{Asked, Line};
@@ -39,13 +40,21 @@ pub(crate) struct Visit<'v, 'g> {
     pub(crate) call: &'v Call<'v>,
     pub(crate) method: Method,
     pub(crate) shape: Shape,
+    /// Where the connection comes from.
+    pub(crate) network: Network,
     pub(crate) line: &'v mut Line,
     pub(crate) desk: &'v mut Desk,
     pub(crate) turn: Turn<'g>,
 }
 
 /// Answers one request.
-pub(crate) fn handle(call: &Call<'_>, line: &mut Line, desk: &mut Desk, turn: Turn<'_>) -> Handled {
+pub(crate) fn handle(
+    call: &Call<'_>,
+    network: Network,
+    line: &mut Line,
+    desk: &mut Desk,
+    turn: Turn<'_>,
+) -> Handled {
     let shape = Shape {
         keep_alive: call.fields.keep_alive,
         old: call.fields.old,
@@ -54,7 +63,8 @@ pub(crate) fn handle(call: &Call<'_>, line: &mut Line, desk: &mut Desk, turn: Tu
         origin: call.fields.origin.and_then(|origin| allowed(origin, &desk.shared.config.cors_origins)),
     };
     let method = Method::parse(call.method);
-    let mut visit = Visit { call, method: method.unwrap_or(Method::Options), shape, line, desk, turn };
+    let mut visit =
+        Visit { call, method: method.unwrap_or(Method::Options), shape, network, line, desk, turn };
     let Some(route) = Route::of(call.path) else {
         return visit.problem(&Problem::new(404, "NOTFOUND", "there is no such path"));
     };
@@ -92,6 +102,14 @@ pub(crate) fn handle(call: &Call<'_>, line: &mut Line, desk: &mut Desk, turn: Tu
 }
 
 impl Visit<'_, '_> {
+    /// Who asks, as far as the ids of requests are concerned.
+    pub(crate) fn caller(&self) -> Caller<'static> {
+        match self.desk.shared.config.auth.writer_digest(self.call.fields.authorization) {
+            Some(digest) => Caller::Writer(digest),
+            None => Caller::Anonymous(caller_address(self)),
+        }
+    }
+
     /// Asks the engine; the answer becomes the response, now or later.
     pub(crate) fn ask(&mut self, request: &Request<'_>, purpose: Purpose) -> Handled {
         let shape = self.shape;
@@ -177,6 +195,12 @@ impl Visit<'_, '_> {
         self.desk.responder().send(204, Media::Text, shape, shown);
         Handled::Done
     }
+}
+
+/// Where the caller is. What it says of itself is believed of nobody: behind a load balancer this is the balancer, and only
+/// the randomness of their request ids keeps its users apart.
+fn caller_address(visit: &Visit<'_, '_>) -> Network {
+    visit.network
 }
 
 /// The index of the configured origin that this one matches.

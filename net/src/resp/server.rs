@@ -3,6 +3,7 @@
 use super::command::fault::Fault;
 use super::command::spec::Replies;
 use super::encode::Proto;
+use crate::caller::RequestId;
 use crate::cluster::Cluster;
 use sluice_engine::id::RequestHash;
 use sluice_engine::pass::{PassKeyId, PassSeed};
@@ -218,8 +219,8 @@ pub trait ServerInfo {
         false
     }
 
-    /// The hash under which a request id of this key is remembered.
-    fn request_hash(&self, key: &[u8], request: &[u8]) -> RequestHash;
+    /// The hash under which a request of this zone or key is remembered.
+    fn request_hash(&self, name: &[u8], request: &RequestId<'_>) -> RequestHash;
 
     /// The keys that sign passes or did, the oldest first.
     fn pass_keys(&self) -> Vec<PassKeyRow> {

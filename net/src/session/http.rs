@@ -3,6 +3,7 @@
 use super::events::EventTalk;
 use super::line::Line;
 use super::stop::{Driven, Stop};
+use crate::caller::Network;
 use crate::http::decode::{Decoded, decode};
 use crate::http::fault::Fault;
 use crate::http::problem::Problem;
@@ -11,14 +12,24 @@ use crate::http::route::asks_traffic;
 use crate::http::visit::{Handled, handle};
 use crate::worker::desk::Desk;
 use crate::worker::turn::Turn;
+use mio::net::TcpStream;
 
 /// What HTTP remembers of a connection between visits.
-#[derive(Default)]
 pub(crate) struct HttpTalk {
+    /// Where it comes from.
+    network: Network,
     /// The request that is arriving was already told `100 Continue`.
     continued: bool,
     /// What the connection becomes after this request.
     pub(super) events: Option<Box<EventTalk>>,
+}
+
+impl HttpTalk {
+    /// Of a new connection.
+    pub(crate) fn new(socket: &TcpStream) -> HttpTalk {
+        let network = socket.peer_addr().map(|peer| Network::of(peer.ip())).unwrap_or_default();
+        HttpTalk { network, continued: false, events: None }
+    }
 }
 
 /// Answers the requests at the head of `input`.
@@ -81,7 +92,7 @@ fn request(
     let next = match decode(input, joined) {
         Decoded::Complete(mut call, len) => {
             call.fields.keep_alive &= !desk.closing;
-            match handle(&call, line, desk, turn) {
+            match handle(&call, talk.network, line, desk, turn) {
                 Handled::Wait => return Next::Stop(Stop::Waiting),
                 Handled::Behind => return Next::Stop(Stop::Behind),
                 handled => {

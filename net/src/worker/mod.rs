@@ -351,7 +351,7 @@ impl Worker {
         let inserted = self.sessions.insert(|key| {
             watched = registry.register(&mut socket, token(key), Interest::READABLE | Interest::WRITABLE);
             let talk = match protocol {
-                Protocol::Http => Talk::Http(HttpTalk::default()),
+                Protocol::Http => Talk::Http(HttpTalk::new(&socket)),
                 Protocol::Resp => Talk::Resp(Box::new(RespTalk::new(&socket, me, &shared, turn.now))),
             };
             Session::new(socket, Line::new(key), talk, turn.now)

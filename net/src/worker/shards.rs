@@ -126,8 +126,7 @@ impl Shards {
                 let group = known.map_or_else(|| directory.group_of(zone), |id| id.group);
                 let text = std::str::from_utf8(zone).map_err(|_| Refusal::NoZone)?;
                 let user = user.map(|user| directory.user_hash(text, user));
-                let (request, is_trusted) =
-                    (request.map(|request| directory.request_hash(text, request)), *is_trusted);
+                let (request, is_trusted) = (*request, *is_trusted);
                 let ask = match known {
                     Some(zone) => Ask::Join { zone, user, request, is_trusted },
                     None if directory.leads(group, turn.now) => return Err(Refusal::NoZone),

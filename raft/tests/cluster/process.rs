@@ -274,7 +274,7 @@ impl Driver {
             Request::Join { zone, request } => {
                 let known = directory.zone(zone.as_bytes());
                 let group = directory.group_of(zone.as_bytes());
-                let request = Some(directory.request_hash(zone, request.as_bytes()));
+                let request = Some(directory.request_hash(zone.as_bytes(), &[request.as_bytes()]));
                 let name = ZoneName::parse(zone.as_bytes())?;
                 let ask = match known {
                     Some(zone) => Ask::Join { zone, user: None, request, is_trusted: false },
@@ -296,7 +296,7 @@ impl Driver {
                     trim: None,
                     id: NewId::Auto,
                     fields: Fields::pack([&b"text"[..], text.as_bytes()]),
-                    request: Some(directory.request_hash(key, text.as_bytes())),
+                    request: Some(directory.request_hash(key.as_bytes(), &[text.as_bytes()])),
                     ttl_ms: None,
                     end: false,
                 };

@@ -2,6 +2,7 @@
 
 use super::subscribe::NO_WRITER;
 use super::{check_media, identity};
+use crate::caller::RequestId;
 use crate::http::json::Members;
 use crate::http::percent;
 use crate::http::problem::Problem;
@@ -59,13 +60,13 @@ fn operation(visit: &Visit<'_, '_>, key: &[u8]) -> Result<KeyOp, Problem> {
             false => Err(NO_FIELDS),
         };
     }
-    let directory = &visit.desk.shared.directory;
+    let (directory, caller) = (&visit.desk.shared.directory, visit.caller());
     Ok(KeyOp::Add(Add {
         no_create: false,
         trim: options.maxlen.map(|most| Trim { keep: Keep::Newest(most), limit: 0 }),
         id: NewId::Auto,
         fields: Fields::pack(members.texts()),
-        request: request.map(|request| directory.request_hash(&*key, request)),
+        request: request.map(|id| RequestId { caller, user: None, id }.hash(directory, &key)),
         ttl_ms: options.ttl_ms,
         end: options.end,
         key,

@@ -1,13 +1,12 @@
 //! `POST /v1/zones/{zone}/tokens`: join. The body is optional.
 
-use super::{check_media, parse, wait::identities};
+use super::{check_media, parse, wait::join};
 use crate::http::decode::Call;
 use crate::http::json::Text;
 use crate::http::percent;
 use crate::http::problem::Problem;
 use crate::http::recall::Purpose;
 use crate::http::visit::{Handled, Visit};
-use crate::request::Request;
 use serde::Deserialize;
 
 #[derive(Deserialize, Default)]
@@ -28,13 +27,8 @@ pub(crate) fn run(visit: &mut Visit<'_, '_>, zone: &str) -> Handled {
         Ok(body) => body,
         Err(problem) => return visit.problem(&problem),
     };
-    let trusted = body.user_id.is_some() && visit.desk.shared.config.auth.writer(call.fields.authorization);
-    let user = body.user_id.as_ref().filter(|_| trusted).map(Text::bytes);
-    match identities(user, body.request_id.as_ref().map(Text::bytes)) {
-        Ok((user, request)) => {
-            let is_trusted = user.is_some();
-            visit.ask(&Request::Join { zone: &zone, user, request, is_trusted }, Purpose::TokenCreate)
-        }
+    match join(visit, &zone, body.user_id.as_ref(), body.request_id.as_ref()) {
+        Ok(request) => visit.ask(&request, Purpose::TokenCreate),
         Err(problem) => visit.problem(&problem),
     }
 }

@@ -1,6 +1,7 @@
 //! `POST /traffic/wait`: join a zone, as existing apps do it.
 
 use super::{identity, parse};
+use crate::caller::RequestId;
 use crate::http::json::Text;
 use crate::http::problem::Problem;
 use crate::http::recall::Purpose;
@@ -27,22 +28,25 @@ pub(crate) fn run(visit: &mut Visit<'_, '_>) -> Handled {
         Ok(body) => body,
         Err(problem) => return visit.problem(&problem.for_traffic()),
     };
-    let trusted = body.user_id.is_some() && visit.desk.shared.config.auth.writer(call.fields.authorization);
-    let user = body.user_id.as_ref().filter(|_| trusted).map(Text::bytes);
-    match identities(user, body.request_id.as_ref().map(Text::bytes)) {
-        Ok((user, request)) => {
-            let (zone, is_trusted) = (body.zone_id.as_bytes(), user.is_some());
-            visit.ask(&Request::Join { zone, user, request, is_trusted }, Purpose::Wait)
-        }
+    let zone = body.zone_id.as_bytes();
+    match join(visit, zone, body.user_id.as_ref(), body.request_id.as_ref()) {
+        Ok(request) => visit.ask(&request, Purpose::Wait),
         Err(problem) => visit.problem(&problem.for_traffic()),
     }
 }
 
-type Identities<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
-
-pub(super) fn identities<'a>(
-    user: Option<&'a [u8]>,
-    request: Option<&'a [u8]>,
-) -> Result<Identities<'a>, Problem> {
-    Ok((identity(user, "userId is too long")?, identity(request, "requestId is too long")?))
+/// The request that joins. Only a caller with credentials may say for whom.
+pub(super) fn join<'a>(
+    visit: &Visit<'_, '_>,
+    zone: &'a [u8],
+    user: Option<&'a Text<'_>>,
+    id: Option<&Text<'_>>,
+) -> Result<Request<'a>, Problem> {
+    let authorization = visit.call.fields.authorization;
+    let user = user.filter(|_| visit.desk.shared.config.auth.writer(authorization));
+    let user = identity(user.map(Text::bytes), "userId is too long")?;
+    let id = identity(id.map(Text::bytes), "requestId is too long")?;
+    let caller = visit.caller();
+    let hash = |id| RequestId { caller, user, id }.hash(&visit.desk.shared.directory, zone);
+    Ok(Request::Join { zone, user, request: id.map(hash), is_trusted: user.is_some() })
 }

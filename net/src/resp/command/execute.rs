@@ -6,6 +6,7 @@ use super::key_call::KeyCall;
 use super::spec::{Access, CommandSpec, Replies};
 use super::transaction::Queue;
 use super::{find, help};
+use crate::caller::{Caller, RequestId};
 use crate::cursor::Position;
 use crate::pubsub::Wish;
 use crate::request::{Request, RequestKind};
@@ -13,6 +14,7 @@ use crate::resp::args::Args;
 use crate::resp::encode::Writer;
 use crate::resp::server::ServerInfo;
 use crate::resp::session::RespSession;
+use sluice_engine::id::RequestHash;
 use sluice_engine::stream::op::KeyOp;
 use sluice_engine::stream::text::Text;
 
@@ -83,6 +85,13 @@ impl<'a> Call<'a, '_> {
     #[must_use]
     pub fn text(&self, index: usize) -> Text {
         Text::from(self.arg(index))
+    }
+
+    /// The hash under which a request is remembered that this connection names so.
+    #[must_use]
+    pub fn request_hash(&self, name: &[u8], user: Option<&[u8]>, id: &[u8]) -> RequestHash {
+        let caller = Caller::User(self.session.user());
+        self.server.request_hash(name, &RequestId { caller, user, id })
     }
 
     /// A writer of the reply.

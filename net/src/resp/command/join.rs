@@ -52,7 +52,7 @@ fn run<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
         index += 2;
     }
     let zone = call.arg(1);
-    let (user, request) = (options.user, options.request);
+    let (user, request) = (options.user, options.request.map(|id| call.request_hash(zone, options.user, id)));
     Ok(Step::ask(Request::Join { zone, user, request, is_trusted: true }))
 }
 

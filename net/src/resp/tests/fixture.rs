@@ -1,5 +1,6 @@
 //! A server of two connections and a few figures, and a way to talk to it.
 
+use crate::caller::RequestId;
 use crate::cluster::{Addresses, Alone, Cluster};
 use crate::pubsub::Wish;
 use crate::request::{Request, RequestKind};
@@ -156,8 +157,8 @@ impl ServerInfo for Fixture {
         1_700_000_000_000_042
     }
 
-    fn request_hash(&self, key: &[u8], request: &[u8]) -> RequestHash {
-        RequestHash((key.len() * 100 + request.len()) as u128)
+    fn request_hash(&self, name: &[u8], request: &RequestId<'_>) -> RequestHash {
+        RequestHash((name.len() * 100 + request.id.len()) as u128)
     }
 
     fn facts(&self) -> Facts {

@@ -5,8 +5,9 @@ use crate::request::{Answer, Request, RequestKind};
 use crate::resp::command::encode_answer;
 use crate::resp::encode::Proto;
 use sluice_engine::error::Refusal;
+use sluice_engine::id::RequestHash;
 use sluice_engine::memory::Bound;
-use sluice_engine::reply::{Eta, Standing, Stats, Waiting};
+use sluice_engine::reply::{Departure, Eta, Standing, Stats, Waiting};
 use sluice_engine::time::LogTime;
 use sluice_engine::zone::settings::{Mode, ZoneName, ZonePatch, ZoneSettings};
 
@@ -17,7 +18,7 @@ fn questions_carry_what_was_said() {
     let join_cases: &[(&[u8], Request<'_>)] = &[
         (b"Q.JOIN shop\r\n", join(None, None)),
         (b"q.join shop USER u1\r\n", join(Some(b"u1"), None)),
-        (b"q.join shop request r1 user u1\r\n", join(Some(b"u1"), Some(b"r1"))),
+        (b"q.join shop request r1 user u1\r\n", join(Some(b"u1"), Some(RequestHash(402)))),
         (b"q.join shop IP 127.0.0.1 AGENT \"some browser\"\r\n", join(None, None)),
         (b"q.join shop IP \"\" AGENT \"\" USER u\r\n", join(Some(b"u"), None)),
     ];

@@ -46,7 +46,7 @@ fn run<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
         return Err(ZERO);
     }
     let key = call.arg(1);
-    let request = options.request.map(|request| call.server.request_hash(key, request));
+    let request = options.request.map(|id| call.request_hash(key, None, id));
     Ok(Step::key(KeyOp::Add(Add {
         key: key.into(),
         no_create: options.no_create,
