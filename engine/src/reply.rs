@@ -84,6 +84,17 @@ pub struct Stats {
     pub eta_ms: i64,
 }
 
+/// What came of a leave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Departure {
+    /// A place was given up.
+    Left,
+    /// There was none any more.
+    Gone,
+    /// Its holder was let in, and stays so: a pass that was given away cannot be taken back by leaving.
+    Admitted,
+}
+
 /// The answer to a request that went through a shard's owner.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Reply {
@@ -94,8 +105,8 @@ pub enum Reply {
         /// Where it stands.
         standing: Standing,
     },
-    /// To a leave: true where a place was given up.
-    Left(bool),
+    /// To a leave.
+    Left(Departure),
     /// To a zone change: true where the zone is new.
     ZoneSet {
         /// Whether the zone was created by this command.

@@ -10,7 +10,7 @@ mod cluster {
 
 use cluster::hub::{Cluster, NODES};
 use sluice_engine::error::Refusal;
-use sluice_engine::reply::{Reply, Standing};
+use sluice_engine::reply::{Departure, Reply, Standing};
 use sluice_engine::sequencer::Ask;
 use sluice_engine::zone::settings::ZonePatch;
 
@@ -132,8 +132,8 @@ fn i5_a_lagging_node_asks_the_leader_instead_of_showing_an_older_position() {
         let command = sluice_engine::command::Command::Leave { zone: token.zone, seq };
         cluster.ask(0, Ask::Change(Box::new(command)))
     };
-    assert_eq!(leave(&mut cluster, &tokens[0]), Reply::Left(true));
-    assert_eq!(leave(&mut cluster, &tokens[1]), Reply::Left(true));
+    assert_eq!(leave(&mut cluster, &tokens[0]), Reply::Left(Departure::Left));
+    assert_eq!(leave(&mut cluster, &tokens[1]), Reply::Left(Departure::Left));
     cluster.run(400);
     assert_eq!(position(cluster.poll(0, last).unwrap()), 3);
     assert!(!cluster.answers_alone(2, last));

@@ -11,7 +11,7 @@ use node::{Node, ZONE, limit};
 use sluice_engine::command::Command;
 use sluice_engine::error::Refusal;
 use sluice_engine::id::{Ticket, UserHash};
-use sluice_engine::reply::{Reply, Standing};
+use sluice_engine::reply::{Departure, Reply, Standing};
 use sluice_engine::token::Token;
 use sluice_engine::zone::settings::{Mode, ZoneName, ZonePatch};
 
@@ -130,8 +130,8 @@ fn one_user_has_one_place() {
     assert_eq!(first, second);
     let zone = node.zone();
     let sluice_engine::token::Place::Queue(seq) = first.place else { panic!("waits") };
-    assert_eq!(node.submit(Command::Leave { zone, seq }), Reply::Left(true));
-    assert_eq!(node.submit(Command::Leave { zone, seq }), Reply::Left(false));
+    assert_eq!(node.submit(Command::Leave { zone, seq }), Reply::Left(Departure::Left));
+    assert_eq!(node.submit(Command::Leave { zone, seq }), Reply::Left(Departure::Gone));
     let (third, _) = node.join_as(Some(UserHash(9))).unwrap();
     assert_ne!(first, third);
 }

@@ -10,8 +10,8 @@
 
 use crate::cluster::{Decision, Operation};
 use sluice_engine::error::Refusal;
-use sluice_engine::id::GroupId;
-use sluice_engine::reply::{Standing, Stats};
+use sluice_engine::id::{GroupId, RequestHash};
+use sluice_engine::reply::{Departure, Standing, Stats};
 use sluice_engine::stream::value::Value;
 use sluice_engine::zone::settings::{ZoneName, ZonePatch, ZoneSettings};
 
@@ -146,8 +146,8 @@ pub enum Answer<'a> {
         /// What the admitted show to the service.
         pass: Option<&'a [u8]>,
     },
-    /// True where a place was given up, false where it was gone already.
-    Left(bool),
+    /// Whether a place was given up.
+    Left(Departure),
     /// The zone is as asked.
     ZoneSet {
         /// Whether it is new.

@@ -4,7 +4,7 @@ mod support;
 
 use sluice_net::auth::{AuthTable, digest};
 use std::time::Duration;
-use support::{Client, config, start};
+use support::{Client, config, start, value_of};
 
 #[test]
 fn existing_apps_join_and_enter() {
@@ -182,4 +182,25 @@ fn a_drained_server_answers_what_was_asked_and_gives_its_owners_back() {
     assert_eq!(owners.len(), 6);
     assert_eq!((http.take_to_end(), idle.take_to_end()), (Vec::new(), Vec::new()));
     assert!(std::net::TcpStream::connect(at.http).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn who_was_let_in_has_no_place_to_give_up_and_stays_in() {
+    let server = start(config(|_| ()), &[("shop", 1)]);
+    let mut client = Client::connect(server.local_addrs().http);
+    let mut resp = Client::connect(server.local_addrs().resp);
+    let mut join = || client.post("/v1/zones/shop/tokens", "{}").json()["token"].as_str().unwrap().to_owned();
+    // One enters at once, one waits first.
+    let tokens = [join(), join()];
+    assert_eq!(resp.ask("Q.ZONE SET shop MODE open"), "+OK\r\n");
+    for token in tokens {
+        let path = format!("/v1/zones/shop/tokens/{token}");
+        let before = client.call("GET", &path);
+        assert_eq!((before.status, &before.json()["state"]), (200, &"admitted".into()));
+        let refused = client.call("DELETE", &path);
+        assert_eq!((refused.status, &refused.json()["code"]), (409, &"ADMITTED".into()), "{refused:?}");
+        assert_eq!(resp.ask(&format!("Q.LEAVE shop {token}")), ":0\r\n");
+        assert_eq!(client.call("GET", &path).body, before.body, "with the same pass");
+    }
+    assert_eq!(value_of(&resp.ask("Q.STATS shop"), "left_total"), "0");
 }

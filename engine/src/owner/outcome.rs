@@ -7,7 +7,7 @@ use super::{BUSY_RETRY_MS, Owner, not_yet};
 use crate::command::Command;
 use crate::error::Refusal;
 use crate::id::{Ticket, ZoneId};
-use crate::reply::{Reply, Standing};
+use crate::reply::{Departure, Reply, Standing};
 use crate::sequencer::Role;
 use crate::shard::Outcome;
 use crate::structure::pin;
@@ -93,15 +93,16 @@ impl Owner {
                 Reply::ZoneDeleted(zone.is_some())
             }
             Outcome::Joined { zone, place } => self.joined(zone, place),
-            Outcome::Left { zone, seq, removed } => {
+            Outcome::Left { zone, seq, departure } => {
                 let state = self.shard.zones.get(&zone.ordinal);
-                if let (true, Some(state), Some(desk)) = (removed, state, self.desks.get_mut(&zone.ordinal)) {
+                let desk = self.desks.get_mut(&zone.ordinal);
+                if let (Departure::Left, Some(state), Some(desk)) = (departure, state, desk) {
                     desk.left(seq, state, now);
                     if desk.hasten(now) {
                         self.touched.push(zone.ordinal);
                     }
                 }
-                Reply::Left(removed)
+                Reply::Left(departure)
             }
             Outcome::Admitted { zone, seq, admission } => {
                 if let (Admission::Now, Some(desk)) = (admission, self.desks.get_mut(&zone.ordinal)) {

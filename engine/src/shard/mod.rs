@@ -24,6 +24,7 @@ use crate::keyring::Keyring;
 use crate::limit::ZONES_PER_SHARD_MAX;
 use crate::memory::Bound;
 use crate::pass::{PassKeyOp, PassKeys};
+use crate::reply::Departure;
 use crate::sequencer::Committed;
 use crate::snapshot::cut::ShardCut;
 use crate::stream::keyspace::{Keyspace, Moment};
@@ -53,7 +54,7 @@ pub(crate) enum Outcome {
     ZoneSet { zone: ZoneId, created: bool },
     ZoneDeleted(Option<ZoneId>),
     Joined { zone: ZoneId, place: Place },
-    Left { zone: ZoneId, seq: Seq, removed: bool },
+    Left { zone: ZoneId, seq: Seq, departure: Departure },
     Admitted { zone: ZoneId, seq: Seq, admission: Admission },
     Evicted { zone: ZoneId, block: u64, slots: [u64; 8], removed: [u64; 8] },
     Swept,
@@ -169,9 +170,11 @@ impl Shard {
             Command::Join { zone, user, request, nobody_ahead } => {
                 self.join(zone, user, request, nobody_ahead)
             }
-            Command::Leave { zone, seq } => {
-                self.in_zone(zone, |state, _| Outcome::Left { zone, seq, removed: state.leave(seq) })
-            }
+            Command::Leave { zone, seq } => self.in_zone(zone, |state, stamp| Outcome::Left {
+                zone,
+                seq,
+                departure: state.leave(seq, stamp),
+            }),
             Command::Admit { zone, seq } => self.in_zone(zone, |state, stamp| {
                 let admission = state.admit(seq, stamp);
                 Outcome::Admitted { zone, seq, admission }

@@ -14,6 +14,7 @@ use super::window::{Caps, Window};
 use crate::cost::{WINDOW_RUN_BYTES, ZONE_BYTES};
 use crate::id::{Seq, UserHash, ZoneId};
 use crate::limit::BLOCK_SLOTS;
+use crate::reply::Departure;
 use crate::shard::Outcome;
 use crate::snapshot::cut::Cut;
 use crate::structure::{Lookup, Waiters};
@@ -180,10 +181,11 @@ impl ZoneState {
         Admission::Now
     }
 
-    /// Gives a place up. False where it was given up before, or let in.
-    pub(crate) fn leave(&mut self, seq: Seq) -> bool {
+    /// Gives a place up.
+    pub(crate) fn leave(&mut self, seq: Seq, stamp: LogTime) -> Departure {
         if !self.is_live(seq) {
-            return false;
+            let is_in = self.admitted_at(seq).is_some_and(|at| !self.terms.is_over(at, stamp));
+            return if is_in { Departure::Admitted } else { Departure::Gone };
         }
         self.preserve(seq.0 / BLOCK_SLOTS);
         let removed = self.waiters.remove(seq);
@@ -191,7 +193,7 @@ impl ZoneState {
         self.totals.left += 1;
         self.users.remove(seq);
         self.note_if_emptied(seq.0 / BLOCK_SLOTS);
-        true
+        Departure::Left
     }
 
     /// Drops silent waiters of one block; returns those that were still there.

@@ -6,7 +6,7 @@ use sluice_engine::command::Command;
 use sluice_engine::error::Refusal;
 use sluice_engine::id::{RequestHash, Seq, Ticket, UserHash};
 use sluice_engine::memory::Bound;
-use sluice_engine::reply::{Reply, Standing};
+use sluice_engine::reply::{Departure, Reply, Standing};
 use sluice_engine::token::Place;
 use sluice_engine::zone::settings::{Mode, ZoneName, ZonePatch};
 
@@ -19,7 +19,7 @@ fn memory(node: &Node) -> u64 {
 
 fn leave(node: &mut Node, place: Place) {
     let (zone, Place::Queue(seq)) = (node.zone(), place) else { panic!("waits") };
-    assert_eq!(node.submit(Command::Leave { zone, seq }), Reply::Left(true));
+    assert_eq!(node.submit(Command::Leave { zone, seq }), Reply::Left(Departure::Left));
 }
 
 #[test]

@@ -10,7 +10,9 @@ use super::recall::Purpose;
 use super::respond::{Field, Media, Responder, Shape};
 use crate::request::Answer;
 use sluice_engine::directory::Directory;
-use sluice_engine::reply::Standing;
+use sluice_engine::reply::{Departure, Standing};
+
+const ADMITTED: Problem = Problem::new(409, "ADMITTED", "this token was let in: it has no place to give up");
 
 /// Writes the response. True where it is an error.
 pub(crate) fn write(
@@ -39,6 +41,10 @@ pub(crate) fn write(
         (Purpose::TokenGet, Answer::Place { zone, token, standing, pass }) => {
             write_resource(to.body, zone, token, *standing, *pass);
             to.send(200, Media::Json, shape, &[]);
+        }
+        (Purpose::TokenDelete, Answer::Left(Departure::Admitted)) => {
+            ADMITTED.send(to, shape);
+            return true;
         }
         // Giving up what was given up already is what the caller wanted, too.
         (Purpose::TokenDelete, Answer::Left(_)) => to.send(204, Media::Json, shape, &[]),

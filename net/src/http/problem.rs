@@ -6,7 +6,7 @@
 //! | 401, 403 | `NOAUTH` (no token, or none that is known) · `NOPERM` (a token that is not for this, a key that is the server's) |
 //! | 404 | `NOZONE`, `NOSTREAM`, `NOTFOUND` (no such path) |
 //! | 405, 411, 415 | `METHOD`, `LENGTH`, `MEDIA` |
-//! | 409, 410, 429 | `CLOSED`, `ENDED` (a stream) · `GONE` (a place in a zone, or in a stream) · `FULL` |
+//! | 409, 410, 429 | `CLOSED`, `ADMITTED` (no place to give up), `ENDED` (a stream) · `GONE` (a place in a zone, or in a stream) · `FULL` |
 //! | 408, 413, 414, 417, 431, 501, 505 | `FRAMING`, and the connection closes |
 //! | 503 | `BUSY`, `NOLEADER`, `OOM`, `DRAINING`, `LOADING` |
 

@@ -341,13 +341,13 @@ mod tests {
     use crate::request::RequestKind;
     use crate::resp::encode::Proto;
     use crate::session::settled::Settled;
-    use sluice_engine::reply::Reply;
+    use sluice_engine::reply::{Departure, Reply};
     use sluice_engine::time::MonoMs;
 
     const NOW: MonoMs = MonoMs(0);
 
     fn left(count: bool) -> Settled {
-        Settled::Reply(Reply::Left(count))
+        Settled::Reply(Reply::Left(if count { Departure::Left } else { Departure::Gone }))
     }
 
     fn ask(pending: &mut Pending) -> u16 {

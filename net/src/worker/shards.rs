@@ -27,11 +27,11 @@ use sluice_engine::error::Refusal;
 use sluice_engine::id::{GroupId, Ticket, ZoneId};
 use sluice_engine::limit::NO_LEADER_RETRY_MS;
 use sluice_engine::owner::Owner;
-use sluice_engine::reply::Reply;
+use sluice_engine::reply::{Departure, Reply};
 use sluice_engine::sequencer::Ask;
 use sluice_engine::stream::{ListenerId, Tidings};
 use sluice_engine::time::MonoMs;
-use sluice_engine::token::{Place, Token};
+use sluice_engine::token::Place;
 use sluice_engine::zone::settings::ZoneName;
 use std::sync::Arc;
 
@@ -139,8 +139,15 @@ impl Shards {
                 Ok(self.ask(group, ask, ticket, turn.now))
             }
             Request::Leave { zone, token } => {
-                let token = directory.verify(zone, token)?;
-                Ok(self.leave(&token, ticket, turn.now))
+                let own = directory.verify(zone, token)?;
+                let Place::Queue(seq) = own.place else {
+                    // Admitted at once: there never was a place to give up.
+                    let is_in = directory.peek(turn.guard, zone, token, turn.now).is_ok();
+                    let departure = if is_in { Departure::Admitted } else { Departure::Gone };
+                    return Ok(Outcome::Told(Told::Settled(Settled::Reply(Reply::Left(departure)))));
+                };
+                let command = Box::new(Command::Leave { zone: own.zone, seq });
+                Ok(self.ask(own.zone.group, Ask::Change(command), ticket, turn.now))
             }
             Request::ZoneSet { zone, patch } => {
                 let command = Command::ZoneSet { name: ZoneName::parse(zone)?, patch: patch.clone() };
@@ -196,17 +203,6 @@ impl Shards {
     /// The outcome of an operation came.
     pub(crate) fn end_operation(&mut self) {
         self.operations -= 1;
-    }
-
-    fn leave(&mut self, token: &Token, ticket: Ticket, now: MonoMs) -> Outcome {
-        match token.place {
-            Place::Queue(seq) => {
-                let command = Box::new(Command::Leave { zone: token.zone, seq });
-                self.ask(token.zone.group, Ask::Change(command), ticket, now)
-            }
-            // Admitted at once: there never was a place to give up.
-            Place::Direct { .. } => Outcome::Told(Told::Settled(Settled::Reply(Reply::Left(false)))),
-        }
     }
 
     fn change(&mut self, name: &[u8], command: Command, ticket: Ticket, now: MonoMs) -> Outcome {

@@ -13,7 +13,7 @@ use sluice_engine::command::Command;
 use sluice_engine::id::{GroupId, Ticket};
 use sluice_engine::id::{Seq, ZoneId};
 use sluice_engine::measure::Measured;
-use sluice_engine::reply::Reply;
+use sluice_engine::reply::{Departure, Reply};
 use sluice_engine::sequencer::{Ask, Committed, Event, Presence, ProposalId, REMOTE, Role};
 use sluice_engine::time::{LogTime, MonoMs, WallMs};
 use std::collections::VecDeque;
@@ -176,10 +176,11 @@ fn answers_go_back_when_the_last_of_their_message_is_there() {
     let waiting = errands.ask(2).unwrap();
     let tickets: Vec<Ticket> = waiting.tickets().take(2).collect();
     assert!(tickets[0] != tickets[1] && tickets.iter().all(|ticket| ticket.0 & REMOTE != 0));
-    errands.answer([(tickets[1], Reply::Left(true)), (tickets[1], Reply::Left(false))], 4);
+    errands
+        .answer([(tickets[1], Reply::Left(Departure::Left)), (tickets[1], Reply::Left(Departure::Gone))], 4);
     assert!(waiting.answers().now_or_never().is_none(), "one of two is open, and a reply is given once");
     errands.answer([(tickets[0], Reply::KeyChanged)], 5);
-    let replies = vec![Reply::KeyChanged, Reply::Left(true)];
+    let replies = vec![Reply::KeyChanged, Reply::Left(Departure::Left)];
     assert_eq!(
         waiting.answers().now_or_never().flatten(),
         Some((replies, 5)),

@@ -14,7 +14,7 @@ use sluice_engine::error::Refusal;
 use sluice_engine::id::{GroupId, Ticket};
 use sluice_engine::node::{Options, open};
 use sluice_engine::owner::Owner;
-use sluice_engine::reply::Reply;
+use sluice_engine::reply::{Departure, Reply};
 use sluice_engine::sequencer::{Ask, Sequencer};
 use sluice_engine::stream::entries::EntryRef;
 use sluice_engine::stream::fields::Fields;
@@ -285,7 +285,7 @@ impl Driver {
             }
             Request::Leave { zone, token } => {
                 let token = directory.verify(zone.as_bytes(), &token)?;
-                let Place::Queue(seq) = token.place else { return Ok(Some(Reply::Left(false))) };
+                let Place::Queue(seq) = token.place else { return Ok(Some(Reply::Left(Departure::Gone))) };
                 let command = Box::new(Command::Leave { zone: token.zone, seq });
                 Ok(self.ask(token.zone.group, Ask::Change(command), ticket, now))
             }

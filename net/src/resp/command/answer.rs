@@ -4,7 +4,7 @@ use crate::cluster::Decision;
 use crate::request::{Answer, RequestKind};
 use crate::resp::encode::{Proto, Writer};
 use sluice_engine::error::Refusal;
-use sluice_engine::reply::{Standing, Stats};
+use sluice_engine::reply::{Departure, Standing, Stats};
 use sluice_engine::zone::settings::{Texts, ZoneSettings};
 use std::io::Write;
 
@@ -22,7 +22,7 @@ use std::io::Write;
 pub fn encode_answer(answer: &Answer<'_>, kind: RequestKind, proto: Proto, out: &mut Vec<u8>) {
     match *answer {
         Answer::Place { token, standing, pass, .. } => place(token, standing, pass, proto, out),
-        Answer::Left(left) => Writer::new(out, proto).integer(i64::from(left)),
+        Answer::Left(departure) => Writer::new(out, proto).integer(i64::from(departure == Departure::Left)),
         Answer::ZoneSet { .. } => Writer::new(out, proto).ok(),
         Answer::ZoneDeleted(deleted) => Writer::new(out, proto).integer(i64::from(deleted)),
         Answer::Zone { zone, settings } => settings_of(zone, settings, &mut Writer::new(out, proto)),

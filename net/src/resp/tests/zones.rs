@@ -150,8 +150,8 @@ fn other_answers() {
         (written(&answer, kind, Proto::Resp2), written(&answer, kind, Proto::Resp3))
     };
     let same = |text: &str| (text.to_owned(), text.to_owned());
-    assert_eq!(two(Answer::Left(true), RequestKind::Leave), same(":1\r\n"));
-    assert_eq!(two(Answer::Left(false), RequestKind::Leave), same(":0\r\n"));
+    assert_eq!(two(Answer::Left(Departure::Left), RequestKind::Leave), same(":1\r\n"));
+    assert_eq!(two(Answer::Left(Departure::Gone), RequestKind::Leave), same(":0\r\n"));
     assert_eq!(two(Answer::ZoneSet { created: true }, RequestKind::ZoneSet), same("+OK\r\n"));
     assert_eq!(two(Answer::ZoneDeleted(true), RequestKind::ZoneDel), same(":1\r\n"));
     assert_eq!(two(Answer::ZoneDeleted(false), RequestKind::ZoneDel), same(":0\r\n"));
