@@ -95,6 +95,7 @@ impl Signer {
             (!is_kept).then(|| (self.make(zone, text, key, wall, until), key.id, until))
         })?;
         if let Some((text, key, until)) = new {
+            debug_assert!(self.left > 0, "whoever asks looks first whether this turn may sign any more");
             self.left = self.left.saturating_sub(1);
             self.made[at] = Some(Box::new(Made { token: *token, key, until, text: text? }));
         }

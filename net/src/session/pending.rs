@@ -96,6 +96,8 @@ enum Place {
 pub(crate) enum Ready {
     /// An answer to encode.
     Settled { awaited: Awaited, settled: Settled, since: MonoMs },
+    /// The answer to a part, for [`Pending::keep_part`]: with its pass made, where it tells of an admission.
+    Part(Settled),
     /// Answers to be made into one reply, in the order of the parts.
     Gathered { gather: Gather, parts: Vec<Settled>, since: MonoMs },
     /// So many bytes at the front of the written ones; see [`Pending::take_written`].
@@ -298,29 +300,34 @@ impl Pending {
 
     /// Takes the reply at the front, if it is there.
     pub(crate) fn next_ready(&mut self) -> Option<Ready> {
-        loop {
-            if let Some(Place::Asked { settled: None, .. }) = self.places.front() {
-                return None;
-            }
-            let place = self.places.pop_front()?;
-            self.front = self.front.wrapping_add(1);
-            match place {
-                Place::Asked { awaited: Awaited::Part, settled, .. } => {
-                    self.parts_bytes += settled.as_ref().map_or(0, Settled::bytes);
-                    self.parts.extend(settled);
-                }
-                Place::Asked { awaited, since, settled, .. } => {
-                    self.answers_bytes -= settled.as_ref().map_or(0, Settled::bytes);
-                    return settled.map(|settled| Ready::Settled { awaited, settled, since });
-                }
-                Place::Gather { gather, since } => {
-                    let parts = std::mem::take(&mut self.parts);
-                    self.answers_bytes -= std::mem::take(&mut self.parts_bytes);
-                    return Some(Ready::Gathered { gather, parts, since });
-                }
-                Place::Written(len) => return Some(Ready::Written(len)),
-            }
+        if let Some(Place::Asked { settled: None, .. }) = self.places.front() {
+            return None;
         }
+        let place = self.places.pop_front()?;
+        self.front = self.front.wrapping_add(1);
+        match place {
+            Place::Asked { awaited, since, settled, .. } => {
+                let settled = settled?;
+                self.answers_bytes -= settled.bytes();
+                Some(match awaited {
+                    Awaited::Part => Ready::Part(settled),
+                    awaited => Ready::Settled { awaited, settled, since },
+                })
+            }
+            Place::Gather { gather, since } => {
+                let parts = std::mem::take(&mut self.parts);
+                self.answers_bytes -= std::mem::take(&mut self.parts_bytes);
+                Some(Ready::Gathered { gather, parts, since })
+            }
+            Place::Written(len) => Some(Ready::Written(len)),
+        }
+    }
+
+    /// Keeps the answer to a part until its last place is there.
+    pub(crate) fn keep_part(&mut self, settled: Settled) {
+        self.parts_bytes += settled.bytes();
+        self.answers_bytes += settled.bytes();
+        self.parts.push(settled);
     }
 
     /// Moves the bytes of a written reply to the output.
@@ -361,6 +368,7 @@ mod tests {
         while let Some(ready) = pending.next_ready() {
             match ready {
                 Ready::Settled { settled, .. } => seen.push(format!("{settled:?}")),
+                Ready::Part(settled) => pending.keep_part(settled),
                 Ready::Gathered { parts, .. } => seen.push(format!("{parts:?}")),
                 Ready::Written(len) => {
                     let mut out = Vec::new();

@@ -69,6 +69,13 @@ impl Settled {
     ) -> R {
         match self {
             Settled::Decided(decision) => show(&Answer::Decided(decision)),
+            Settled::Passed(passed) => match directory.text(&passed.token) {
+                Some(text) => {
+                    let (standing, pass) = (Standing::Admitted(passed.stamp), passed.pass.as_deref());
+                    show(&Answer::Place { zone, token: text.as_bytes(), standing, pass })
+                }
+                None => show(&Answer::Refused(Refusal::Gone)),
+            },
             Settled::Reply(Reply::Place { token, standing }) => match directory.text(token) {
                 Some(text) => {
                     let (own, text) = (token, text.as_bytes());

@@ -226,6 +226,7 @@ impl Session {
         {
             match ready {
                 Ready::Written(len) => buffers.pending.take_written(len, &mut output),
+                Ready::Part(settled) => buffers.pending.keep_part(settled.with_pass(desk)),
                 Ready::Settled { awaited: Awaited::Event, settled, .. } => {
                     let Talk::Events(talk) = &mut self.talk else { continue };
                     let clear = output.len() == buffers.sent;
@@ -267,16 +268,12 @@ impl Session {
                 Ready::Settled { awaited, settled, since } => {
                     make_room(&mut output, settled.bytes());
                     encode(&awaited, &settled, &mut output, desk);
-                    if let (Talk::Resp(talk), Some(name)) = (&self.talk, slow_name_of(&awaited)) {
-                        talk.note_slow(name, now.0.saturating_sub(since.0), &desk.shared);
-                    }
+                    note_slow(&self.talk, slow_name_of(&awaited), now.0.saturating_sub(since.0), desk);
                 }
                 Ready::Gathered { gather, parts, since } => {
                     make_room(&mut output, parts.iter().map(Settled::bytes).sum());
                     let name = gathered(gather, parts, &mut output, desk);
-                    if let Talk::Resp(talk) = &self.talk {
-                        talk.note_slow(name, now.0.saturating_sub(since.0), &desk.shared);
-                    }
+                    note_slow(&self.talk, Some(name), now.0.saturating_sub(since.0), desk);
                 }
             }
         }
@@ -374,6 +371,13 @@ impl Session {
 fn make_room(output: &mut Vec<u8>, charged: usize) {
     if charged > limit::OUTPUT_BYTES_SOFT {
         output.reserve_exact(charged / 2);
+    }
+}
+
+/// Notes an answer that took long.
+fn note_slow(talk: &Talk, name: Option<&'static str>, took_ms: u64, desk: &Desk) {
+    if let (Talk::Resp(talk), Some(name)) = (talk, name) {
+        talk.note_slow(name, took_ms, &desk.shared);
     }
 }
 
