@@ -245,6 +245,12 @@ impl Client {
         self.shared.counters.snapshot()
     }
 
+    /// A guard let somebody in without an answer.
+    #[cfg(feature = "guard")]
+    pub(crate) fn count_unasked(&self) {
+        crate::metrics::count(&self.shared.counters.unasked);
+    }
+
     fn listener(&self) -> Listener {
         Listener::new(self.shared.settings.clone(), self.shared.questions.preferred())
     }

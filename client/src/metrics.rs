@@ -26,6 +26,8 @@ pub struct Metrics {
     pub losses: u64,
     /// Times that another node became the preferred one.
     pub failovers: u64,
+    /// Requests that guards let in without a pass because sluice did not answer.
+    pub unasked: u64,
 }
 
 /// The counters; any thread changes any of them.
@@ -38,6 +40,7 @@ pub(crate) struct Counters {
     pub(crate) connects: AtomicU64,
     pub(crate) losses: AtomicU64,
     pub(crate) failovers: AtomicU64,
+    pub(crate) unasked: AtomicU64,
 }
 
 /// One more.
@@ -55,6 +58,7 @@ impl Counters {
             connects: self.connects.load(Relaxed),
             losses: self.losses.load(Relaxed),
             failovers: self.failovers.load(Relaxed),
+            unasked: self.unasked.load(Relaxed),
         }
     }
 }

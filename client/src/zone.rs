@@ -252,6 +252,12 @@ impl Zone {
         self.client.ask(&words, Kind::Question, |reply| Ok(ZoneStats::read(reply)?)).await
     }
 
+    /// Somebody was let in who could not ask.
+    #[cfg(feature = "guard")]
+    pub(crate) fn count_unasked(&self) {
+        self.client.count_unasked();
+    }
+
     async fn place(&self, words: &[&[u8]], kind: Kind) -> Result<Place, Error> {
         let call = Call { commands: &[words], want: Want::Place, kind };
         self.client.make(&call, read_place).await

@@ -23,6 +23,7 @@
 //! ```
 
 mod keeper;
+mod openness;
 mod page;
 mod request;
 mod verdict;
@@ -61,8 +62,25 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 pub enum OnFailure {
     /// They wait: a page that tries again, or 503 with `Retry-After`.
     Closed,
-    /// They enter, for so long from the first failure on; then they wait. It begins anew when sluice has answered again.
+    /// They enter, for so long in any hour, then they wait. An outage counts from its first failure on, a failure among answers
+    /// for a second. [`Guard::openness`] and [`Client::metrics`] tell how many entered so.
     OpenFor(Duration),
+}
+
+/// What [`OnFailure::OpenFor`] came to so far.
+///
+/// ```no_run
+/// # fn example(guard: sluice_client::guard::Guard) {
+/// let is_worrying = guard.openness().entered > 0;
+/// # }
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Openness {
+    /// Requests that were let in without a pass because sluice did not answer, ever.
+    pub entered: u64,
+    /// For how long this hour may still be open.
+    pub left: Duration,
 }
 
 /// Who is let past the room.
@@ -270,6 +288,19 @@ impl Guard {
             is_secure: true,
             answer_within: ANSWER_WITHIN,
         }
+    }
+
+    /// Who entered while sluice could not be asked: for alarms.
+    ///
+    /// ```no_run
+    /// # fn example(guard: sluice_client::guard::Guard) {
+    /// let openness = guard.openness();
+    /// println!("{} entered unasked; {:?} are left of this hour's", openness.entered, openness.left);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn openness(&self) -> Openness {
+        self.desk.openness()
     }
 
     /// What verifies passes here: to look at one by hand.

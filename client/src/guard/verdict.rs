@@ -3,14 +3,16 @@
 use http::Response;
 use http::request::Parts;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::keeper::Keys;
+use super::openness::{Budget, Gate};
 use super::page::{self, Stop};
 use super::request::Shown;
-use super::{OnFailure, Rules};
+use super::{OnFailure, Openness, Rules};
 use crate::fault::Error;
 use crate::pass::{Pass, PassError, Verifier};
 use crate::reply::Place;
@@ -28,13 +30,13 @@ pub(super) enum Verdict {
 pub(super) struct Desk {
     zone: Zone,
     keys: Arc<Keys>,
-    on_failure: OnFailure,
     rules: Rules,
     cookie: String,
     /// What follows the value of a cookie.
     attributes: &'static str,
-    /// Since when sluice does not answer.
-    failing: Mutex<Option<Instant>>,
+    /// Of [`OnFailure::OpenFor`].
+    budget: Mutex<Budget>,
+    entered: AtomicU64,
 }
 
 impl Desk {
@@ -53,12 +55,23 @@ impl Desk {
         Desk {
             zone,
             keys,
-            on_failure,
             rules,
             cookie: cookie.to_owned(),
             attributes,
-            failing: Mutex::new(None),
+            budget: Mutex::new(Budget::new(match on_failure {
+                OnFailure::OpenFor(time) => time,
+                OnFailure::Closed => Duration::ZERO,
+            })),
+            entered: AtomicU64::new(0),
         }
+    }
+
+    pub(super) fn openness(&self) -> Openness {
+        Openness { entered: self.entered.load(Relaxed), left: self.budget().left(Instant::now()) }
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn verifier(&self) -> &Verifier {
@@ -113,7 +126,7 @@ impl Desk {
     }
 
     async fn placed(&self, shown: &Shown<'_>, place: &Place) -> Verdict {
-        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.budget().answered();
         if !place.is_admitted() {
             let cookies = vec![self.set("_token", &place.token, None)];
             return Verdict::Answer { answer: self.page(shown, Stop::Waiting(place)), cookies };
@@ -131,8 +144,10 @@ impl Desk {
 
     fn failed(&self, shown: &Shown<'_>, error: &Error) -> Verdict {
         let stop = match error {
-            Error::Full => Stop::Full,
-            Error::Closed => Stop::Closed,
+            Error::Full | Error::Closed => {
+                self.budget().answered();
+                if *error == Error::Full { Stop::Full } else { Stop::Closed }
+            }
             error => {
                 tracing::warn!(%error, zone = self.zone.name(), "the waiting room cannot be asked");
                 if self.is_open() {
@@ -144,11 +159,28 @@ impl Desk {
         Verdict::Answer { answer: self.page(shown, stop), cookies: Vec::new() }
     }
 
-    /// Whether the policy lets people in although sluice does not answer.
+    /// Whether the policy lets somebody in although sluice does not answer.
     fn is_open(&self) -> bool {
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = *failing.get_or_insert_with(Instant::now);
-        matches!(self.on_failure, OnFailure::OpenFor(time) if since.elapsed() < time)
+        let (gate, left) = {
+            let (mut budget, now) = (self.budget(), Instant::now());
+            (budget.failed(now), budget.left(now))
+        };
+        let zone = self.zone.name();
+        match gate {
+            Gate::Open { begins } => {
+                self.entered.fetch_add(1, Relaxed);
+                self.zone.count_unasked();
+                if begins {
+                    tracing::warn!(zone, ?left, "people enter unasked: so much is left of this hour's time");
+                }
+                true
+            }
+            Gate::Shut { begins: true } => {
+                tracing::error!(zone, "nobody enters unasked any more: the time of this hour is used up");
+                false
+            }
+            Gate::Shut { begins: false } => false,
+        }
     }
 
     fn page(&self, shown: &Shown<'_>, stop: Stop<'_>) -> Response<String> {

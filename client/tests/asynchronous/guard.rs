@@ -202,26 +202,32 @@ async fn only_what_a_rule_names_is_let_past() {
 }
 
 /// A guard before a sluice that is not there.
-async fn alone(policy: OnFailure) -> Guarded<Checkout> {
+async fn alone(policy: OnFailure) -> (Client, Guard) {
     let address = Server::bind().await.address(); // nobody listens there any more
     let client = Client::builder([address]).build().expect("is in range");
-    Guard::builder(&client, "shop").on_failure(policy).build().layer(Checkout)
+    let guard = Guard::builder(&client, "shop").on_failure(policy).build();
+    (client, guard)
 }
 
 #[tokio::test(start_paused = true)]
 async fn while_sluice_is_away_the_policy_says_who_enters_and_for_how_long() {
-    let mut closed = alone(OnFailure::Closed).await;
+    let (client, guard) = alone(OnFailure::Closed).await;
+    let mut closed = guard.layer(Checkout);
     let refused = ask(&mut closed, request("/checkout", &[])).await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.body(), r#"{"canEnter":false,"zoneId":"shop","code":"BUSY"}"#);
     let page = ask(&mut closed, request("/checkout", &[BROWSER])).await;
     assert_eq!(page.status(), StatusCode::ACCEPTED, "a person is told to wait");
+    assert_eq!((guard.openness().entered, client.metrics().unasked), (0, 0));
 
-    let mut open = alone(OnFailure::OpenFor(Duration::from_secs(30))).await;
+    let (client, guard) = alone(OnFailure::OpenFor(Duration::from_secs(30))).await;
+    let mut open = guard.layer(Checkout);
     assert_eq!(ask(&mut open, request("/checkout", &[])).await.status(), StatusCode::OK);
     tokio::time::advance(Duration::from_secs(20)).await;
     assert_eq!(ask(&mut open, request("/checkout", &[])).await.status(), StatusCode::OK);
     tokio::time::advance(Duration::from_secs(11)).await;
     let late = ask(&mut open, request("/checkout", &[])).await;
     assert_eq!(late.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!((guard.openness().entered, client.metrics().unasked), (2, 2));
+    assert!(guard.openness().left < Duration::from_secs(10), "{:?}", guard.openness());
 }
