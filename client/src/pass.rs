@@ -95,6 +95,8 @@ pub enum PassError {
     Issuer,
     /// It was revoked.
     Revoked,
+    /// More passes were revoked than can be remembered, so it may be one of those.
+    TooManyRevoked,
 }
 
 impl fmt::Display for PassError {
@@ -111,6 +113,7 @@ impl fmt::Display for PassError {
             PassError::Zone => "the pass is for another zone",
             PassError::Issuer => "the pass is of another cluster",
             PassError::Revoked => "the pass was revoked",
+            PassError::TooManyRevoked => "more passes were revoked than can be remembered: none is believed",
         })
     }
 }
@@ -224,6 +227,15 @@ struct Shard {
     old: HashMap<u64, Seen>,
 }
 
+/// Passes that are good no longer.
+#[derive(Default)]
+struct Revoked {
+    /// Their ids, and when they may be forgotten, seconds since 1970.
+    ids: HashMap<String, u64>,
+    /// Until when some matter that found no room: then no pass is believed.
+    lost_until: u64,
+}
+
 /// Verifies passes of one zone. Shared by all that guard it.
 ///
 /// ```
@@ -237,8 +249,7 @@ pub struct Verifier {
     keys: RwLock<Arc<PassKeys>>,
     /// How often they have changed.
     changes: AtomicU64,
-    /// Ids of revoked passes, and when they may be forgotten, seconds since 1970.
-    revoked: RwLock<HashMap<String, u64>>,
+    revoked: RwLock<Revoked>,
     seen: Vec<Mutex<Shard>>,
 }
 
@@ -314,6 +325,8 @@ impl Verifier {
     }
 
     /// The pass of this id is good no longer; told again it changes nothing. `until`, seconds since 1970: when it has run out anyway.
+    /// False where a million others are remembered already: then no pass at all is believed until this one has run out
+    /// ([`PassError::TooManyRevoked`]).
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
@@ -327,19 +340,13 @@ impl Verifier {
     /// # );
     /// # let (verifier, then) = (Verifier::new("shop", keys), SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
     /// let good = verifier.verify_at(pass, then)?;
-    /// verifier.revoke(&good.id, good.expires_at);
+    /// assert!(verifier.revoke(&good.id, good.expires_at));
     /// assert_eq!(verifier.verify_at(pass, then), Err(PassError::Revoked));
     /// # Ok::<(), PassError>(())
     /// ```
-    pub fn revoke(&self, id: &str, until: u64) {
+    pub fn revoke(&self, id: &str, until: u64) -> bool {
         let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
-        if revoked.len() >= REVOKED_MAX {
-            let now = seconds(SystemTime::now());
-            revoked.retain(|_, until| *until > now);
-        }
-        if revoked.len() < REVOKED_MAX {
-            revoked.insert(id.to_owned(), until);
-        }
+        revoked.add(id, until, seconds(SystemTime::now()), REVOKED_MAX)
     }
 
     /// What the pass says, if it is good now.
@@ -419,7 +426,29 @@ impl Verifier {
             return Err(PassError::NotYet);
         }
         let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
-        if !revoked.is_empty() && revoked.contains_key(&pass.id) { Err(PassError::Revoked) } else { Ok(pass) }
+        revoked.check(&pass.id, now).map(|()| pass)
+    }
+}
+
+impl Revoked {
+    fn add(&mut self, id: &str, until: u64, now: u64, most: usize) -> bool {
+        if self.ids.len() >= most && !self.ids.contains_key(id) {
+            self.ids.retain(|_, until| *until > now);
+        }
+        if self.ids.len() >= most && !self.ids.contains_key(id) {
+            self.lost_until = self.lost_until.max(until);
+            return false;
+        }
+        self.ids.insert(id.to_owned(), until);
+        true
+    }
+
+    fn check(&self, id: &str, now: u64) -> Result<(), PassError> {
+        if self.ids.contains_key(id) {
+            return Err(PassError::Revoked);
+        }
+        // It may be one of those that are not known.
+        if now < self.lost_until { Err(PassError::TooManyRevoked) } else { Ok(()) }
     }
 }
 

@@ -71,13 +71,21 @@ impl Keys {
                 let appended_s =
                     id.split('-').next().and_then(|ms| ms.parse::<u64>().ok()).unwrap_or(0) / 1_000;
                 for (_, jti) in fields.iter().filter(|(name, _)| name == b"jti") {
-                    self.verifier.revoke(&String::from_utf8_lossy(jti), appended_s + REVOKED_S);
+                    if !self.verifier.revoke(&String::from_utf8_lossy(jti), appended_s + REVOKED_S) {
+                        tracing::error!(
+                            "more passes were revoked than can be remembered: no pass is believed"
+                        );
+                    }
                 }
                 true
             }
-            // Trimmed is what has run out; an ended stream is begun again by the next revocation.
+            // Trimmed is what has run out.
             Ok(Event::Gap { .. }) => true,
-            Ok(Event::End { .. } | Event::Refused { .. }) => follower.add(REVOKED, After::Newest).is_ok(),
+            Ok(Event::End { .. } | Event::Refused { .. }) => {
+                tracing::error!("revoked passes are not told: is this user allowed to read them?");
+                tokio::time::sleep(AGAIN_AFTER).await;
+                follower.add(REVOKED, After::Oldest).is_ok()
+            }
             Err(error) => {
                 tracing::warn!(%error, "revoked passes cannot be followed");
                 tokio::time::sleep(AGAIN_AFTER).await;

@@ -1,6 +1,6 @@
 //! Passes that are good, and all the kinds that are not.
 
-use super::{LEEWAY, PassError, PassKeys, Verifier};
+use super::{LEEWAY, PassError, PassKeys, Revoked, Verifier};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -113,4 +113,17 @@ fn what_is_remembered_is_bounded() {
     assert!(shard.young.len() + shard.old.len() <= 2 * most + 1);
     assert!(shard.get(1, "text", 0).is_none());
     assert!(shard.get(0, "next", 0).is_none() && shard.get(0, "text", 1).is_none());
+}
+
+#[test]
+fn a_revocation_that_finds_no_room_is_held_against_every_pass() {
+    let mut revoked = Revoked::default();
+    assert!(revoked.add("a", 100, 50, 2) && revoked.add("b", 90, 50, 2));
+    assert!(revoked.add("a", 100, 50, 2), "told again it takes no room");
+    assert_eq!(revoked.check("c", 60), Ok(()));
+    assert!(!revoked.add("c", 120, 60, 2));
+    assert_eq!(revoked.check("a", 60), Err(PassError::Revoked));
+    assert_eq!(revoked.check("anybody", 119), Err(PassError::TooManyRevoked));
+    assert_eq!(revoked.check("anybody", 120), Ok(()), "it has run out");
+    assert!(revoked.add("d", 300, 95, 2), "those that have run out make room");
 }
