@@ -18,9 +18,8 @@ while (place.state !== "admitted") {
   await later(place.poll_ms);
   place = fields(await room.call("Q.POLL", zone, place.token));
 }
-room.disconnect();
 
-// The service that is protected: it asks nobody. Keys are fetched once, and again when a new one is met.
+// The service that is protected: nobody is asked whether a pass is good. Keys are fetched once, and again when a new one is met.
 const keys = createRemoteJWKSet(new URL(`${url}/.well-known/jwks.json`));
 const { payload } = await jwtVerify(place.pass, keys, {
   algorithms: ["EdDSA"],
@@ -28,4 +27,14 @@ const { payload } = await jwtVerify(place.pass, keys, {
   requiredClaims: ["iss", "sub", "zone", "iat", "exp", "jti"],
 });
 if (payload.zone !== zone) throw new Error("a pass of another zone");
+
+// Passes that were taken back. A service that is busy reads on in the background (XREAD BLOCK), and not for each request.
+const revoked = new Set();
+let last = "0-0";
+for (const [id, entry] of await room.xrange("sluice:revoked-passes", `(${last}`, "+")) {
+  revoked.add(fields(entry).jti);
+  last = id;
+}
+if (revoked.has(payload.jti)) throw new Error("a pass that was revoked");
+room.disconnect();
 console.log("entered", payload.zone);

@@ -18,8 +18,20 @@ while place["state"] != "admitted":
     time.sleep(place["poll_ms"] / 1000)
     place = room.execute_command("Q.POLL", zone, place["token"])
 
-# The service that is protected: it asks nobody. Keys are fetched once, and again when a new one is met.
+# The service that is protected: nobody is asked whether a pass is good. Keys are fetched once, and again when a new one is met.
 keys = jwt.PyJWKClient(f"{url}/.well-known/jwks.json")
+
+
+# Passes that were taken back. A service that is busy reads on in a thread (XREAD BLOCK), and not for each request.
+REVOKED = "sluice:revoked-passes"
+revoked, last = set(), "0-0"
+
+
+def is_revoked(jti):
+    global last
+    for last, entry in room.xrange(REVOKED, min=f"({last}"):
+        revoked.add(entry["jti"])
+    return jti in revoked
 
 
 def verified(token):
@@ -28,6 +40,8 @@ def verified(token):
     claims = jwt.decode(token, key, algorithms=["EdDSA"], leeway=30, options={"require": required})
     if claims["zone"] != zone:
         raise jwt.InvalidTokenError("a pass of another zone")
+    if is_revoked(claims["jti"]):
+        raise jwt.InvalidTokenError("a pass that was revoked")
     return claims
 
 
