@@ -226,8 +226,8 @@ fn i4_an_admission_that_has_expired_stays_so_when_passes_are_made_to_live_longer
     // Nothing was swept yet, and the time is made longer, shorter, and longer again.
     for ttl_ms in [60_000, 5_000, 600_000] {
         node.set(lasting(ttl_ms));
+        // Its clock goes on from the stamp of the snapshot.
         let mut restored = Node::restored(Some(node.snapshot()));
-        restored.now = node.now;
         for node in [&mut node, &mut restored] {
             assert_eq!(node.poll(&direct).1, Some(Err(Refusal::Gone)), "{ttl_ms}");
             assert_eq!(node.poll(&waited).1, Some(Err(Refusal::Gone)), "{ttl_ms}");

@@ -60,13 +60,13 @@ fn operation(visit: &Visit<'_, '_>, key: &[u8]) -> Result<KeyOp, Problem> {
             false => Err(NO_FIELDS),
         };
     }
-    let (directory, caller) = (&visit.desk.shared.directory, visit.caller());
+    let directory = &visit.desk.shared.directory;
     Ok(KeyOp::Add(Add {
         no_create: false,
         trim: options.maxlen.map(|most| Trim { keep: Keep::Newest(most), limit: 0 }),
         id: NewId::Auto,
         fields: Fields::pack(members.texts()),
-        request: request.map(|id| RequestId { caller, user: None, id }.hash(directory, &key)),
+        request: request.map(|id| RequestId { caller: visit.caller(), user: None, id }.hash(directory, &key)),
         ttl_ms: options.ttl_ms,
         end: options.end,
         key,

@@ -46,7 +46,6 @@ pub(super) fn join<'a>(
     let user = user.filter(|_| visit.desk.shared.config.auth.writer(authorization));
     let user = identity(user.map(Text::bytes), "userId is too long")?;
     let id = identity(id.map(Text::bytes), "requestId is too long")?;
-    let caller = visit.caller();
-    let hash = |id| RequestId { caller, user, id }.hash(&visit.desk.shared.directory, zone);
+    let hash = |id| RequestId { caller: visit.caller(), user, id }.hash(&visit.desk.shared.directory, zone);
     Ok(Request::Join { zone, user, request: id.map(hash), is_trusted: user.is_some() })
 }
