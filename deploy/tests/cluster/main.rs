@@ -9,7 +9,7 @@ mod granting;
 mod losing;
 mod membership;
 mod nodes;
-mod pausing;
 mod passes;
+mod pausing;
 mod publishing;
 mod trust;
