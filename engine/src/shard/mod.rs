@@ -137,6 +137,7 @@ impl Shard {
             wall: _,
             requests: _,
             ears: _,
+            account: _,
             cut: _,
         } = self;
         if !std::mem::replace(secrets_shown, true) {

@@ -35,7 +35,7 @@ impl Bench {
         let batch = Committed { index, stamp: LogTime(now), wall: WallMs(now), proposal: None, commands };
         let mut outcomes = Vec::new();
         self.shard.apply(batch, &mut outcomes);
-        let Some(Outcome::Key(value)) = outcomes.pop() else { panic!("a value is answered") };
+        let Some(Outcome::Key(value, _)) = outcomes.pop() else { panic!("a value is answered") };
         value
     }
 
