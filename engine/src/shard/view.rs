@@ -137,7 +137,7 @@ impl ShardView {
     }
 
     /// Whether a zone of this ordinal would have been seen here by now.
-    fn knows(&self, ordinal: u64) -> bool {
+    pub(crate) fn knows(&self, ordinal: u64) -> bool {
         ordinal <= self.known.load(Ordering::Acquire)
     }
 
