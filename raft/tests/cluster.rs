@@ -35,6 +35,7 @@ mod cluster {
     pub(crate) mod i8_streams;
     pub(crate) mod i9_hashes;
     pub(crate) mod ids;
+    pub(crate) mod interrupted;
     pub(crate) mod judge;
     pub(crate) mod members;
     pub(crate) mod newcomer;
@@ -51,6 +52,7 @@ mod disk;
 #[path = "sim/net.rs"]
 mod net;
 
+use cluster::interrupted;
 use cluster::judge::Tally;
 use cluster::runtime::{Runtime as SimRuntime, watch_panics};
 use cluster::world;
@@ -91,6 +93,35 @@ fn a_calm_cluster_answers_alike_everywhere() {
     watch_panics();
     let tally = world::run(1, false);
     assert!(tally.joins > 0 && tally.answers > tally.joins, "{tally:?}");
+}
+
+/// Moments after a change was asked for at which a node is lost, µs: dense where its messages are, then while it is replicated.
+const MOMENTS_US: [u64; 8] = [100, 1_600, 3_300, 5_600, 8_500, 13_000, 40_000, 400_000];
+
+#[test]
+fn every_change_of_members_can_be_interrupted_anywhere_and_asked_for_again() {
+    watch_panics();
+    for plan in interrupted::PLANS {
+        for victim in interrupted::VICTIMS {
+            for after_us in MOMENTS_US {
+                let named = Moment(plan, victim, after_us);
+                let after = std::time::Duration::from_micros(after_us);
+                interrupted::run(plan, victim, after);
+                drop(named);
+            }
+        }
+    }
+}
+
+/// Says which moment panics.
+struct Moment(interrupted::Plan, interrupted::Victim, u64);
+
+impl Drop for Moment {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{:?}, {:?} lost after {} µs", self.0, self.1, self.2);
+        }
+    }
 }
 
 #[test]

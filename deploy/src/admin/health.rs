@@ -24,8 +24,11 @@ pub(super) async fn ready(
         Some(_) => return Err(Problem::new(400, "MALFORMED", "for is writes or polls")),
     };
     let unready = |code, detail| Err(Problem::new(503, code, detail).retry_after(RETRY_MS));
+    if let Some((code, detail)) = shared.cluster.standing().reason() {
+        return unready(code, detail);
+    }
     match shared.server.get().map(Observer::is_ready) {
-        None => unready("LOADING", "not recovered yet, or waiting to be added to a cluster"),
+        None => unready("LOADING", "not recovered yet"),
         Some(_) if !shared.cluster.is_ready() => unready("LOADING", "the log is being applied again"),
         Some(false) => unready("DRAINING", "the server is about to stop"),
         Some(true) if for_writes && !shared.cluster.can_write() => {

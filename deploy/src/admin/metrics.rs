@@ -53,7 +53,10 @@ fn cluster(cluster: &dyn Cluster, page: &mut Page) {
     page.gauge("can_write", "Whether every group has a leader in reach.").is(truth(cluster.can_write()));
     let mut reachable = page.gauge("node_reachable", "Whether a node of the cluster was heard of lately.");
     for node in &status.nodes {
-        reachable.of(&[("node", &node.id.to_string()), ("part", node.part.word())], truth(node.reachable));
+        // What this node cannot know is left out.
+        if let Some(known) = node.reachable {
+            reachable.of(&[("node", &node.id.to_string()), ("part", node.part.word())], truth(known));
+        }
     }
     let mut full = page.gauge("node_disk_full", "Whether a node's disk has no room for its log.");
     for node in &status.nodes {

@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 use openraft_rt_tokio::TokioRuntime;
 use sluice_net::cluster::{
     Addresses, Clocks, Cluster, Decide, Decision, Done, Group, Log, Member, Operation, Part, Progress,
-    Refused, Status,
+    Refused, Standing, Status,
 };
 use sluice_raft::cluster::{
-    AdminRequest, Administered, ClusterStatus, GroupStatus, NodeStatus, Part as NodePart,
+    AdminRequest, Administered, Belonging, ClusterStatus, GroupStatus, NodeStatus, Part as NodePart,
 };
 use sluice_raft::node::Node;
 
@@ -41,12 +41,12 @@ impl Bridge {
             id: 0,
             part: Part::Waiting,
             addresses: self.addresses.clone(),
-            reachable: true,
+            reachable: Some(true),
             heard_ms: Some(0),
             disk_full: false,
             behind: false,
         };
-        Status { cluster: "0".repeat(32), nodes: vec![me], ..Status::default() }
+        Status { cluster: "0".repeat(32), nodes: vec![me], standing: Standing::Joining, ..Status::default() }
     }
 }
 
@@ -79,6 +79,10 @@ impl Cluster for Bridge {
 
     fn is_ready(&self) -> bool {
         self.node.get().is_some_and(Node::is_ready)
+    }
+
+    fn standing(&self) -> Standing {
+        self.node.get().map_or(Standing::Joining, |node| standing(node.belonging()))
     }
 
     fn has_others(&self) -> bool {
@@ -117,9 +121,9 @@ fn decision(outcome: Administered) -> Decision {
 fn told(status: ClusterStatus) -> Status {
     // Nodes that lead nothing hear of leaders only: that they never heard of the others says nothing about them.
     let leads = status.groups.iter().any(|group| group.leader == Some(status.node));
-    let member = |node| {
-        let member = member(node);
-        Member { reachable: member.reachable || (!leads && member.heard_ms.is_none()), ..member }
+    let member = |node: NodeStatus| {
+        let is_unknown = node.heard_ms.is_none() && (!leads || node.part == NodePart::Joining);
+        Member { reachable: (!is_unknown).then_some(node.is_reachable), ..member(node) }
     };
     Status {
         cluster: format!("{:032x}", status.cluster),
@@ -130,6 +134,15 @@ fn told(status: ClusterStatus) -> Status {
         operation: status.operation,
         log: Log::default(),
         clocks: Clocks::default(),
+        standing: standing(status.belonging),
+    }
+}
+
+fn standing(belonging: Belonging) -> Standing {
+    match belonging {
+        Belonging::Member => Standing::Member,
+        Belonging::Joining => Standing::Joining,
+        Belonging::Leaving | Belonging::Left => Standing::Removed,
     }
 }
 
@@ -141,9 +154,10 @@ fn member(node: NodeStatus) -> Member {
             NodePart::Voter => Part::Voter,
             NodePart::Learner => Part::Learner,
             NodePart::Waiting => Part::Waiting,
+            NodePart::Joining => Part::Joining,
         },
         addresses: Addresses { resp: at.resp, http: at.http, admin: at.admin, peer: at.peer },
-        reachable: node.is_reachable,
+        reachable: Some(node.is_reachable),
         heard_ms: node.heard_ms,
         disk_full: node.is_full,
         behind: node.is_behind,

@@ -40,6 +40,8 @@ pub(crate) enum StartError {
     Random(getrandom::Error),
     /// The system does not deliver signals.
     Signals(io::Error),
+    /// The node was removed from its cluster while it ran; the line says so.
+    Removed(String),
 }
 
 impl fmt::Display for StartError {
@@ -74,6 +76,7 @@ impl fmt::Display for StartError {
             StartError::Tls(error) => write!(f, "`tls.peers`: {error}"),
             StartError::Net(error) => error.fmt(f),
             StartError::Random(error) => write!(f, "the system gives no randomness: {error}"),
+            StartError::Removed(line) => f.write_str(line),
             StartError::Signals(error) => write!(f, "the system does not deliver signals: {error}"),
         }
     }

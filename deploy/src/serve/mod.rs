@@ -16,6 +16,7 @@ mod files;
 mod front;
 mod peers;
 mod random;
+mod removal;
 mod shards;
 mod signal;
 
@@ -40,6 +41,7 @@ use alarm::Alarm;
 use banner::{Banner, Waiting};
 use bridge::Bridge;
 pub(crate) use error::StartError;
+use removal::Removal;
 use shards::Shards;
 use signal::Stop;
 
@@ -67,7 +69,8 @@ pub(crate) fn run(config: &Config) -> Result<(), StartError> {
     if let (true, Some(cluster)) = (is_new, &config.node.join) {
         say(&Waiting { at: &addresses, cluster });
     }
-    let started = start_node(peers::node_config(config, &addresses, peer_at)?, &mut stop);
+    let removal = Arc::new(Removal::default());
+    let started = start_node(peers::node_config(config, &addresses, peer_at, &removal)?, &mut stop);
     let Some(started) = started else { return Ok(()) };
     let (node, groups) = started.map_err(|error| StartError::of_node(error, &config.data_dir))?;
     bridge.set(node.node().clone());
@@ -91,7 +94,7 @@ pub(crate) fn run(config: &Config) -> Result<(), StartError> {
     node.stop();
     drop((owners, admin, alarm));
     tracing::info!("stopped");
-    Ok(())
+    removal.outcome()
 }
 
 /// Starts the node, which takes until it is added where it joins a cluster. `None`: a signal came first, and there is

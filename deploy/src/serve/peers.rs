@@ -12,7 +12,7 @@ use sluice_raft::peer::{Tls, TlsFiles};
 use sluice_raft::types::Member;
 
 use super::error::StartError;
-use super::{random, signal};
+use super::{random, removal::Removal, signal};
 use crate::config::Config;
 
 /// The exit code of a node whose disk failed it.
@@ -44,6 +44,7 @@ pub(super) fn node_config(
     config: &Config,
     addresses: &Addresses,
     listen: SocketAddr,
+    removal: &Arc<Removal>,
 ) -> Result<NodeConfig, StartError> {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Ok(NodeConfig {
@@ -70,6 +71,7 @@ pub(super) fn node_config(
             secret: random::bytes()?,
             salt: u64::from_le_bytes(random::bytes()?),
         },
+        on_removed: removal.noted(),
         on_failure: Box::new(|why| {
             // Nothing may be acknowledged any more, and nothing here can mend it.
             eprintln!("sluice: {why}");

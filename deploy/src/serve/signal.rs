@@ -47,6 +47,13 @@ impl Stop {
     }
 }
 
+/// As if SIGTERM had come.
+pub(super) fn stop_this_process() {
+    if let Err(error) = signal_hook::low_level::raise(SIGTERM) {
+        tracing::error!(%error, "this process cannot be stopped");
+    }
+}
+
 /// Calls `act` at each SIGHUP from now on, on a thread of its own.
 pub(super) fn on_hangup(act: impl Fn() + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP])?;

@@ -87,3 +87,54 @@ fn what_would_cost_the_quorum_is_refused() {
     let line = refusal(&nodes, &["remove", &ids[1]]);
     assert!(line.contains("QUORUM") && line.contains("would lose quorum"), "{line}");
 }
+
+#[test]
+fn a_removed_node_is_told_ends_and_says_so_again() {
+    let mut nodes = Nodes::form(3);
+    nodes.insist(0, &["set", "shop", "--limit", "5"]);
+    let running = nodes.id(2).to_string();
+    nodes.cluster(0, &["remove", &running]);
+    let line = nodes.gives_up(2);
+    assert!(line.contains(&format!("node {running} was removed")) && line.contains("--join"), "{line}");
+    nodes.clear_log(2);
+    nodes.start(2, None);
+    assert_eq!(nodes.gives_up(2), line, "at the next start, too");
+    let again = nodes.cluster(0, &["remove", &running]);
+    assert!(again.contains("was removed before"), "{again}");
+}
+
+#[test]
+fn a_node_that_was_away_when_it_was_replaced_learns_it_when_it_comes_back() {
+    let mut nodes = Nodes::form(3);
+    let away = nodes.id(2).to_string();
+    nodes.kill(2);
+    let fresh = nodes.add();
+    let peer = nodes.all[fresh].peer.clone();
+    eventually("the replacement", || {
+        nodes.try_cluster(0, &["replace", &away, &peer]).status.success().then_some(())
+    });
+    let again = nodes.cluster(1, &["replace", &away, &peer]);
+    assert!(again.contains("took the place"), "{again}");
+    nodes.clear_log(2);
+    nodes.start(2, None);
+    let line = nodes.gives_up(2);
+    assert!(line.contains(&format!("node {away} was removed")), "{line}");
+}
+
+#[test]
+fn init_of_a_complete_cluster_and_adding_again_are_successes() {
+    let mut nodes = Nodes::form(3);
+    let said = nodes.cluster(1, &["init"]);
+    assert!(said.contains("3 voters"), "{said}");
+    let fourth = nodes.add();
+    let peer = nodes.all[fourth].peer.clone();
+    let add = |nodes: &Nodes| {
+        eventually("the fourth node", || {
+            let output = nodes.try_cluster(0, &["add-learner", &peer]);
+            output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+        })
+    };
+    let first = add(&nodes);
+    assert_eq!(add(&nodes), first, "added once");
+    nodes.wait_ready(fourth);
+}

@@ -27,7 +27,7 @@ impl Cluster for Alone {
             id: ME,
             part: Part::Voter,
             addresses: self.addresses.clone(),
-            reachable: true,
+            reachable: Some(true),
             heard_ms: Some(0),
             disk_full: false,
             behind: false,

@@ -15,7 +15,7 @@ mod status;
 
 pub use alone::Alone;
 pub use operation::{Decide, Decision, Done, Operation, Refused};
-pub use status::{Addresses, Clocks, Group, Log, Member, Part, Progress, Slots, Status};
+pub use status::{Addresses, Clocks, Group, Log, Member, Part, Progress, Slots, Standing, Status};
 
 /// What commands and health may ask and have done. Calls return at once.
 pub trait Cluster: Send + Sync {
@@ -28,8 +28,13 @@ pub trait Cluster: Send + Sync {
     /// Whether joins and changes can be taken now: every group has a leader that this node can reach.
     fn can_write(&self) -> bool;
 
-    /// Whether polls can be answered: what was committed before the start is applied again.
+    /// Whether polls can be answered: this node is a member, and what was committed before the start is applied again.
     fn is_ready(&self) -> bool;
+
+    /// Whether this node belongs to its cluster.
+    fn standing(&self) -> Standing {
+        Standing::Member
+    }
 
     /// Whether there are other nodes. Where there are none, nothing that is published here is handed on.
     fn has_others(&self) -> bool {

@@ -24,6 +24,9 @@ pub struct Status {
     /// What this node, as a leader, finds of the nodes' wall clocks.
     #[serde(default)]
     pub clocks: Clocks,
+    /// Whether this node belongs to the cluster.
+    #[serde(default)]
+    pub standing: Standing,
 }
 
 /// Wall clocks of the nodes, as a leader finds them.
@@ -33,6 +36,31 @@ pub struct Clocks {
     pub ahead_ms: i64,
     /// Ids of nodes whose clocks stand elsewhere than most.
     pub off: Vec<u64>,
+}
+
+/// Whether a node belongs to its cluster, as far as it knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// It does, and nobody has told it otherwise.
+    #[default]
+    Member,
+    /// It waits to be added, or is not in every group yet.
+    Joining,
+    /// It was removed: it is about to end.
+    Removed,
+}
+
+impl Standing {
+    /// Why such a node is not sent traffic: a code and a sentence; `None` for a member.
+    #[must_use]
+    pub fn reason(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Standing::Member => None,
+            Standing::Joining => Some(("JOINING", "this node is not yet a member of its cluster")),
+            Standing::Removed => Some(("REMOVED", "this node was removed from its cluster")),
+        }
+    }
 }
 
 /// What a node's log has written since it started.
@@ -55,9 +83,8 @@ pub struct Member {
     pub part: Part,
     /// Where it is reached.
     pub addresses: Addresses,
-    /// False where it should have been heard of lately and was not. This node hears itself, leaders and, as a leader,
-    /// everybody.
-    pub reachable: bool,
+    /// Whether it was heard of lately; `None` where this node cannot know. It hears itself, leaders and, as a leader, everybody.
+    pub reachable: Option<bool>,
     /// Milliseconds since it was last heard of, where that is known.
     pub heard_ms: Option<u64>,
     /// Its disk has no room for the log: it takes part in votes and answers polls, and leads nothing while others can.
@@ -79,6 +106,16 @@ pub enum Part {
     Learner,
     /// Waits to be added.
     Waiting,
+    /// Was given an id, and is in no group yet.
+    Joining,
+}
+
+impl Member {
+    /// Whether it should have been heard of lately and was not. What is not known is no reason to think so.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.reachable == Some(false)
+    }
 }
 
 impl Part {
@@ -89,6 +126,7 @@ impl Part {
             Part::Voter => "voter",
             Part::Learner => "learner",
             Part::Waiting => "waiting",
+            Part::Joining => "joining",
         }
     }
 }

@@ -8,7 +8,7 @@
 //! | 405, 411, 415 | `METHOD`, `LENGTH`, `MEDIA` |
 //! | 409, 410, 429 | `CLOSED`, `ADMITTED` (no place to give up), `ENDED` (a stream) · `GONE` (a place in a zone, or in a stream) · `FULL` |
 //! | 408, 413, 414, 417, 431, 501, 505 | `FRAMING`, and the connection closes |
-//! | 503 | `BUSY`, `NOLEADER`, `OOM`, `DRAINING`, `LOADING` |
+//! | 503 | `BUSY`, `NOLEADER`, `OOM`, `DRAINING`, `LOADING`, `JOINING`, `REMOVED` |
 
 use super::fault::Fault;
 use super::json::Object;

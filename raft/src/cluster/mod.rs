@@ -10,6 +10,7 @@ mod metadata;
 mod request;
 mod status;
 
-pub use metadata::{Change, Metadata, Operation};
+pub(crate) use metadata::FOUNDER;
+pub use metadata::{Change, Enrolled, Enrolment, Metadata, Operation};
 pub use request::{AdminCode, AdminError, AdminReply, AdminRequest, Administered};
-pub use status::{ClusterStatus, GroupStatus, NodeStatus, Part};
+pub use status::{Belonging, ClusterStatus, GroupStatus, NodeStatus, Part};

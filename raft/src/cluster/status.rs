@@ -18,6 +18,21 @@ pub struct ClusterStatus {
     pub groups: Vec<GroupStatus>,
     /// The change under way, in words.
     pub operation: Option<String>,
+    /// Whether this node belongs to the cluster.
+    pub belonging: Belonging,
+}
+
+/// Whether a node belongs to its cluster, as far as it knows itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Belonging {
+    /// Its own logs name it, and nobody has told it otherwise.
+    Member,
+    /// It was given an id, and is not in every group yet.
+    Joining,
+    /// It was told that it was removed.
+    Leaving,
+    /// It was removed, which is written down.
+    Left,
 }
 
 /// What a node is to the cluster.
@@ -29,6 +44,8 @@ pub enum Part {
     Learner,
     /// Waits to be added.
     Waiting,
+    /// Was given an id, and is in no group yet.
+    Joining,
 }
 
 /// A node.

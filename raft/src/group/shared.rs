@@ -50,8 +50,11 @@ pub(crate) struct Shared {
     heard_ms: AtomicU64,
     /// Entries that the owner has taken. By the owner's thread.
     taken: AtomicU64,
-    /// The owner has to catch up to here before this node is ready. By the starting task.
+    /// The owner has to catch up to here before this node is ready; [`NEVER`] until that is known. By the starting task, and for a
+    /// node that is new in the group by the watching one.
     pub(crate) recover_to: AtomicU64,
+    /// The group's log here names this node. By the watching task.
+    named: AtomicBool,
     /// The disk has no room for entries. By the watching task.
     pub(crate) full: AtomicBool,
 }
@@ -78,6 +81,7 @@ impl Shared {
             heard_ms: AtomicU64::new(NEVER),
             taken: AtomicU64::new(0),
             recover_to: AtomicU64::new(NEVER),
+            named: AtomicBool::new(false),
             full: AtomicBool::new(false),
         }
     }
@@ -85,6 +89,12 @@ impl Shared {
     /// The cluster's metadata, as far as it is applied here; `None` but in the first group.
     pub(crate) fn metadata(&self) -> Option<Metadata> {
         self.metadata.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether that node was removed from the cluster; false but in the first group.
+    pub(crate) fn has_left(&self, node: NodeId) -> bool {
+        let metadata = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
+        node > 0 && metadata.as_ref().is_some_and(|metadata| metadata.has_left(node))
     }
 
     pub(crate) fn set_metadata(&self, metadata: Metadata) {
@@ -165,8 +175,18 @@ impl Shared {
         self.taken.load(Ordering::Acquire)
     }
 
-    /// Whether the owner has all that was known to be committed when the node started.
+    /// What the log says of this node: the index of the entry that names it as a member, or of a later one.
+    pub(crate) fn set_named(&self, by: Option<u64>) {
+        if let Some(index) = by {
+            // New in the group: it is ready when it has what was there before it.
+            let _ = self.recover_to.compare_exchange(NEVER, index + 1, Ordering::AcqRel, Ordering::Relaxed);
+        }
+        self.named.store(by.is_some(), Ordering::Release);
+    }
+
+    /// Whether this node is a member of the group and its owner has all that was known to be committed when it started, or before it
+    /// became one.
     pub(crate) fn is_ready(&self) -> bool {
-        self.taken() >= self.recover_to.load(Ordering::Acquire)
+        self.named.load(Ordering::Acquire) && self.taken() >= self.recover_to.load(Ordering::Acquire)
     }
 }

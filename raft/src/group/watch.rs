@@ -43,6 +43,9 @@ fn look<R: AsyncRuntime>(raft: &Raft<R>, shared: &Shared, lease_ms: u64) {
         let membership = metrics.membership_config.membership();
         let mut voters = membership.voter_ids();
         let alone = voters.next() == Some(node) && voters.next().is_none();
+        let log_id = metrics.membership_config.log_id();
+        let index = log_id.as_ref().map_or(0, |log_id| log_id.index);
+        shared.set_named(membership.get_node(&node).map(|_| index));
         let others: Vec<_> = membership.nodes().map(|(id, _)| *id).filter(|id| *id != node).collect();
         let session = metrics.vote.leader_id.term;
         (metrics.state == ServerState::Leader, session, metrics.current_leader, alone, others)

@@ -3,10 +3,10 @@
 use crate::disk::Disk;
 use crate::group::Background;
 use crate::log::LogError;
-use crate::node::{IdentityError, LedgerError};
+use crate::node::{Identity, IdentityError, LedgerError};
 use crate::peer::Local;
 use crate::queue::Door;
-use crate::types::Member;
+use crate::types::{Member, NodeId};
 use futures_util::future::BoxFuture;
 use std::fmt;
 use std::io;
@@ -78,6 +78,8 @@ pub struct NodeConfig {
     pub door: Door,
     /// Called once when the node cannot go on, with the reason. The process has to stop.
     pub on_failure: Box<dyn Fn(&str) + Send + Sync>,
+    /// Called once when the node was removed from its cluster, with the line that says so: it should end in good order.
+    pub on_removed: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 /// Why a node does not start. Each is one line that says what to do.
@@ -99,6 +101,13 @@ pub enum StartError {
     Listen(SocketAddr, io::Error),
     /// No thread could be started.
     Threads(io::Error),
+    /// The node of this folder was removed from its cluster.
+    Removed {
+        /// Which one it was.
+        node: NodeId,
+        /// The cluster.
+        cluster: u128,
+    },
 }
 
 impl fmt::Display for StartError {
@@ -120,6 +129,11 @@ impl fmt::Display for StartError {
                 )
             }
             StartError::Threads(error) => write!(f, "a thread cannot be started: {error}"),
+            StartError::Removed { node, cluster } => write!(
+                f,
+                "node {node} was removed from cluster {cluster:032x} and never comes back; to use this machine again, start it \
+                 with an empty data folder and --join"
+            ),
         }
     }
 }
@@ -141,6 +155,13 @@ impl From<LedgerError> for StartError {
 impl From<LogError> for StartError {
     fn from(error: LogError) -> StartError {
         StartError::Log(error)
+    }
+}
+
+impl StartError {
+    /// Of a node that was removed.
+    pub(crate) fn removed(identity: &Identity) -> StartError {
+        StartError::Removed { node: identity.node, cluster: identity.cluster }
     }
 }
 

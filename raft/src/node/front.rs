@@ -57,7 +57,13 @@ impl<R: AsyncRuntime> Front<R> {
                 secret: adoption.secret,
                 epoch: adoption.epoch,
                 is_founder: false,
+                contacts: adoption.contacts,
+                is_removed: false,
             };
+            if !identity.fits() {
+                answer.push(false);
+                continue;
+            }
             identity.save(&*config.disk).await?;
             answer.push(true);
             return Ok(identity);

@@ -1,4 +1,4 @@
-//! Who this node is, for ever: a small file that is written once.
+//! Who this node is, for ever: a small file, replaced as a whole.
 //!
 //! ```text
 //! magic 8 | format u16 | body bytes u32 | body (postcard) | CRC32 of all before
@@ -7,6 +7,7 @@
 
 use super::ledger;
 use crate::disk::Disk;
+use crate::peer::Contact;
 use crate::types::NodeId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -17,7 +18,7 @@ const MAGIC: &[u8; 8] = b"SLUICEID";
 const FORMAT: u16 = 2;
 const HEAD_BYTES: usize = 14;
 /// More than an identity ever takes.
-const BYTES_MAX: u64 = 4_096;
+const BYTES_MAX: u64 = 16_384;
 const FOLDER: &str = "node";
 const NAME: &str = "identity";
 const PATH: &str = "node/identity";
@@ -38,6 +39,10 @@ pub struct Identity {
     pub epoch: u64,
     /// This node founded the cluster, and is its only member until others are added.
     pub is_founder: bool,
+    /// Nodes that were there when this one was added: it asks them to be taken in, and whether it still belongs to the cluster.
+    pub contacts: Vec<Contact>,
+    /// It was removed from the cluster: it never starts again.
+    pub is_removed: bool,
 }
 
 // A secret never gets into a log line.
@@ -123,6 +128,11 @@ impl Identity {
         Ok(())
     }
 
+    /// Whether a file takes it: what another node sent may be of any length.
+    pub(super) fn fits(&self) -> bool {
+        self.to_bytes().len() as u64 <= BYTES_MAX
+    }
+
     fn to_bytes(&self) -> Vec<u8> {
         let body = postcard::to_stdvec(self).expect("an identity can be written");
         let mut bytes = MAGIC.to_vec();
@@ -161,10 +171,19 @@ impl Identity {
 
 #[cfg(test)]
 mod tests {
-    use super::{Identity, IdentityError};
+    use super::{Contact, Identity, IdentityError};
 
     fn identity() -> Identity {
-        Identity { cluster: 7, node: 1, groups: 6, secret: [9; 16], epoch: 1_000, is_founder: true }
+        Identity {
+            cluster: 7,
+            node: 1,
+            groups: 6,
+            secret: [9; 16],
+            epoch: 1_000,
+            is_founder: true,
+            contacts: vec![Contact { node: 2, peer: "b:1".to_owned() }],
+            is_removed: false,
+        }
     }
 
     #[test]

@@ -71,6 +71,16 @@ pub const BEHIND_ENTRIES_MAX: u64 = 100;
 pub const ANNOUNCE_MS: u64 = 1_000;
 /// One that was not heard of for this long does not wait any more, ms.
 pub const WAITING_MS: u64 = 5_000;
+/// How long a waiting node has to write down the id that it is offered, ms.
+pub const ADOPT_MS: u64 = 3_000;
+/// How often a node looks whether it belongs to its cluster, ms.
+pub const BELONG_MS: u64 = 1_000;
+/// How long another one has to tell it, ms: it may have to ask a third.
+pub const BELONG_CALL_MS: u64 = 2_000;
+/// How often the leader of the first group compares the members of all groups with what was decided, ms.
+pub const HEAL_MS: u64 = 1_000;
+/// Nodes whose addresses a new one is told, and whom it asks at once.
+pub const CONTACTS_MAX: usize = 16;
 /// Waiting nodes that are remembered.
 pub const WAITING_MAX: usize = 64;
 
@@ -85,6 +95,7 @@ const _: () = {
     assert!(ADMIN_WAIT_MS / RETRY_MS > ASK_AROUND_TRIES && LOOK_CALL_MS < ADMIN_WAIT_MS);
     assert!(ADMIN_CALL_MS <= crate::peer::limit::CALL_MS_MAX);
     assert!(crate::peer::limit::CAST_BYTES_MAX <= PUBLISHED_BYTES_MAX);
+    assert!(ADOPT_MS < ADMIN_WAIT_MS && BELONG_MS < ADMIN_WAIT_MS && LOOK_CALL_MS < BELONG_CALL_MS);
     assert!(ANNOUNCE_MS * 2 < WAITING_MS && RETRY_MS < TRANSFER_MS);
 };
 

@@ -8,12 +8,14 @@
 //! doorbell  owners are woken once a turn        published messages of clients, for clients of other nodes
 //! handover  leadership given away in good order  neighbours, telling  what nodes say of themselves
 //! ledger    what was acknowledged, on disk       proof     whether it is still there, and what may be done until it is
+//! belong    whether it is a member at all
 //! ```
 //! [`Node::start`] gives a [`Port`](crate::group::Port) for each group. The owners of the shards start empty and are driven from
 //! the first moment: snapshots and the log reach them as events, also at a start.
 
 mod admin;
 mod balance;
+mod belong;
 mod clocks;
 mod config;
 mod doorbell;
@@ -41,7 +43,8 @@ pub use ledger::{LedgerError, accept_loss};
 pub use published::Intake;
 pub use threads::{Server, ServerConfig, Started};
 
-use crate::cluster::{AdminRequest, ClusterStatus};
+use crate::cluster::{AdminRequest, Belonging, ClusterStatus};
+use crate::disk::Disk;
 use crate::group::{Clock, Lead, Raft, Shared};
 use crate::log::Log;
 use crate::peer::{Transfers, Transport};
@@ -49,6 +52,7 @@ use crate::queue::Queue;
 use crate::snapshot::Snapshots;
 use crate::types::{Member, NodeId, Types};
 use admin::Waiting;
+use belong::Belief;
 use ledger::Ledger;
 use neighbours::Neighbours;
 use openraft::alias::MutexOf;
@@ -57,7 +61,7 @@ use proof::Proof;
 use published::Published;
 use sluice_engine::id::GroupId;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A running node. Clones are handles of the same one, usable from any thread.
@@ -99,6 +103,12 @@ struct Inner<R: AsyncRuntime> {
     members_before: BTreeMap<NodeId, Member>,
     voters_before: BTreeSet<NodeId>,
     snapshots: Snapshots,
+    /// Where it is written down that this node was removed.
+    disk: Arc<dyn Disk>,
+    belief: Belief,
+    /// Changes that this node carries out, or has asked another one for.
+    carried: AtomicUsize,
+    on_removed: Box<dyn Fn(&str) + Send + Sync>,
     /// Tells changes apart that were begun here, also from those begun by other nodes: it starts at random.
     operations: AtomicU64,
     requests: Arc<AdminQueue>,
@@ -130,11 +140,21 @@ impl<R: AsyncRuntime> Node<R> {
         }
     }
 
-    /// Whether every group's owner has all that was known to be committed when the node started, and the node all that it ever
-    /// acknowledged.
+    /// Whether this node belongs to its cluster, as far as it knows.
+    #[must_use]
+    pub fn belonging(&self) -> Belonging {
+        self.inner.belonging()
+    }
+
+    /// Whether this node belongs to every group, and every group's owner has all that was known to be committed when the node started,
+    /// or before it became a member,
+    /// and the node all that it ever acknowledged.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.inner.proof.is_behind() && self.inner.groups.iter().all(|group| group.shared.is_ready())
+        let leaves = matches!(self.belonging(), Belonging::Leaving | Belonging::Left);
+        !leaves
+            && !self.inner.proof.is_behind()
+            && self.inner.groups.iter().all(|group| group.shared.is_ready())
     }
 
     /// Whether every group has a leader that can be reached, and it and a majority of the voters have room for entries and all
@@ -209,6 +229,10 @@ impl<R: AsyncRuntime> Node<R> {
 type AdminQueue = Queue<(AdminRequest, Tell)>;
 
 impl<R: AsyncRuntime> Inner<R> {
+    fn belonging(&self) -> Belonging {
+        self.belief.get()
+    }
+
     fn can_write(&self, group: &Group<R>) -> bool {
         let leader = match group.shared.roles.told() {
             Lead::Here(_) => self.identity.node,

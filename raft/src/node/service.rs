@@ -40,6 +40,10 @@ impl<R: AsyncRuntime> Inner<R> {
     }
 
     async fn answer(self: &Arc<Self>, from: NodeId, request: Request<R>) -> Answer<R> {
+        // It may still ask what became of it.
+        if !matches!(request, Request::Admin(_)) && self.has_left(from) {
+            return Err(Refusal::NotMember);
+        }
         match request {
             Request::Vote { group, vote } => {
                 self.check_candidate(group, from, vote.last_log_id)?;
@@ -82,9 +86,19 @@ impl<R: AsyncRuntime> Inner<R> {
                 self.note_waiting(member, nonce);
                 Ok(Response::Noted)
             }
-            Request::Adopt(_) => Err(Refusal::NotAllowed),
+            // Said once more, by whoever did not hear the answer.
+            Request::Adopt(adoption) => {
+                let mine = (self.identity.cluster, self.identity.node);
+                let is_mine = mine == (adoption.cluster, adoption.node);
+                if is_mine { Ok(Response::Adopted) } else { Err(Refusal::NotAllowed) }
+            }
             Request::Tell(bytes) => self.told(from, &bytes).await.map(Response::Told),
         }
+    }
+
+    /// Whether that node was removed, and is in no group any more, as far as this one has applied. It votes and leads until then.
+    fn has_left(&self, node: NodeId) -> bool {
+        self.groups.first().is_some_and(|group| group.shared.has_left(node)) && !self.is_somewhere(node)
     }
 
     /// A vote is given to nobody by a node that has less than it acknowledged, and to no such node.

@@ -9,11 +9,12 @@ use openraft::errors::Fatal;
 use openraft::storage::RaftLogStorage;
 use sluice_engine::id::GroupId;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::admin::{Waiting, administer};
+use super::admin::{Waiting, administer, heal};
 use super::balance::balance;
+use super::belong::{Belief, belong};
 use super::clocks::heed_clocks;
 use super::config::{NodeConfig, StartError, Timing};
 use super::handover::guard_leadership;
@@ -31,10 +32,7 @@ use crate::log::{Expected, GroupLog, Log, LogError, LogOptions, Promised, Short}
 use crate::peer::{self, Networks, Transfers, Transport};
 use crate::queue::Queue;
 use crate::snapshot::{SnapshotFile, Snapshots};
-use crate::types::{Member, NodeId, Types};
-
-/// The node that founds a cluster.
-const FOUNDER: NodeId = 1;
+use crate::types::{Member, Types};
 
 impl<R: AsyncRuntime> Node<R> {
     /// Starts the node that the data folder holds; in an empty one, a cluster of its own, or a node that waits to be added first.
@@ -82,6 +80,10 @@ impl<R: AsyncRuntime> Node<R> {
             lease_ms: config.timing.election_ms_max,
             waiting: Waiting::default(),
             neighbours: Neighbours::new(&before.others),
+            disk: config.disk,
+            belief: Belief::default(),
+            carried: AtomicUsize::new(0),
+            on_removed: config.on_removed,
             operations: AtomicU64::new(config.drawn.salt),
             requests: Arc::new(Queue::new()),
             published: Published::new(),
@@ -118,7 +120,7 @@ async fn identify<R: AsyncRuntime>(
     front: &Front<R>,
 ) -> Result<Identity, StartError> {
     if let Some(identity) = Identity::load(&*config.disk).await? {
-        return Ok(identity);
+        return if identity.is_removed { Err(StartError::removed(&identity)) } else { Ok(identity) };
     }
     check_empty(&*config.disk).await?;
     match &config.join {
@@ -157,6 +159,8 @@ fn make_groups<R: AsyncRuntime>(identity: &Identity, clock: &Clock) -> Vec<Group
 /// What goes on beside the groups, as long as the node is there.
 fn begin_tasks<R: AsyncRuntime>(inner: &Arc<Inner<R>>, snapshot_bytes: u64) {
     drop(R::spawn(heed_log(Arc::clone(inner))));
+    drop(R::spawn(belong(Arc::downgrade(inner))));
+    drop(R::spawn(heal(Arc::downgrade(inner))));
     drop(R::spawn(administer(Arc::downgrade(inner), Arc::clone(&inner.requests))));
     drop(R::spawn(tell_others(Arc::downgrade(inner), Arc::clone(&inner.published))));
     drop(R::spawn(tell_neighbours(Arc::downgrade(inner))));
@@ -229,11 +233,13 @@ fn next_index(promised: Promised) -> u64 {
 async fn found(config: &NodeConfig) -> Result<Identity, StartError> {
     let identity = Identity {
         cluster: config.drawn.cluster,
-        node: FOUNDER,
+        node: crate::cluster::FOUNDER,
         groups: config.groups,
         secret: config.drawn.secret,
         epoch: config.epoch,
         is_founder: true,
+        contacts: Vec::new(),
+        is_removed: false,
     };
     identity.save(&*config.disk).await?;
     Ok(identity)
@@ -303,7 +309,10 @@ impl<R: AsyncRuntime> Starting<R> {
         let known = if alone { last } else { committed };
         let needed = self.inner.proof.needs(self.group).and_then(|needed| needed.last);
         let known = known.max(needed);
-        shared.recover_to.store(known.map_or(0, |log_id| log_id.index + 1), Ordering::Release);
+        // One that is new in the group is ready when it has what was there before it.
+        if self.is_named(&raft).await.map_err(|error| text(&error))? {
+            shared.recover_to.store(known.map_or(0, |log_id| log_id.index + 1), Ordering::Release);
+        }
         if alone {
             // Nobody else can stand for election: no reason to wait.
             raft.trigger().elect(false).await.map_err(|error| text(&error))?;
@@ -313,6 +322,15 @@ impl<R: AsyncRuntime> Starting<R> {
         drop(R::spawn(carry(raft.clone(), Arc::clone(shared), Arc::clone(&self.transport))));
         drop(R::spawn(attend(raft, Arc::clone(&self.inner), self.group, self.timing.election_ms_max)));
         Ok(())
+    }
+
+    /// Whether the log names this node as a member of the group.
+    async fn is_named(&self, raft: &Raft<R>) -> Result<bool, Fatal<Types<R>>> {
+        let node = self.inner.identity.node;
+        raft.with_raft_state(move |state| {
+            state.membership_state.effective().membership().get_node(&node).is_some()
+        })
+        .await
     }
 
     async fn is_alone(&self, raft: &Raft<R>) -> Result<bool, Fatal<Types<R>>> {

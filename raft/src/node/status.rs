@@ -5,7 +5,7 @@ use sluice_engine::id::GroupId;
 use std::collections::BTreeMap;
 
 use super::{Group, Inner};
-use crate::cluster::{ClusterStatus, GroupStatus, NodeStatus, Part};
+use crate::cluster::{ClusterStatus, FOUNDER, GroupStatus, Metadata, NodeStatus, Part};
 use crate::group::Lead;
 use crate::types::{Member, NodeId};
 
@@ -22,6 +22,7 @@ impl<R: AsyncRuntime> Inner<R> {
             node.is_full = !self.has_room(node.id);
             node.is_behind = self.is_behind(node.id);
         }
+        self.add_joining(&metadata, &mut nodes);
         // One that was added meanwhile is known here as waiting for a moment longer.
         let is_member = |peer: &str| nodes.values().any(|node| node.member.peer == peer);
         let mut waiting = self.waiting.list(now_ms);
@@ -42,6 +43,22 @@ impl<R: AsyncRuntime> Inner<R> {
             nodes: nodes.into_values().chain(waiting).collect(),
             groups: (0..).zip(&self.groups).map(|(id, group)| self.group_status(id, group)).collect(),
             operation: metadata.operation.map(|operation| operation.text),
+            belonging: self.belonging(),
+        }
+    }
+
+    /// Adds nodes that were given an id and are in no group yet; this one where it does not know any better.
+    fn add_joining(&self, metadata: &Metadata, nodes: &mut BTreeMap<NodeId, NodeStatus>) {
+        let me = (self.identity.node, &self.member);
+        let given = metadata.nodes.iter().map(|(id, enrolled)| (*id, &enrolled.member));
+        for (id, member) in given.chain([me]).filter(|(id, _)| *id == me.0 || *id != FOUNDER) {
+            let is_me = id == me.0;
+            nodes.entry(id).or_insert_with(|| NodeStatus {
+                part: Part::Joining,
+                is_reachable: is_me,
+                heard_ms: is_me.then_some(0),
+                ..node(id, member)
+            });
         }
     }
 

@@ -46,6 +46,9 @@ pub struct ServerConfig {
     pub drawn: Drawn,
     /// Called once, from any thread, when the node cannot go on, with the reason. The process has to stop.
     pub on_failure: Box<dyn Fn(&str) + Send + Sync>,
+    /// Called once, from any thread, when the node was removed from its cluster, with the line that says so: the process should end
+    /// in good order.
+    pub on_removed: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 /// A node and the threads that drive it.
@@ -170,6 +173,7 @@ async fn start(config: ServerConfig, door: Door) -> Sent {
         background: Arc::new(background),
         door,
         on_failure: config.on_failure,
+        on_removed: config.on_removed,
     };
     let front = Front::new();
     drop(tokio::spawn(serve(listener, local, Arc::clone(&front) as Arc<dyn Service<TokioRuntime>>)));

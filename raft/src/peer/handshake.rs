@@ -132,6 +132,8 @@ pub enum Denial {
     Full,
     /// The handshake cannot be read.
     Malformed,
+    /// The caller is no member of the cluster any more.
+    NotMember,
 }
 
 impl fmt::Display for Denial {
@@ -146,6 +148,7 @@ impl fmt::Display for Denial {
             Denial::Certificate(reason) => write!(f, "certificate: {reason}"),
             Denial::Full => f.write_str("too many connections"),
             Denial::Malformed => f.write_str("handshake that cannot be read"),
+            Denial::NotMember => f.write_str("the node was removed from the cluster"),
         }
     }
 }

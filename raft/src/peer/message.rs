@@ -118,6 +118,17 @@ pub struct Adoption {
     pub secret: [u8; 16],
     /// Log time at which empty shards begin, ms.
     pub epoch: u64,
+    /// Nodes that it can turn to, at most [`CONTACTS_MAX`](crate::node::limit::CONTACTS_MAX).
+    pub contacts: Vec<Contact>,
+}
+
+/// Where a node of the cluster is reached by others.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Contact {
+    /// The node.
+    pub node: NodeId,
+    /// Its peer address.
+    pub peer: String,
 }
 
 /// Answers a [`Request`].
@@ -175,6 +186,8 @@ pub enum Refusal {
     TooLarge,
     /// Something else, for a person to read.
     Other(String),
+    /// The caller is no member of the cluster any more.
+    NotMember,
 }
 
 impl fmt::Display for Refusal {
@@ -188,6 +201,7 @@ impl fmt::Display for Refusal {
             Refusal::NotAllowed => f.write_str("not allowed to this caller"),
             Refusal::TooLarge => f.write_str("the answer is too large"),
             Refusal::Other(reason) => f.write_str(reason),
+            Refusal::NotMember => f.write_str("this node was removed from the cluster"),
         }
     }
 }

@@ -21,7 +21,7 @@ pub mod tls;
 pub mod transport;
 
 pub use handshake::{Denial, Identity, Local};
-pub use message::{Adoption, Cast, Refusal, Request, Response};
+pub use message::{Adoption, Cast, Contact, Refusal, Request, Response};
 pub use network::{Networks, SnapshotSource};
 pub use receive::{Arrived, Transfers};
 pub use tcp::{Tcp, listen, serve};

@@ -42,6 +42,7 @@ impl Changes {
     /// Begins a change now and then, and hears what became of it.
     pub(crate) async fn step(&mut self, world: &mut World) {
         world.welcome();
+        world.dismiss_removed();
         self.hear(world).await;
         if self.under_way.is_none() && world.rng.u16(..1_000) < NEW_OF_1000 {
             self.begin(world);
@@ -59,6 +60,7 @@ impl Changes {
         loop {
             assert!(!panicked(), "see above");
             assert!(world.town.now() < until, "liveness: the members do not settle: {}", said(world));
+            world.dismiss_removed();
             let request = Members::of(world).and_then(|members| settling.next(world, &members));
             match request {
                 Some(request) if ask(world, &request).await => settling.is_done(&request),
@@ -75,9 +77,10 @@ impl Changes {
         while self.under_way.is_some() || (is_marked(world) && world.town.now() < grace) {
             pause(LOOK_MS).await;
             world.welcome();
+            world.dismiss_removed();
             self.hear(world).await;
         }
-        world.lose_newcomers().await;
+        let _never_came = world.lose_newcomers().await;
         for node in world.nodes() {
             if world.may_start(node) {
                 world.start(node).await;
@@ -90,6 +93,7 @@ impl Changes {
         let asked = world.town.any_node(&mut world.rng);
         let Some(process) = world.running.get(&asked) else { return };
         let answer = process.administer(request.clone());
+        condemn(world, &request);
         world.note(format_args!("node {asked} is asked to {request}"));
         world.town.judge().tally.changes += 1;
         self.under_way = Some(UnderWay { request, answer, since: world.town.now() });
@@ -146,6 +150,13 @@ impl Changes {
     }
 }
 
+/// Who may learn of its removal from now on.
+pub(crate) fn condemn(world: &mut World, request: &AdminRequest) {
+    if let AdminRequest::Remove { node } | AdminRequest::Replace { node, .. } = request {
+        world.condemned.insert(*node);
+    }
+}
+
 /// What follows from a change that was carried out.
 fn conclude(world: &mut World, request: &AdminRequest, is_done: bool) {
     world.town.judge().tally.changed += u64::from(is_done);
@@ -158,6 +169,7 @@ fn conclude(world: &mut World, request: &AdminRequest, is_done: bool) {
 async fn ask(world: &mut World, request: &AdminRequest) -> bool {
     let asked = world.town.any_node(&mut world.rng);
     let answer = world.running[&asked].administer(request.clone());
+    condemn(world, request);
     let answer = Runtime::timeout(Duration::from_millis(PATIENCE_MS), answer).await;
     world.note(format_args!("node {asked}: {request}: {answer:?}"));
     let is_done = matches!(answer, Ok(Ok(Ok(_))));
@@ -192,8 +204,12 @@ impl Settling {
             Some(node) => AdminRequest::Remove { node },
             None => match learner {
                 Some(node) => AdminRequest::Promote { node },
+                // These are taken in, or told that they do not belong to the cluster.
+                None if members.has_others(world) => {
+                    self.since = None;
+                    return None;
+                }
                 None => {
-                    members.dismiss_others(world);
                     self.since.get_or_insert(world.town.now());
                     return None;
                 }
@@ -210,7 +226,7 @@ impl Settling {
 }
 
 /// Who belongs to which group, as the leaders know.
-struct Members {
+pub(crate) struct Members {
     groups: Vec<BTreeSet<NodeId>>,
     learner: Option<NodeId>,
     is_half_way: bool,
@@ -218,7 +234,7 @@ struct Members {
 
 impl Members {
     /// None while a group has no leader.
-    fn of(world: &World) -> Option<Members> {
+    pub(crate) fn of(world: &World) -> Option<Members> {
         let statuses: Vec<ClusterStatus> = world.running.values().map(|process| process.status()).collect();
         let mut groups: BTreeMap<u16, (u64, BTreeSet<NodeId>)> = BTreeMap::new();
         let mut is_half_way = false;
@@ -241,7 +257,7 @@ impl Members {
         has_all.then_some(Members { groups, learner, is_half_way })
     }
 
-    fn is_everywhere(&self, node: NodeId) -> bool {
+    pub(crate) fn is_everywhere(&self, node: NodeId) -> bool {
         self.groups.iter().all(|group| group.contains(&node))
     }
 
@@ -251,9 +267,13 @@ impl Members {
         named.find(|node| !self.is_everywhere(**node) || !world.sites.contains_key(node)).copied()
     }
 
-    /// Those that were removed without anybody being told.
-    fn dismiss_others(&self, world: &mut World) {
-        let others = world.nodes().into_iter().filter(|node| !self.is_everywhere(*node));
-        others.for_each(|node| world.retire(node));
+    /// Nodes that any group names.
+    pub(crate) fn count(&self) -> usize {
+        self.groups.iter().flatten().collect::<BTreeSet<_>>().len()
+    }
+
+    /// Nodes that run and are not in every group.
+    fn has_others(&self, world: &World) -> bool {
+        world.nodes().into_iter().any(|node| !self.is_everywhere(node))
     }
 }

@@ -58,16 +58,38 @@ impl World {
         }
     }
 
-    /// Power cut where nodes wait. Who was given an id meanwhile has it; the others do not come back.
-    pub(crate) async fn lose_newcomers(&mut self) {
+    /// Power cut where nodes wait. Who was given an id meanwhile has it; the others do not come back. Returns their places.
+    pub(crate) async fn lose_newcomers(&mut self) -> Vec<Site> {
         self.welcome();
+        let mut without_id = Vec::new();
         for newcomer in std::mem::take(&mut self.newcomers) {
             self.net.crash(newcomer.site.node);
             newcomer.host.kill();
             let site = Site { disk: newcomer.site.disk.crash(), ..newcomer.site };
             let identity = Identity::load(&site.disk).await.expect("whole, or not there");
-            if let Some(identity) = identity {
-                self.settles(identity.node, site);
+            match identity {
+                Some(identity) => self.settles(identity.node, site),
+                None => without_id.push(site),
+            }
+        }
+        without_id
+    }
+
+    /// A node waits again at the place where it did.
+    pub(crate) fn come_back(&mut self, site: Site) {
+        let newcomer = Newcomer::start(site, self);
+        self.newcomers.push(newcomer);
+    }
+
+    /// Nodes that learned that they were removed end for good.
+    ///
+    /// # Panics
+    /// Where nobody asked for that.
+    pub(crate) fn dismiss_removed(&mut self) {
+        for node in self.nodes() {
+            if self.running.get(&node).is_some_and(|process| process.was_removed()) {
+                assert!(self.condemned.contains(&node), "node {node} thinks that it was removed");
+                self.retire(node);
             }
         }
     }

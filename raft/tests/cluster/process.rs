@@ -42,6 +42,7 @@ pub(crate) struct Process {
     pub(crate) host: Arc<Host>,
     pub(crate) door: Arc<Door>,
     failure: Arc<Mutex<Option<String>>>,
+    removal: Arc<Mutex<Option<String>>>,
 }
 
 impl Process {
@@ -58,7 +59,8 @@ impl Process {
         let way = Arc::new(Way::default());
         way.enter(net, site.node, &site.address, &gate);
         let failure = Arc::new(Mutex::new(None));
-        let config = config(site, Arc::clone(&failure));
+        let removal = Arc::new(Mutex::new(None));
+        let config = config(site, Arc::clone(&failure), Arc::clone(&removal));
         let started = host.hosted(Node::start(config, Arc::clone(&way) as _, &front)).await;
         let (node, ports) = started.inspect_err(|_| {
             net.crash(site.node);
@@ -97,7 +99,7 @@ impl Process {
             seen,
         };
         drop(host.within(|| Runtime::spawn(driver.run())));
-        Ok(Process { node, host, door, failure })
+        Ok(Process { node, host, door, failure, removal })
     }
 
     /// Ends it in the middle of whatever it does.
@@ -122,6 +124,16 @@ impl Process {
     /// The cluster as this node sees it.
     pub(crate) fn status(&self) -> ClusterStatus {
         self.node.status()
+    }
+
+    /// Whether it should be sent traffic.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.node.is_ready()
+    }
+
+    /// Whether it learned that it was removed.
+    pub(crate) fn was_removed(&self) -> bool {
+        self.removal.lock().expect("no panic").is_some()
     }
 
     /// Why it wants to stop.

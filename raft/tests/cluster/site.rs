@@ -57,6 +57,8 @@ impl Site {
             secret: SECRET,
             epoch: EPOCH,
             is_founder: false,
+            contacts: Vec::new(),
+            is_removed: false,
         };
         identity.save(&disk).await.expect("an empty disk takes it");
         let log = open_log(node, &disk, seed ^ node << 32).await;
@@ -99,7 +101,10 @@ fn member(node: NodeId) -> Member {
 
 /// The first entries of a group's log: who votes, and in the first group which ids are taken.
 fn founding(group: GroupId) -> Vec<Entry> {
-    let added = (2..=FOUNDERS).map(|node| Change::Add { node, member: member(node) });
+    let added = (2..=FOUNDERS).flat_map(|node| {
+        let add = Change::Add { node, member: member(node), nonce: node, votes: true };
+        [add, Change::Enter { node, member: member(node) }]
+    });
     let added = added.filter(|_| group == GroupId(0));
     let commands = added.map(|change| EntryPayload::Normal(Command::Cluster(codec::encode(&change))));
     let payloads = std::iter::once(founders()).chain(commands);
@@ -115,8 +120,12 @@ fn founders() -> Payload {
     EntryPayload::Membership(membership)
 }
 
-/// How the node of a site is set up. Why it fails is put into `failure`.
-pub(crate) fn config(site: &Site, failure: Arc<Mutex<Option<String>>>) -> NodeConfig {
+/// How the node of a site is set up. Why it fails is put into `failure`; that it was removed, into `removal`.
+pub(crate) fn config(
+    site: &Site,
+    failure: Arc<Mutex<Option<String>>>,
+    removal: Arc<Mutex<Option<String>>>,
+) -> NodeConfig {
     NodeConfig {
         disk: Arc::new(site.disk.clone()),
         member: site.member(),
@@ -132,6 +141,7 @@ pub(crate) fn config(site: &Site, failure: Arc<Mutex<Option<String>>>) -> NodeCo
         drive: Box::new(|writer| drop(Runtime::spawn(writer))),
         door: Arc::new(|wake| wake),
         background: Arc::new(|job| drop(Runtime::spawn(async move { job() }))),
+        on_removed: Box::new(move |line| *removal.lock().expect("no panic") = Some(line.to_owned())),
         on_failure: Box::new(move |reason| {
             failure.lock().expect("no panic").get_or_insert_with(|| reason.to_owned());
         }),

@@ -134,7 +134,7 @@ impl Trouble {
             0..4 => self.stop(world, node, true),
             4..6 => self.stop(world, node, self.broken.contains(&node)),
             6 => {
-                world.lose_newcomers().await;
+                let _never_came = world.lose_newcomers().await;
                 world.nodes().into_iter().for_each(|node| self.stop(world, node, true));
             }
             7..10 => {

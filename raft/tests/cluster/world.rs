@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub(crate) newcomers: Vec<Newcomer>,
     /// Nodes that an operator thinks lost: they stay down.
     pub(crate) lost: BTreeSet<NodeId>,
+    /// Nodes that somebody asked to remove.
+    pub(crate) condemned: BTreeSet<NodeId>,
     /// Places where a node ever was.
     pub(crate) places: u64,
     pub(crate) town: Arc<Town>,
@@ -84,7 +86,7 @@ pub(crate) fn run(seed: u64, trouble: bool) -> Tally {
 }
 
 impl World {
-    async fn found(seed: u64) -> World {
+    pub(crate) async fn found(seed: u64) -> World {
         let mut rng = fastrand::Rng::with_seed(seed);
         let town = Arc::new(Town {
             nodes: Mutex::new((1..=FOUNDERS).collect()),
@@ -104,6 +106,7 @@ impl World {
             running: BTreeMap::new(),
             newcomers: Vec::new(),
             lost: BTreeSet::new(),
+            condemned: BTreeSet::new(),
             places: FOUNDERS,
             town,
         };
@@ -120,6 +123,9 @@ impl World {
     /// Where it refuses: nothing that happens to its disk is a reason to.
     pub(crate) async fn start(&mut self, node: NodeId) {
         let started = self.try_start(&self.sites[&node]).await;
+        if let (Err(StartError::Removed { .. }), true) = (&started, self.condemned.contains(&node)) {
+            return self.retire(node);
+        }
         self.runs(started.unwrap_or_else(|error| panic!("node {node} does not start: {error}")));
     }
 
@@ -184,7 +190,7 @@ impl World {
     }
 
     /// All replicas get to the same index.
-    async fn agree(&mut self) {
+    pub(crate) async fn agree(&mut self) {
         let until = self.town.now() + AGREE_MS;
         let nodes = self.nodes();
         while !(0..GROUPS).all(|group| self.town.judge().hashes.agree(GroupId(group), &nodes)) {
@@ -211,7 +217,7 @@ impl World {
         }
     }
 
-    async fn end(mut self) -> Tally {
+    pub(crate) async fn end(mut self) -> Tally {
         for node in self.nodes() {
             let failed = self.running.get(&node).and_then(Process::failed);
             assert_eq!(failed, None, "node {node} has failed");

@@ -73,6 +73,7 @@ fn config(folder: &Path, port: u16, join: Option<u16>) -> ServerConfig {
         epoch: 1_000,
         timing: Timing::default(),
         drawn: Drawn { cluster: 7, secret: [3; 16], salt: u64::from(port) },
+        on_removed: Box::new(|_| {}),
         on_failure: Box::new(|reason| panic!("the node failed: {reason}")),
     }
 }

@@ -55,10 +55,18 @@ fn requests() {
         hex(Kind::Request, &(2_u64, 75_u64, forward(ECHO, "x"))),
         "534c505201030000060000006f6b89aa024b07000178"
     );
-    let adoption = Adoption { cluster: CLUSTER, node: 4, groups: 6, nonce: 5, secret: [7; 16], epoch: 9 };
+    let adoption = Adoption {
+        cluster: CLUSTER,
+        node: 4,
+        groups: 6,
+        nonce: 5,
+        secret: [7; 16],
+        epoch: 9,
+        contacts: Vec::new(),
+    };
     assert_eq!(
         hex(Kind::Request, &(3_u64, 75_u64, Request::<R>::Adopt(adoption))),
-        "534c50520103000018000000c9687cc8034b09070406050707070707070707070707070707070709"
+        "534c50520103000019000000d5307553034b0907040605070707070707070707070707070707070900"
     );
 }
 

@@ -25,7 +25,15 @@ fn waiting() -> Request<crate::support::R> {
 }
 
 fn adopt() -> Request<crate::support::R> {
-    Request::Adopt(Adoption { cluster: CLUSTER, node: 4, groups: 6, nonce: 5, secret: [7; 16], epoch: 9 })
+    Request::Adopt(Adoption {
+        cluster: CLUSTER,
+        node: 4,
+        groups: 6,
+        nonce: 5,
+        secret: [7; 16],
+        epoch: 9,
+        contacts: Vec::new(),
+    })
 }
 
 fn is_not_allowed(called: Called<crate::support::R>) -> bool {

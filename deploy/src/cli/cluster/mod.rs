@@ -151,7 +151,9 @@ fn json(value: &impl serde::Serialize) -> String {
 fn gather(plane: &Plane, nodes: usize) -> Result<(), PlaneError> {
     let deadline = Instant::now() + Duration::from_millis(limit::GATHER_MS_MAX);
     loop {
-        let here = plane.status()?.nodes.len();
+        let status = plane.status()?;
+        // One that was given an id may never come.
+        let here = status.nodes.iter().filter(|node| node.part != Part::Joining).count();
         if here >= nodes {
             return Ok(());
         }
@@ -169,7 +171,7 @@ fn complete(mut status: Status, token: Option<&str>) -> Status {
         status.groups.iter().any(|group| group.leader == Some(node) && group.progress.is_empty())
     };
     let others: Vec<_> = status.nodes.iter().filter(|node| node.part == Part::Voter).cloned().collect();
-    for node in others.iter().filter(|node| node.id != status.node && node.reachable) {
+    for node in others.iter().filter(|node| node.id != status.node && !node.is_down()) {
         if !unknown(&status, node.id) {
             continue;
         }

@@ -38,7 +38,7 @@ fn troubles(status: &Status) -> Vec<String> {
     let mut troubles = Vec::new();
     let voters: Vec<&Member> = status.nodes.iter().filter(|node| node.part == Part::Voter).collect();
     let down: Vec<String> =
-        voters.iter().filter(|node| !node.reachable).map(|node| node.id.to_string()).collect();
+        voters.iter().filter(|node| node.is_down()).map(|node| node.id.to_string()).collect();
     if !down.is_empty() {
         let left = voters.len() - down.len();
         let spare = left.saturating_sub(voters.len() / 2 + 1);
@@ -91,6 +91,25 @@ fn troubles(status: &Status) -> Vec<String> {
             plural(joint, "group")
         ));
     }
+    troubles.extend(newcomers(status));
+    if let Some(operation) = &status.operation {
+        troubles.push(format!("under way: {operation}"));
+    }
+    troubles
+}
+
+/// Who is not a member, or not yet.
+fn newcomers(status: &Status) -> Vec<String> {
+    let mut troubles = Vec::new();
+    if let Some((_, why)) = status.standing.reason() {
+        troubles.push(format!("{why}: it is not ready"));
+    }
+    for joining in status.nodes.iter().filter(|node| node.part == Part::Joining && node.id != status.node) {
+        troubles.push(format!(
+            "node {} was given its id and has not come yet: start it again, or `sluice cluster remove {}`",
+            joining.id, joining.id
+        ));
+    }
     let waiting = status.nodes.iter().filter(|node| node.part == Part::Waiting).count();
     if waiting > 0 {
         troubles.push(format!(
@@ -100,9 +119,6 @@ fn troubles(status: &Status) -> Vec<String> {
                 many => format!("{many} nodes wait"),
             }
         ));
-    }
-    if let Some(operation) = &status.operation {
-        troubles.push(format!("under way: {operation}"));
     }
     troubles
 }
@@ -157,9 +173,10 @@ fn nodes(status: &Status) -> String {
 
 fn state(member: &Member) -> &'static str {
     match member {
-        Member { reachable: false, .. } => "DOWN",
+        Member { reachable: Some(false), .. } => "DOWN",
         Member { behind: true, .. } => "BEHIND",
         Member { disk_full: true, .. } => "FULL",
+        Member { reachable: None, .. } => "unknown",
         _ => "up",
     }
 }
@@ -301,7 +318,8 @@ mod tests {
     fn node(id: u64, part: Part, reachable: bool) -> Member {
         let at = |port: u64| format!("127.0.0.1:{}", port + id * 10);
         let addresses = Addresses { resp: at(7000), http: at(7001), admin: at(7002), peer: at(7003) };
-        let heard_ms = (id != 3).then_some(id * 700);
+        let reachable = (id != 4).then_some(reachable);
+        let heard_ms = (id < 3).then_some(id * 700);
         Member { id, part, addresses, reachable, heard_ms, disk_full: false, behind: false }
     }
 
@@ -335,6 +353,7 @@ mod tests {
                 node(1, Part::Voter, true),
                 node(2, Part::Voter, true),
                 node(3, Part::Voter, false),
+                node(4, Part::Joining, false),
                 node(0, Part::Waiting, true),
             ],
             groups: vec![led, group(1, None)],
@@ -346,14 +365,16 @@ cluster 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f  format 1  3 voters, 2 groups
   ! 1 of 3 voters down (3): no other may be lost
   ! no leader known for group 1
   ! a change of voters is half-way in 1 group: `sluice cluster finish` completes it
+  ! node 4 was given its id and has not come yet: start it again, or `sluice cluster remove 4`
   ! 1 node waits to be added: `sluice cluster init` takes in all
   ! under way: promoting node 3
 
-NODE  ROLE     STATE  HEARD  LEADS  RESP            HTTP            ADMIN           PEER
-1 *   voter    up     -      0      127.0.0.1:7010  127.0.0.1:7011  127.0.0.1:7012  127.0.0.1:7013
-2     voter    up     1.4 s  -      127.0.0.1:7020  127.0.0.1:7021  127.0.0.1:7022  127.0.0.1:7023
-3     voter    DOWN   never  -      127.0.0.1:7030  127.0.0.1:7031  127.0.0.1:7032  127.0.0.1:7033
--     waiting  up     0 ms   -      127.0.0.1:7000  127.0.0.1:7001  127.0.0.1:7002  127.0.0.1:7003
+NODE  ROLE     STATE    HEARD  LEADS  RESP            HTTP            ADMIN           PEER
+1 *   voter    up       -      0      127.0.0.1:7010  127.0.0.1:7011  127.0.0.1:7012  127.0.0.1:7013
+2     voter    up       1.4 s  -      127.0.0.1:7020  127.0.0.1:7021  127.0.0.1:7022  127.0.0.1:7023
+3     voter    DOWN     never  -      127.0.0.1:7030  127.0.0.1:7031  127.0.0.1:7032  127.0.0.1:7033
+4     joining  unknown  never  -      127.0.0.1:7040  127.0.0.1:7041  127.0.0.1:7042  127.0.0.1:7043
+-     waiting  up       0 ms   -      127.0.0.1:7000  127.0.0.1:7001  127.0.0.1:7002  127.0.0.1:7003
 
 GROUP  LEADER  TERM    LOG  COMMITTED  APPLIED  SNAPSHOT    SINCE  LAG           VOTERS CHANGE
     0       1     3  12004      12003    12003     10000  6.5 MiB  2: 4, 3: all  1 2 -> 1 2 3

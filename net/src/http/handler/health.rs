@@ -16,6 +16,9 @@ pub(crate) fn ready(visit: &mut Visit<'_, '_>) -> Handled {
         return visit.problem(&Problem::new(400, "MALFORMED", "for is writes or polls"));
     }
     let shared = &visit.desk.shared;
+    if let Some((code, detail)) = shared.cluster.standing().reason() {
+        return visit.problem(&unready(code, detail));
+    }
     if !shared.cluster.is_ready() {
         return visit.problem(&unready("LOADING", "the log is being applied again"));
     }

@@ -118,12 +118,12 @@ fn node_line(member: &Member, status: &Status, now_ms: u64, text: &mut String) {
     let me = member.id == status.node;
     let epoch = epoch(member, status);
     let role = if epoch > 0 { "master" } else { "slave" };
-    let failing = if member.reachable { "" } else { ",fail?" };
+    let failing = if member.is_down() { ",fail?" } else { "" };
     // Who leads nothing follows several; Redis has room for one.
     let follows = status.groups.first().and_then(|group| group.leader).filter(|_| epoch == 0);
     let master = follows.map_or_else(|| "-".to_owned(), |leader| status.redis_id(leader));
     let heard = member.heard_ms.filter(|_| !me).map_or(0, |ms| now_ms.saturating_sub(ms));
-    let link = if member.reachable { "connected" } else { "disconnected" };
+    let link = if member.is_down() { "disconnected" } else { "connected" };
     let _ = write!(
         text,
         "{} {host}:{port}@{bus_port} {}{role}{failing} {master} 0 {heard} {epoch} {link}",
@@ -184,7 +184,7 @@ fn shard_node(reply: &mut Writer<'_>, member: &Member, group: &Group, status: &S
     let (host, port) = endpoint(&member.addresses.resp);
     let id = status.redis_id(member.id);
     let role = if group.leader == Some(member.id) { "master" } else { "replica" };
-    let health = if member.reachable { "online" } else { "fail" };
+    let health = if member.is_down() { "fail" } else { "online" };
     let known = group.progress.iter().find(|progress| progress.node == member.id);
     let offset = match known.and_then(|progress| progress.matched) {
         Some(matched) => matched,
@@ -208,7 +208,7 @@ fn shard_node(reply: &mut Writer<'_>, member: &Member, group: &Group, status: &S
 
 /// Nodes that belong to the cluster.
 fn members(status: &Status) -> impl Iterator<Item = &Member> {
-    status.nodes.iter().filter(|member| member.part != Part::Waiting)
+    status.nodes.iter().filter(|member| !matches!(member.part, Part::Waiting | Part::Joining))
 }
 
 fn leader<'s>(group: &Group, status: &'s Status) -> Option<&'s Member> {

@@ -134,8 +134,9 @@ fn persistence(_: &Facts, _: &dyn ServerInfo, text: &mut String) {
 fn replication(_: &Facts, server: &dyn ServerInfo, text: &mut String) {
     let status = server.cluster().status();
     let led = || status.groups.iter().filter(|group| group.leader == Some(status.node));
-    let others = status.nodes.iter().filter(|node| node.id != status.node && node.part != Part::Waiting);
-    let others: Vec<_> = others.filter(|node| node.reachable).collect();
+    let others = status.nodes.iter().filter(|node| node.id != status.node);
+    let others: Vec<_> =
+        others.filter(|node| matches!(node.part, Part::Voter | Part::Learner) && !node.is_down()).collect();
     let _ = write!(text, "role:master\r\nconnected_slaves:{}\r\n", others.len());
     for (index, node) in others.iter().enumerate() {
         let (host, port) = endpoint(&node.addresses.resp);

@@ -165,7 +165,7 @@ fn describe_node(reply: &mut Writer<'_>, member: &Member, status: &Status) {
     reply.map(11);
     figure(reply, "id", member.id);
     text(reply, "role", member.part.word());
-    figure(reply, "reachable", u64::from(member.reachable));
+    optional(reply, "reachable", member.reachable.map(u64::from));
     optional(reply, "heard_ms", member.heard_ms);
     figure(reply, "leads", led as u64);
     text(reply, "resp", &member.addresses.resp);

@@ -3,7 +3,8 @@
 
 use super::fixture::Fixture;
 use crate::cluster::{
-    Addresses, Clocks, Cluster, Decide, Group, Log, Member, Operation, Part, Progress, Refused, Status,
+    Addresses, Clocks, Cluster, Decide, Group, Log, Member, Operation, Part, Progress, Refused, Standing,
+    Status,
 };
 use crate::request::{Answer, Request, RequestKind};
 use crate::resp::command::encode_answer;
@@ -24,7 +25,7 @@ impl Cluster for Three {
                 peer: format!("10.0.0.{id}:7382"),
                 ..Addresses::default()
             },
-            reachable,
+            reachable: Some(reachable),
             heard_ms: Some(id * 100),
             disk_full: false,
             behind: false,
@@ -56,6 +57,7 @@ impl Cluster for Three {
             operation: None,
             log: Log::default(),
             clocks: Clocks::default(),
+            standing: Standing::Member,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Changes of the cluster, on the leader of the first group.
 
 use openraft::async_runtime::AsyncRuntime;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,20 +9,19 @@ use std::time::Duration;
 use super::super::Inner;
 use super::super::limit::{ADMIN_WAIT_MS, BEHIND_ENTRIES_MAX, CATCH_UP_MS, RETRY_MS};
 use super::step::{Act, Peer, Report, Step};
-use super::waiting::Newcomer;
 use super::{FIRST, no_leader};
 use crate::cluster::{
     AdminCode as Code, AdminError, AdminReply, AdminRequest, Administered, Change, Metadata, Operation,
 };
 use crate::codec;
-use crate::peer::{Adoption, CallError, Lane, Request, Response};
 use crate::types::{Command, NodeId};
 
-type Outcome<T> = Result<T, AdminError>;
+pub(super) type Outcome<T> = Result<T, AdminError>;
 
 impl<R: AsyncRuntime> Inner<R> {
     /// Carries a change out, alone.
     pub(super) async fn change(self: Arc<Self>, request: AdminRequest) -> Administered {
+        let _carried = Carried::begin(&self);
         match &request {
             AdminRequest::Finish => return self.finish().await,
             // These change nothing that two could disagree about.
@@ -46,7 +46,7 @@ impl<R: AsyncRuntime> Inner<R> {
         let outcome = match request {
             AdminRequest::Init => self.init().await,
             AdminRequest::AddLearner { node, peer } => {
-                self.add(node, &peer).await.map(|node| added(node, &peer))
+                self.add(node, &peer, false, None).await.map(|node| added(node, &peer))
             }
             AdminRequest::Promote { node } => self.promote(node).await,
             AdminRequest::Remove { node } => self.remove(node).await,
@@ -55,29 +55,30 @@ impl<R: AsyncRuntime> Inner<R> {
                 unreachable!("carried out above")
             }
         };
-        self.end().await;
+        self.end(nonce).await;
         outcome
     }
 
     fn check_ids(&self, request: &AdminRequest) -> Outcome<()> {
-        if let AdminRequest::AddLearner { node: Some(node), .. } = request
-            && *node < self.metadata().next_node
-        {
-            let message = format!(
-                "node id {node} was used before and is never used again: leave it out, or take one from {} on",
-                self.metadata().next_node
-            );
-            return Err(AdminError::new(Code::UsedId, message));
+        let AdminRequest::AddLearner { node: Some(node), peer } = request else { return Ok(()) };
+        let metadata = self.metadata();
+        let is_same = metadata.nodes.get(node).is_some_and(|enrolled| enrolled.member.peer == *peer);
+        if *node >= metadata.next_node || is_same {
+            return Ok(());
         }
-        Ok(())
+        let message = format!(
+            "node id {node} was used before and is never used again: leave it out, or take one from {} on",
+            metadata.next_node
+        );
+        Err(AdminError::new(Code::UsedId, message))
     }
 
-    fn metadata(&self) -> Metadata {
+    pub(in crate::node) fn metadata(&self) -> Metadata {
         self.groups[usize::from(FIRST.0)].shared.metadata().unwrap_or_default()
     }
 
     /// Writes a change of the metadata into the first group's log; returns what is applied after it.
-    async fn record(&self, change: &Change) -> Outcome<Metadata> {
+    pub(in crate::node) async fn record(&self, change: &Change) -> Outcome<Metadata> {
         let raft = self.groups[usize::from(FIRST.0)].raft.get().ok_or_else(|| no_leader(FIRST))?;
         let command = Command::Cluster(codec::encode(change));
         let within = Duration::from_millis(ADMIN_WAIT_MS);
@@ -88,8 +89,8 @@ impl<R: AsyncRuntime> Inner<R> {
     }
 
     /// The change is over. Where another node leads the first group by now, that one is asked.
-    async fn end(self: &Arc<Self>) {
-        if self.record(&Change::End).await.is_err() {
+    async fn end(self: &Arc<Self>, nonce: u64) {
+        if self.record(&Change::End(Some(nonce))).await.is_err() {
             let finished = Box::pin(Arc::clone(self).administer(AdminRequest::Finish)).await;
             if let Err(error) = finished {
                 tracing::warn!(%error, "a change stays marked as under way: run finish");
@@ -97,83 +98,42 @@ impl<R: AsyncRuntime> Inner<R> {
         }
     }
 
-    async fn at(&self, group: u16, act: Act) -> Outcome<Report> {
+    pub(super) async fn at(&self, group: u16, act: Act) -> Outcome<Report> {
         self.lead_step(&Step { group, act }).await
     }
 
-    fn all(&self) -> std::ops::Range<u16> {
+    pub(super) fn all(&self) -> std::ops::Range<u16> {
         0..self.identity.groups
     }
 
-    async fn init(self: &Arc<Self>) -> Administered {
-        let waiting = self.waiting.list((self.clock)());
-        if waiting.is_empty() {
-            let message = "no node waits to be added: start some with --join and this node's peer address";
-            return Err(AdminError::new(Code::NotWaiting, message));
-        }
+    /// Every node that waits gets a vote, and those that an interrupted change left without the one they were to have.
+    async fn init(&self) -> Administered {
         let mut names = Vec::new();
-        for newcomer in waiting {
-            let node = self.add(None, &newcomer.member.peer).await?;
+        for newcomer in self.waiting.list((self.clock)()) {
+            let node = self.add(None, &newcomer.member.peer, true, None).await?;
             self.catch_up(node).await?;
             self.promote(node).await?;
             names.push(format!("{node} at {}", newcomer.member.peer));
         }
-        Ok(AdminReply { message: format!("voters now: {}", names.join(", ")), node: None })
-    }
-
-    /// Adds the node that waits at `peer` to every group; returns its id.
-    async fn add(self: &Arc<Self>, node: Option<NodeId>, peer: &str) -> Outcome<NodeId> {
-        let newcomer = self.newcomer(peer).await?;
-        let wanted = node.unwrap_or_else(|| self.metadata().next_node);
-        let member = newcomer.member.clone();
-        let metadata = self.record(&Change::Add { node: wanted, member: member.clone() }).await?;
-        if metadata.added.get(&wanted) != Some(&member) {
-            return Err(AdminError::new(
-                Code::UsedId,
-                format!("node id {wanted} was used before: leave it out"),
-            ));
-        }
-        self.adopt(wanted, &newcomer).await?;
-        self.waiting.forget(peer);
-        for group in self.all() {
-            self.at(group, Act::AddLearner(wanted, member.clone())).await?;
-        }
-        Ok(wanted)
-    }
-
-    async fn newcomer(&self, peer: &str) -> Outcome<Newcomer> {
-        for _ in 0..ADMIN_WAIT_MS / RETRY_MS {
-            let waiting = self.waiting.list((self.clock)());
-            if let Some(newcomer) = waiting.into_iter().find(|newcomer| newcomer.member.peer == peer) {
-                return Ok(newcomer);
+        for (node, _) in self.metadata().entered().filter(|(_, enrolled)| enrolled.votes) {
+            if self.lacks_vote(node).await? {
+                self.enrol(node).await?;
+                self.catch_up(node).await?;
+                self.promote(node).await?;
+                names.push(node.to_string());
             }
-            R::sleep(Duration::from_millis(RETRY_MS)).await;
         }
-        let message =
-            format!("no node waits at {peer}: start it with --join and the peer address of a node here");
-        Err(AdminError::new(Code::NotWaiting, message))
-    }
-
-    async fn adopt(&self, node: NodeId, newcomer: &Newcomer) -> Outcome<()> {
-        let adoption = Adoption {
-            cluster: self.identity.cluster,
-            node,
-            groups: self.identity.groups,
-            nonce: newcomer.nonce,
-            secret: self.identity.secret,
-            epoch: self.identity.epoch,
+        let voters = self.at(FIRST.0, Act::Look).await?.nodes.iter().filter(|peer| peer.is_voter).count();
+        let message = match (names.is_empty(), voters) {
+            (false, _) => format!("voters now: {}", names.join(", ")),
+            (true, 0..=1) => {
+                let message =
+                    "no node waits to be added: start some with --join and this node's peer address";
+                return Err(AdminError::new(Code::NotWaiting, message));
+            }
+            (true, voters) => format!("no node waits to be added; the cluster has {voters} voters"),
         };
-        let within = Duration::from_millis(ADMIN_WAIT_MS);
-        let call = self.transport.call(0, &newcomer.member, Lane::Bulk, Request::Adopt(adoption), within);
-        match call.await {
-            // No answer: it may well have written it down. Replication will show.
-            Ok(Response::Adopted) | Err(CallError::Lost | CallError::Timeout) => Ok(()),
-            other => {
-                let why = other.map_or_else(|error| error.to_string(), |answer| format!("{answer:?}"));
-                let message = format!("the node at {} could not be added: {why}", newcomer.member.peer);
-                Err(AdminError::new(Code::Failed, message))
-            }
-        }
+        Ok(AdminReply { message, node: None })
     }
 
     /// Waits until a node has all that the leaders of its groups have.
@@ -191,7 +151,7 @@ impl<R: AsyncRuntime> Inner<R> {
     }
 
     /// Why a node cannot vote yet.
-    async fn behind(&self, node: NodeId) -> Outcome<Option<String>> {
+    pub(super) async fn behind(&self, node: NodeId) -> Outcome<Option<String>> {
         for group in self.all() {
             let report = self.at(group, Act::Look).await?;
             let peer = report.peer(node).ok_or_else(|| unknown(node))?;
@@ -207,34 +167,55 @@ impl<R: AsyncRuntime> Inner<R> {
     }
 
     async fn promote(&self, node: NodeId) -> Administered {
-        let look = self.at(FIRST.0, Act::Look).await?;
-        look.peer(node).ok_or_else(|| unknown(node))?;
+        if !self.metadata().has_entered(node) {
+            return Err(self.no_member(node));
+        }
+        self.enrol(node).await?;
         if let Some(why) = self.behind(node).await? {
             let message = format!("node {node} cannot vote yet: {why}; wait until it has caught up");
             return Err(AdminError::new(Code::NotCaughtUp, message));
         }
+        self.vote(node).await?;
+        Ok(AdminReply { message: format!("node {node} votes"), node: Some(node) })
+    }
+
+    /// Gives a node that has caught up its vote, in every group.
+    pub(super) async fn vote(&self, node: NodeId) -> Outcome<()> {
         for group in self.all() {
             let report = self.at(group, Act::Look).await?;
             check_quorum(&report, group, |peer| peer.is_voter || peer.id == node)?;
         }
+        if !self.record(&Change::Vote(node)).await?.has_entered(node) {
+            return Err(self.no_member(node));
+        }
         for group in self.all() {
             self.at(group, Act::AddVoter(node)).await?;
         }
-        Ok(AdminReply { message: format!("node {node} votes"), node: Some(node) })
+        Ok(())
     }
 
     async fn remove(&self, node: NodeId) -> Administered {
-        let mut is_known = false;
+        let mut members = BTreeSet::new();
         for group in self.all() {
             let report = self.at(group, Act::Look).await?;
-            is_known |= report.peer(node).is_some();
-            check_quorum(&report, group, |peer| peer.is_voter && peer.id != node)?;
+            let Some(peer) = report.peer(node) else { continue };
+            members.insert(group);
+            if peer.is_voter {
+                check_quorum(&report, group, |peer| peer.is_voter && peer.id != node)?;
+            }
         }
-        if !is_known {
-            return Err(unknown(node));
+        let metadata = self.metadata();
+        if members.is_empty() && !metadata.nodes.contains_key(&node) {
+            if !metadata.has_left(node) {
+                return Err(unknown(node));
+            }
+            let message = format!("node {node} was removed before; its id is never used again");
+            return Ok(AdminReply { message, node: Some(node) });
         }
+        // Decided first: from then on nobody takes it in again.
+        self.record(&Change::Leave(node)).await?;
         // The first group last: whoever leads that one carries this change out.
-        for group in self.all().rev() {
+        for group in members.into_iter().rev() {
             self.at(group, Act::Remove(node)).await?;
         }
         Ok(AdminReply {
@@ -243,11 +224,16 @@ impl<R: AsyncRuntime> Inner<R> {
         })
     }
 
-    async fn replace(self: &Arc<Self>, old: NodeId, peer: &str) -> Administered {
-        let report = self.at(FIRST.0, Act::Look).await?;
-        let was_voter = report.peer(old).ok_or_else(|| unknown(old))?.is_voter;
-        let node = self.add(None, peer).await?;
-        if was_voter {
+    async fn replace(&self, old: NodeId, peer: &str) -> Administered {
+        let metadata = self.metadata();
+        let votes = match (metadata.nodes.get(&old), metadata.at(peer)) {
+            (Some(enrolled), _) => enrolled.votes,
+            // Asked for before, and interrupted after it had gone.
+            (None, Some((_, fresh))) if metadata.has_left(old) => fresh.votes,
+            (None, _) => return Err(self.no_member(old)),
+        };
+        let node = self.add(None, peer, votes, Some(old)).await?;
+        if votes {
             self.catch_up(node).await?;
             self.promote(node).await?;
         }
@@ -256,6 +242,13 @@ impl<R: AsyncRuntime> Inner<R> {
             message: format!("node {node} at {peer} took the place of node {old}"),
             node: Some(node),
         })
+    }
+
+    fn no_member(&self, node: NodeId) -> AdminError {
+        if !self.metadata().has_left(node) {
+            return unknown(node);
+        }
+        AdminError::new(Code::Unknown, format!("node {node} was removed: it is no member of this cluster"))
     }
 
     async fn transfer(&self, group: Option<u16>, to: NodeId) -> Administered {
@@ -316,25 +309,21 @@ impl<R: AsyncRuntime> Inner<R> {
             }
         }
     }
+}
 
-    async fn finish(&self) -> Administered {
-        let mut joint = 0;
-        for group in self.all() {
-            if self.at(group, Act::Look).await?.is_joint {
-                self.at(group, Act::Finish).await?;
-                joint += 1;
-            }
-        }
-        let under_way = self.metadata().operation;
-        self.record(&Change::End).await?;
-        let message = match under_way {
-            Some(operation) => {
-                format!("{} is over; {joint} groups were half-way: look at the status", operation.text)
-            }
-            None if joint > 0 => format!("{joint} groups were half-way and are complete"),
-            None => "nothing was under way".to_owned(),
-        };
-        Ok(AdminReply { message, node: None })
+/// A change that this node carries out, or has asked another one for: until it is over nothing else is done about members here.
+pub(super) struct Carried<'a, R: AsyncRuntime>(&'a Inner<R>);
+
+impl<'a, R: AsyncRuntime> Carried<'a, R> {
+    pub(super) fn begin(inner: &'a Inner<R>) -> Carried<'a, R> {
+        inner.carried.fetch_add(1, Ordering::AcqRel);
+        Carried(inner)
+    }
+}
+
+impl<R: AsyncRuntime> Drop for Carried<'_, R> {
+    fn drop(&mut self) {
+        self.0.carried.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -342,12 +331,12 @@ fn added(node: NodeId, peer: &str) -> AdminReply {
     AdminReply { message: format!("node {node} at {peer} is added and catches up"), node: Some(node) }
 }
 
-fn unknown(node: NodeId) -> AdminError {
+pub(super) fn unknown(node: NodeId) -> AdminError {
     AdminError::new(Code::Unknown, format!("there is no node {node} in this cluster"))
 }
 
 /// Refuses a set of voters of which no majority answers.
-fn check_quorum(report: &Report, group: u16, votes: impl Fn(&Peer) -> bool) -> Outcome<()> {
+pub(super) fn check_quorum(report: &Report, group: u16, votes: impl Fn(&Peer) -> bool) -> Outcome<()> {
     let voters = report.nodes.iter().filter(|peer| votes(peer));
     let (count, down) =
         voters.fold((0, 0), |(count, down), peer| (count + 1, down + usize::from(!peer.is_reachable)));

@@ -5,12 +5,16 @@
 //!                              │ marks the change in its log                  │ openraft's membership, transfer, snapshot
 //! ```
 //! One change at a time: the mark is replicated, so it holds also where the node that carries a change out is lost. Then the
-//! mark stays until an operator finishes the change.
+//! mark stays until an operator finishes the change, or asks for the same again. What a change decides about members is written
+//! into the first group's log before it is done, so that whoever leads that group later brings it about (`heal`).
 
+mod add;
 mod change;
+mod heal;
 mod step;
 mod waiting;
 
+pub(super) use heal::heal;
 pub(super) use waiting::Waiting;
 
 use bytes::Bytes;
@@ -42,10 +46,24 @@ enum Message {
     Step(Step),
     /// A node waits to be added; to the leader of the first group.
     Waiting(Member, u64),
+    /// A node asks whether it belongs to the cluster.
+    Belong {
+        /// The one that asks.
+        node: NodeId,
+        /// Where it is reached.
+        member: Member,
+        /// To the leader of the first group, by another node.
+        is_passed_on: bool,
+    },
+}
+
+/// The question of a node whether it belongs to the cluster, on its way to any node, or passed on to the leader of the first group.
+pub(super) fn question(node: NodeId, member: Member, is_passed_on: bool) -> Bytes {
+    codec::encode(&Message::Belong { node, member, is_passed_on })
 }
 
 /// The group whose leader carries changes out.
-const FIRST: GroupId = GroupId(0);
+pub(super) const FIRST: GroupId = GroupId(0);
 
 /// Carries out what operators ask for at this node.
 pub(super) async fn administer<R: AsyncRuntime>(inner: Weak<Inner<R>>, requests: Arc<super::AdminQueue>) {
@@ -61,10 +79,11 @@ impl<R: AsyncRuntime> Inner<R> {
         if let AdminRequest::Snapshot { group } = request {
             return self.snapshot(group).await;
         }
+        let _carried = change::Carried::begin(&self);
         for _ in 0..ADMIN_WAIT_MS / RETRY_MS {
             match self.leader(FIRST) {
                 Some((leader, _)) if leader == self.identity.node => {
-                    return self.change(request).await;
+                    return Arc::clone(&self).change(request).await;
                 }
                 Some((leader, member)) => {
                     let message = codec::encode(&Message::Operation(request.clone()));
@@ -101,6 +120,9 @@ impl<R: AsyncRuntime> Inner<R> {
                 codec::encode(&outcome.map_err(|error| Refusal::Other(error.to_string()))?)
             }
             Message::Step(step) => codec::encode(&self.step(step).await),
+            Message::Belong { node, member, is_passed_on } => {
+                codec::encode(&self.whether_it_belongs(node, member, is_passed_on).await)
+            }
             Message::Waiting(member, nonce) => {
                 self.waiting.note(member, nonce, (self.clock)());
                 Bytes::new()
@@ -121,7 +143,7 @@ impl<R: AsyncRuntime> Inner<R> {
     }
 
     /// Who leads the group, and how it is reached.
-    fn leader(&self, group: GroupId) -> Option<(NodeId, Member)> {
+    pub(super) fn leader(&self, group: GroupId) -> Option<(NodeId, Member)> {
         let group = self.groups.get(usize::from(group.0))?;
         let leader = match group.shared.roles.lead() {
             Lead::Here(_) => self.identity.node,
@@ -138,7 +160,7 @@ impl<R: AsyncRuntime> Inner<R> {
         self.leader(group).is_some_and(|(leader, _)| leader == self.identity.node)
     }
 
-    async fn tell(&self, to: NodeId, member: &Member, message: Bytes) -> Called<R> {
+    pub(super) async fn tell(&self, to: NodeId, member: &Member, message: Bytes) -> Called<R> {
         let within = Duration::from_millis(ADMIN_CALL_MS);
         self.transport.call(to, member, Lane::Bulk, Request::Admin(message), within).await
     }
@@ -165,7 +187,7 @@ impl<R: AsyncRuntime> Inner<R> {
     }
 
     /// The other nodes of the first group.
-    fn others(&self) -> Vec<(NodeId, Member)> {
+    pub(super) fn others(&self) -> Vec<(NodeId, Member)> {
         let first = self.groups.first().and_then(|group| group.raft.get());
         let Some(raft) = first else { return Vec::new() };
         let metrics = raft.server_metrics();

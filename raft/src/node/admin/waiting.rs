@@ -32,6 +32,11 @@ impl Waiting {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(peer);
     }
 
+    /// The one at that address, where it announced itself lately.
+    pub(super) fn at(&self, peer: &str, now_ms: u64) -> Option<Newcomer> {
+        self.list(now_ms).into_iter().find(|newcomer| newcomer.member.peer == peer)
+    }
+
     /// Those that announced themselves lately.
     pub(in crate::node) fn list(&self, now_ms: u64) -> Vec<Newcomer> {
         let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
