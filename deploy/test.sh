@@ -93,7 +93,7 @@ step_chaos() {
     cargo build --release -p sluice -p sluice-bench
     target/release/sluice-bench chaos kill --rounds 3
     target/release/sluice-bench chaos power --rounds 2
-    target/release/sluice-bench chaos members
+    target/release/sluice-bench chaos members --interruptions 4
     target/release/sluice-bench chaos rolling --rounds 1
     target/release/sluice-bench chaos pause --rounds 5
     target/release/sluice-bench chaos clock --rounds 1

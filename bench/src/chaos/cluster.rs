@@ -112,6 +112,37 @@ impl Cluster {
         }
     }
 
+    /// The same where a change may be left half-way: that one is finished first.
+    pub(super) fn insist_or_finish(&self, node: usize, arguments: &[&str]) -> Result<()> {
+        let started = Instant::now();
+        while let Err(why) = self.operate(node, arguments)? {
+            if started.elapsed() > READY_WITHIN {
+                return Err(BenchError::Server(format!("{}: {why}", arguments.join(" "))));
+            }
+            if why.contains("BUSY") {
+                // Refused for now where a group has no leader: it is asked again.
+                let _ = self.operate(node, &["finish"])?;
+            }
+            pause(LOOK_EVERY * 10);
+        }
+        Ok(())
+    }
+
+    /// Begins an operation; the process that asks for it.
+    pub(super) fn begin(&self, node: usize, arguments: &[&str]) -> Result<Child> {
+        let mut command = self.asking(node, arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().map_err(BenchError::io("running sluice cluster"))
+    }
+
+    fn asking(&self, node: usize, arguments: &[&str]) -> Command {
+        let place = &self.nodes[node];
+        let mut command = place.host.command(&self.server);
+        command.args(["cluster"]).args(arguments);
+        command.args(["--admin", &format!("http://{}", place.admin)]);
+        command
+    }
+
     fn init(&self, members: usize) -> Result<()> {
         self.insist(0, &["init", "--expect", &members.to_string()]).map(|_| ())
     }
@@ -122,11 +153,8 @@ impl Cluster {
         node: usize,
         arguments: &[&str],
     ) -> Result<std::result::Result<String, String>> {
-        let place = &self.nodes[node];
-        let mut command = place.host.command(&self.server);
-        command.args(["cluster"]).args(arguments);
-        command.args(["--admin", &format!("http://{}", place.admin)]);
-        let output = command.output().map_err(BenchError::io("running sluice cluster"))?;
+        let output =
+            self.asking(node, arguments).output().map_err(BenchError::io("running sluice cluster"))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
     }
@@ -261,6 +289,22 @@ impl Cluster {
         }
         self.nodes[node].epoch.rise();
         Ok(())
+    }
+
+    /// Waits until a node that was removed has ended by itself.
+    pub(super) fn wait_ended(&mut self, node: usize) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let Some(child) = &mut self.children[node] else { return Ok(()) };
+            if child.try_wait().map_err(BenchError::io("waiting for a removed node"))?.is_some() {
+                self.children[node] = None;
+                return Ok(());
+            }
+            if started.elapsed() > READY_WITHIN {
+                return Err(self.lost(node, "was removed and goes on"));
+            }
+            pause(LOOK_EVERY);
+        }
     }
 
     fn lost(&self, node: usize, how: &str) -> BenchError {

@@ -71,7 +71,7 @@ fn replace(stage: &mut Stage, dead: usize, fresh: usize) -> Result<()> {
 }
 
 /// Says how long writes were refused because of a change; refused for good, they are a broken promise.
-fn note_writes(stage: &Stage, since: Instant) {
+pub(super) fn note_writes(stage: &Stage, since: Instant) {
     match probe::writes_resume(&stage.cluster, &stage.zones, since) {
         Some(took) => println!("  writes to every zone after {} ms", took.as_millis()),
         None => stage.crowd.shared.blame("no writes after a change of members".to_owned()),
@@ -106,14 +106,14 @@ fn others(stage: &Stage) -> Vec<usize> {
     nodes.filter(|(_, node)| node.epoch.up().is_some()).map(|(node, _)| node).collect()
 }
 
-fn status(stage: &Stage) -> Result<Value> {
+pub(super) fn status(stage: &Stage) -> Result<Value> {
     let said = stage.cluster.insist(0, &["status", "--json"])?;
     serde_json::from_str(&said)
         .map_err(|error| BenchError::Server(format!("the status is not JSON: {error}")))
 }
 
 /// The id of the node at a place.
-fn id(stage: &Stage, node: usize) -> Result<u64> {
+pub(super) fn id(stage: &Stage, node: usize) -> Result<u64> {
     let peer = stage.cluster.nodes[node].peer.to_string();
     let status = status(stage)?;
     let nodes = status["nodes"].as_array().into_iter().flatten();

@@ -12,6 +12,7 @@ mod crowd;
 mod folders;
 mod history;
 pub(crate) mod host;
+mod interrupted;
 mod kill;
 mod learner;
 mod members;
@@ -70,6 +71,9 @@ enum Scenario {
         /// How often.
         #[arg(long, default_value_t = 1)]
         rounds: u32,
+        /// Then so many nodes come and go while the node that carries the change out, or the one that comes, is killed.
+        #[arg(long, default_value_t = 4)]
+        interruptions: u32,
     },
     /// A node joins, by snapshot, a zone that is full of waiters, while polls and joins go on; then so many commands that the
     /// log would not fit if it were not cut.
@@ -129,7 +133,10 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         Scenario::Kill { rounds } => kill::one_at_a_time(arguments, rounds),
         Scenario::Power { rounds } => kill::all_at_once(arguments, rounds),
         Scenario::Partition { rounds } => partition::run(arguments, rounds),
-        Scenario::Members { rounds } => members::run(arguments, rounds),
+        Scenario::Members { rounds, interruptions } => {
+            let is_kept = members::run(arguments, rounds)?;
+            Ok(interrupted::run(arguments, interruptions)? && is_kept)
+        }
         Scenario::Learner { waiters, commands } => learner::run(arguments, waiters, commands),
         Scenario::Latency { rounds } => kill::over_slow_links(arguments, rounds),
         Scenario::Client { rounds } => services::run(arguments, rounds),
