@@ -78,6 +78,8 @@ pub const BATCH_COMMANDS_MAX: usize = 1_024;
 pub const COMMANDS_A_TURN: usize = 512;
 /// Bytes of one command as the log has it; a larger one is refused where it is proposed.
 pub const COMMAND_BYTES_MAX: usize = 4 << 20;
+/// Parts of what was removed that one turn of an owner frees: blocks of streams, keys.
+pub const WASTE_A_TURN: usize = 2_048;
 /// Bytes of the commands of one batch, as the log has them; a larger command goes alone.
 pub const BATCH_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of commands that may wait for the sequencer at one owner.
@@ -183,6 +185,8 @@ pub const PENDING_TOLD_MAX: usize = 1 << 20;
 pub const CLAIM_ATTEMPTS: u64 = 10;
 /// Places that one step of a scan looks at.
 pub const SCAN_PLACES_MAX: u64 = 10_000;
+/// Bytes of keys after which a step of a scan ends.
+pub const SCAN_BYTES_MAX: usize = 256 * 1024;
 /// Append requests that a shard remembers.
 pub const ADD_REQUESTS_MAX: usize = 1_000_000;
 /// Namespaces of a shard.

@@ -73,11 +73,13 @@ impl KeysCut {
         }
     }
 
-    /// All keys went.
-    pub(crate) fn cleared(&mut self, slots: Vec<Option<Box<Key>>>) {
+    /// All keys went; gives them back where they are no part of the cut.
+    pub(crate) fn cleared(&mut self, slots: Vec<Option<Box<Key>>>) -> Vec<Option<Box<Key>>> {
         if self.cleared.is_empty() {
             self.cleared = slots;
+            return Vec::new();
         }
+        slots
     }
 
     /// The first remembered request went away.

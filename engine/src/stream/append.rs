@@ -69,13 +69,14 @@ impl Keyspace {
         }
         let policy = self.spaces.get(space).map(|space| space.policy).unwrap_or_default();
         let Some(slot) = found.or_else(|| self.insert(add.key, at)) else { return error(TOO_MANY_KEYS) };
-        let added = self.edit(slot, |stream| {
+        let (added, trimmed) = self.edit(slot, |stream| {
             let dense = stream.append(id, fields);
             stream.ended = add.end;
-            add.trim.map(|trim| stream.trim(trim));
-            policy.maxlen.map(|most| stream.trim(Trim { keep: Keep::Newest(most), limit: 0 }));
-            Added { id, epoch: stream.epoch, dense }
+            let first = add.trim.map(|trim| stream.trim(trim).1);
+            let then = policy.maxlen.map(|most| stream.trim(Trim { keep: Keep::Newest(most), limit: 0 }).1);
+            (Added { id, epoch: stream.epoch, dense }, [first, then])
         });
+        trimmed.into_iter().flatten().for_each(|blocks| self.waste.take_blocks(blocks));
         if let Some(ttl_ms) = add.ttl_ms.or(policy.ttl_ms) {
             self.set_deadline(slot, Some(WallMs(at.wall.0.saturating_add(ttl_ms))));
         }
@@ -86,7 +87,8 @@ impl Keyspace {
 
     pub(super) fn trim(&mut self, key: &Text, trim: Trim, wall: WallMs) -> Value {
         let slot = self.slot_at(key, wall);
-        let gone = slot.map_or(0, |slot| self.edit(slot, |stream| stream.trim(trim)));
+        let (gone, blocks) = slot.map(|slot| self.edit(slot, |stream| stream.trim(trim))).unwrap_or_default();
+        self.waste.take_blocks(blocks);
         Value::Integer(gone as i64)
     }
 

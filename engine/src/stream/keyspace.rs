@@ -22,6 +22,7 @@ use super::state::Stream;
 use super::text::Text;
 use super::value::{Extent, Value};
 use crate::cost::KEY_BYTES;
+use super::waste::Waste;
 use crate::limit::KEYS_PER_SHARD_MAX;
 use crate::snapshot::key_record::KeyspaceHeader;
 use crate::snapshot::keys::KeysCut;
@@ -88,6 +89,8 @@ pub(crate) struct Keyspace {
     pub(super) spaces: Spaces,
     /// The snapshot under way.
     pub(crate) cut: Option<KeysCut>,
+    /// What is still to be freed; no part of the state.
+    pub(crate) waste: Waste,
     /// Bytes of all keys.
     bytes: u64,
 }
@@ -315,6 +318,7 @@ impl Keyspace {
         }
         self.bytes -= key.counted as u64;
         self.spaces.left(&key, slot);
+        self.waste.take_key(key);
         self.free.insert(slot);
         while let Some(None) = self.slots.last() {
             self.slots.pop();
@@ -401,12 +405,14 @@ impl Keyspace {
         let copy = |slot: u32| Some((slot, self.slots[slot as usize].clone()?));
         let kept: Vec<_> = kept.into_iter().filter_map(copy).collect();
         let slots = std::mem::take(&mut self.slots);
-        if let Some(cut) = &mut self.cut {
-            cut.cleared(slots);
-        }
+        // The snapshot under way may still need them.
+        let slots = match &mut self.cut {
+            Some(cut) => cut.cleared(slots),
+            None => slots,
+        };
+        self.waste.take_all(slots, std::mem::take(&mut self.deadlines));
         self.free.clear();
         self.index.clear();
-        self.deadlines.clear();
         self.bytes = 0;
         self.spaces.empty();
         for (slot, key) in kept {

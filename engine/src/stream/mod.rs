@@ -8,7 +8,8 @@
 //! keyspace  slots, deadlines, memory ─┬─ index   key → slot            namespace, policy  bounds by prefix
 //!                                     ├─ state   one stream ── run ── block: its entries
 //!                                     │                     └─ group ── pending, lag
-//!                                     └─ requests   repeats of an append
+//!                                     ├─ requests   repeats of an append
+//!                                     └─ waste   what was removed and is still to be freed
 //! price   what an answer may take, known before it is made
 //! append  read  keys  group_change  group_read  claim  info            one file a family of operations
 //! reserved  keys of the server's own
@@ -45,5 +46,6 @@ pub(crate) mod state;
 mod tests;
 pub mod text;
 pub mod value;
+pub(crate) mod waste;
 
 pub use crate::shard::ears::{ListenerId, Tidings};

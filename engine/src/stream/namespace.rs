@@ -213,12 +213,13 @@ impl Keyspace {
             let excess = space.bytes.saturating_sub(most);
             let Some(&(_, victim)) = space.order.first().filter(|_| excess > 0) else { return };
             let keep = u64::from(victim == appended);
-            let (gone, left) = self.edit(victim, |stream| {
+            let (gone, left, blocks) = self.edit(victim, |stream| {
                 let gone = stream.run.count_of(excess).min(stream.run.len().saturating_sub(keep));
-                stream.run.drop_front(gone);
+                let blocks = stream.run.drop_front(gone);
                 stream.run.shrink_front();
-                (gone, stream.run.len())
+                (gone, stream.run.len(), blocks)
             });
+            self.waste.take_blocks(blocks);
             if victim == appended && gone == 0 {
                 return;
             }

@@ -13,6 +13,7 @@ use super::block::Block;
 use super::entries::{EntryRef, HEAD_BYTES as ENTRY_HEAD_BYTES};
 use super::fields::FieldsRef;
 use super::id::StreamId;
+use super::waste::{BLOCKS_AT_ONCE, Blocks};
 use crate::cost::BLOCK_OVERHEAD_BYTES;
 use crate::limit::STREAM_BLOCK_BYTES;
 use std::collections::VecDeque;
@@ -133,21 +134,36 @@ impl Run {
         self.sealed.push_back(Arc::new(tail));
     }
 
-    /// Removes so many of the oldest entries; there are that many.
-    pub(crate) fn drop_front(&mut self, mut most: u64) {
+    /// Removes so many of the oldest entries; there are that many. Returns the sealed blocks that went whole, where those are many.
+    pub(crate) fn drop_front(&mut self, mut most: u64) -> Blocks {
         self.count -= most;
-        while most > 0 {
-            let block = self.block(0);
-            let held = block.count as u64;
-            if most >= held {
-                most -= held;
-                self.room -= block.room();
-                if self.sealed.pop_front().is_none() {
-                    assert_eq!(most, 0, "more entries were to go than there are");
-                    self.tail = Block::default();
-                }
-                continue;
-            }
+        let mut whole = 0;
+        while let Some(block) = self.sealed.get(whole).filter(|block| block.count as u64 <= most) {
+            most -= block.count as u64;
+            self.room -= block.room();
+            whole += 1;
+        }
+        let mut gone = Blocks::new();
+        if whole > BLOCKS_AT_ONCE {
+            gone.extend(self.sealed.drain(..whole));
+        } else {
+            // Few are freed at once.
+            self.sealed.drain(..whole);
+        }
+        if most > 0 {
+            self.drop_within_front(most);
+        }
+        gone
+    }
+
+    /// Removes so many of the oldest entries, all of one block.
+    fn drop_within_front(&mut self, most: u64) {
+        let held = self.block(0).count as u64;
+        assert!(most <= held, "more entries were to go than there are");
+        if most == held {
+            self.room -= self.tail.room();
+            self.tail = Block::default();
+        } else {
             let block = self.sealed.front_mut().map_or(&mut self.tail, Arc::make_mut);
             self.room -= block.room();
             for _ in 0..most {
@@ -159,8 +175,24 @@ impl Run {
                 block.shrink();
             }
             self.room += block.room();
-            return;
         }
+    }
+
+    /// Sealed blocks.
+    pub(crate) fn sealed_len(&self) -> usize {
+        self.sealed.len()
+    }
+
+    /// Takes all sealed blocks out: of a run that nobody needs any more.
+    pub(crate) fn take_sealed(&mut self) -> Blocks {
+        std::mem::take(&mut self.sealed)
+    }
+
+    /// How many entries have a lower id.
+    pub(crate) fn count_below(&self, id: StreamId) -> u64 {
+        let last = self.block_of(|block| block.base <= id);
+        let whole: u64 = self.sealed.iter().take(last).map(|block| block.count as u64).sum();
+        whole + self.block(last).iter().take_while(|place| place.entry.id < id).count() as u64
     }
 
     /// How many of the oldest entries take so many bytes together; all where they take less.

@@ -7,6 +7,7 @@ use super::id::StreamId;
 use super::op::{Keep, Trim};
 use super::run::Run;
 use super::value::Extent;
+use super::waste::Blocks;
 
 /// A stream.
 #[derive(Clone, Debug, Default)]
@@ -54,24 +55,18 @@ impl Stream {
         self.newest
     }
 
-    /// Trims exactly; returns how many entries went.
-    pub(crate) fn trim(&mut self, trim: Trim) -> u64 {
+    /// Trims exactly; returns how many entries went, and the blocks that they filled.
+    pub(crate) fn trim(&mut self, trim: Trim) -> (u64, Blocks) {
         let most = if trim.limit == 0 { u64::MAX } else { trim.limit };
         let going = match trim.keep {
             Keep::Newest(keep) => self.run.len().saturating_sub(keep).min(most),
             Keep::From(id) => {
                 let all_go = self.last_id < id;
-                let going = if all_go { self.run.len() } else { self.count_below(id, most) };
+                let going = if all_go { self.run.len() } else { self.run.count_below(id) };
                 going.min(most)
             }
         };
-        self.run.drop_front(going);
-        going
-    }
-
-    fn count_below(&self, id: StreamId, most: u64) -> u64 {
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        self.run.iter().take(most).take_while(|entry| entry.id < id).count() as u64
+        (going, self.run.drop_front(going))
     }
 
     /// Removes an entry; false where there is none of this id.
