@@ -5,7 +5,7 @@ use super::keyspace::Keyspace;
 use super::op::{Clock, Expire, Scan, Unit};
 use super::text::Text;
 use super::value::Value;
-use crate::limit::SCAN_PLACES_MAX;
+use crate::limit::{SCAN_BYTES_MAX, SCAN_PLACES_MAX};
 use crate::time::WallMs;
 
 const MS_A_SECOND: i64 = 1_000;
@@ -81,10 +81,16 @@ impl Keyspace {
     pub(super) fn scan(&self, scan: &Scan, wall: WallMs) -> Value {
         let end = scan.from.saturating_add(scan.count.clamp(1, SCAN_PLACES_MAX));
         let slots = (self.slot_count() as u64).min(u64::from(u32::MAX));
-        let places = scan.from.min(slots) as u32..end.min(slots) as u32;
-        let keys = places.filter_map(|slot| self.key(slot)).filter(|key| key.is_live(wall));
-        let keys = keys.map(|key| Value::Text(key.name.clone())).collect();
-        let next = if end < slots { end as i64 } else { 0 };
+        let end = end.min(slots);
+        let (mut at, mut keys, mut bytes) = (scan.from.min(slots), Vec::new(), 0);
+        while at < end && bytes < SCAN_BYTES_MAX {
+            if let Some(key) = self.key(at as u32).filter(|key| key.is_live(wall)) {
+                bytes += key.name.len();
+                keys.push(Value::Text(key.name.clone()));
+            }
+            at += 1;
+        }
+        let next = if at < slots { at as i64 } else { 0 };
         Value::Array(vec![Value::Integer(next), Value::Array(keys)])
     }
 }
