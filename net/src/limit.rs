@@ -55,6 +55,14 @@ pub const REQUEST_BITS: u32 = 16;
 
 /// Readiness events taken from the kernel at once.
 pub const EVENTS_PER_TURN: usize = 256;
+/// How long a turn takes up requests and messages, in µs: whoever else has something waits for the next one.
+pub const TURN_US: u64 = 1_000;
+/// Of this, what connections have that have just said something; then those have the rest that have waited since the last turn.
+pub const TURN_FRESH_US: u64 = TURN_US / 2;
+/// Cheap requests after which the clock is looked at; after any other it is at once.
+pub const REQUESTS_PER_LOOK: u32 = 16;
+/// Bytes of an answer that take as long to write as a cheap request.
+pub const BYTES_PER_STEP: usize = 256;
 /// Requests that a turn takes up; whoever else has something waits for the next one, so that owners and late answers have theirs.
 pub const REQUESTS_PER_TURN_MAX: usize = 1_024;
 /// Connections visited before their answers are written, should a turn have so many.
@@ -127,6 +135,20 @@ pub const TELLS_PER_WRITE_MAX: usize = 64;
 /// Streams that one worker follows.
 pub const HUBS_MAX: usize = 1 << 20;
 
+/// Of all connections, the part that is kept for each port.
+pub const PORT_SHARE_PARTS: usize = 8;
+/// Cells of the table that counts connections by address.
+pub const ADDRESS_CELLS: usize = 1 << 16;
+/// Connections that are looked at to find one to give up, where there are too many.
+pub const LOOKS_FOR_IDLE: usize = 64;
+/// Who said something less long ago is not given up for another.
+pub const IDLE_MS_MIN: u64 = 1_000;
+/// Silence after which an HTTP connection is closed while few are left of its port's share.
+pub const IDLE_SHORT_MS: u64 = 5_000;
+
+/// That HTTP came to the RESP port is said at most so often.
+pub const HTTP_TOLD_MS: u64 = 60_000;
+
 /// Pause before accepting again when the process has no file descriptor left at all.
 pub const ACCEPT_RETRY_MS: u64 = 100;
 /// How often every connection's deadlines are looked at.
@@ -169,7 +191,7 @@ pub const CHUNK_DIGITS_MAX: usize = 8;
 /// Origins that may be allowed by name.
 pub const ORIGINS_MAX: usize = 64;
 
-/// Bytes of the name of a channel to subscribe or publish to, and of a pattern: to compare the two takes at most their product.
+/// Bytes of the name of a channel to subscribe or publish to.
 pub const CHANNEL_BYTES_MAX: usize = 1_024;
 /// Channels and patterns that one connection may listen to.
 pub const SUBSCRIPTIONS_PER_SESSION_MAX: usize = 16_384;
@@ -179,8 +201,8 @@ pub const SUBSCRIPTIONS_MAX: usize = 1 << 20;
 pub const SUBSCRIPTION_BYTES: usize = 192;
 /// What all subscriptions together may take, names included.
 pub const SUBSCRIPTIONS_BYTES_MAX: usize = 256 << 20;
-/// Different patterns of all connections; a message's channel is compared with each of them.
-pub const PATTERNS_MAX: usize = 1 << 14;
+/// Steps that each byte of a channel's name may take where a message is compared with all patterns. Most patterns take one.
+pub const PATTERNS_PRICE_MAX: usize = 1 << 14;
 /// Unsent bytes of a connection beyond which it is pushed nothing more, but closed: it does not read.
 pub const PUSHED_BYTES_MAX: usize = 8 << 20;
 /// Unsent pushed bytes of all connections of one worker, beyond which those that would hold more than [`PUSHED_BYTES_FAIR`]
@@ -238,6 +260,12 @@ const _: () = {
     assert!(2 * (CHANNEL_BYTES_MAX + crate::resp::limit::BULK_BYTES_MAX) < PUSHED_BYTES_MAX);
     assert!(PUSHED_BYTES_FAIR < PUSHED_BYTES_MAX && PUSHED_BYTES_MAX < PUSHED_BYTES_PER_WORKER_MAX);
     assert!(SUBSCRIPTIONS_PER_SESSION_MAX <= SUBSCRIPTIONS_MAX);
+    assert!(CHANNEL_BYTES_MAX <= crate::resp::limit::PATTERN_BYTES_MAX);
+    // A step of a scan can be compared with any pattern.
+    assert!(
+        (sluice_engine::limit::SCAN_BYTES_MAX + crate::resp::limit::BULK_BYTES_MAX) * 18
+            <= crate::resp::limit::PATTERN_STEPS_MAX as usize
+    );
     // Workers to wake are bits of a word.
     assert!(WORKERS_MAX <= 64);
     assert!(SWEEP_MS.is_multiple_of(SWEEP_PARTS));

@@ -247,7 +247,7 @@ impl ServerInfo for Shared {
         self.register.visit(self.config.clock.now(), visit);
     }
 
-    fn visit_channels(&self, visit: &mut dyn FnMut(&[u8])) {
+    fn visit_channels(&self, visit: &mut dyn FnMut(&[u8]) -> bool) {
         self.channels.visit(visit);
     }
 

@@ -34,3 +34,54 @@ fn a_connection_goes_on_after_any_number_of_pipelined_commands() {
     drop(client);
     let _ = server.drain(Duration::from_secs(10));
 }
+
+/// Everywhere where a pattern is taken: what it is compared with must not cost more than is known before.
+#[test]
+fn no_command_takes_a_pattern_beyond_its_bound() {
+    let server = start(config(|_| ()), &[]);
+    let mut client = Client::connect(server.local_addrs().resp);
+    let longest = "a".repeat(sluice_net::resp::limit::PATTERN_BYTES_MAX);
+    let commands = [
+        "KEYS {}",
+        "SCAN 0 MATCH {}",
+        "CONFIG GET {}",
+        "COMMAND LIST FILTERBY PATTERN {}",
+        "PUBSUB CHANNELS {}",
+        "PSUBSCRIBE {}",
+    ];
+    for command in commands {
+        let long = client.ask(&command.replace("{}", &format!("{longest}a")));
+        assert_eq!(long, "-ERR a pattern has at most 1024 bytes\r\n", "{command}");
+        assert!(!client.ask(&command.replace("{}", &longest)).starts_with('-'), "{command}");
+    }
+}
+
+/// Keys of the largest size, and a pattern that fits none of them until the last byte.
+#[test]
+fn a_scan_gets_through_whatever_the_pattern_and_keys_says_where_it_would_take_too_long() {
+    let server = start(config(|_| ()), &[]);
+    let mut client = Client::connect(server.local_addrs().resp);
+    for number in 0..40 {
+        let key = format!("{}{number:02}", "a".repeat(60_000));
+        client.send(format!(
+            "*5\r\n$4\r\nXADD\r\n${}\r\n{key}\r\n$1\r\n*\r\n$1\r\nf\r\n$1\r\nv\r\n",
+            key.len()
+        ));
+        client.reply();
+    }
+    let pattern = format!("*{}b*", "a".repeat(1_000));
+    let all = client.ask(&format!("KEYS {pattern}"));
+    assert!(all.starts_with("-ERR ") && all.ends_with(", use SCAN\r\n"), "{all}");
+    let (mut cursor, mut steps) = ("0".to_owned(), 0);
+    loop {
+        let step = client.ask(&format!("SCAN {cursor} COUNT 10000 MATCH {pattern}"));
+        cursor = step.split("\r\n").nth(2).unwrap().to_owned();
+        steps += 1;
+        assert!(step.ends_with("*0\r\n"), "{step}");
+        if cursor == "0" {
+            break;
+        }
+    }
+    assert!(steps >= 40 * 60_000 / (256 * 1_024 + 65_536), "{steps} steps");
+    assert!(!client.ask("KEYS nothing*").starts_with('-'));
+}

@@ -7,11 +7,11 @@
 use super::subscriptions::weight;
 use super::{Kind, Name};
 use crate::limit;
-use crate::resp::command::glob;
+use crate::resp::command::glob::Pattern;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 const PARTS: usize = 16;
 
@@ -49,6 +49,13 @@ impl Counts {
     }
 }
 
+/// Patterns, ready to be compared, and what it costs to compare all of them.
+#[derive(Default)]
+struct Patterns {
+    by_name: BTreeMap<Name, (Arc<Pattern>, Counts)>,
+    price: usize,
+}
+
 /// What all workers know of each other's listeners.
 pub(crate) struct Channels {
     /// Subscriptions of all connections.
@@ -57,7 +64,7 @@ pub(crate) struct Channels {
     bytes: AtomicUsize,
     hasher: RandomState,
     channels: [RwLock<HashMap<Name, Counts>>; PARTS],
-    patterns: RwLock<BTreeMap<Name, Counts>>,
+    patterns: RwLock<Patterns>,
     /// Patterns, all different.
     pattern_count: AtomicUsize,
     /// Messages that a worker or the other nodes could not be handed, because too many were on their way.
@@ -97,19 +104,26 @@ impl Channels {
         fits
     }
 
-    /// A connection of a worker listens from now on. Room was set aside. False: no room for one more pattern.
-    pub(crate) fn add(&self, kind: Kind, name: &Name, worker: usize) -> bool {
-        match kind {
-            Kind::Channel => write(self.part(name)).entry(Name::clone(name)).or_default().add(worker),
-            Kind::Pattern => {
-                let mut patterns = write(&self.patterns);
-                if patterns.len() >= limit::PATTERNS_MAX && !patterns.contains_key(name) {
-                    return false;
-                }
-                patterns.entry(Name::clone(name)).or_default().add(worker);
-                self.pattern_count.store(patterns.len(), Ordering::Release);
-            }
+    /// A connection of a worker listens to a channel from now on. Room was set aside.
+    pub(crate) fn add_channel(&self, name: &Name, worker: usize) {
+        write(self.part(name)).entry(Name::clone(name)).or_default().add(worker);
+    }
+
+    /// The same for a pattern. False: together they would cost each message too much.
+    pub(crate) fn add_pattern(&self, name: &Name, pattern: &Arc<Pattern>, worker: usize) -> bool {
+        let mut patterns = write(&self.patterns);
+        if let Some((_, counts)) = patterns.by_name.get_mut(name) {
+            counts.add(worker);
+            return true;
         }
+        if patterns.price + pattern.price() > limit::PATTERNS_PRICE_MAX {
+            return false;
+        }
+        patterns.price += pattern.price();
+        let mut counts = Counts::default();
+        counts.add(worker);
+        patterns.by_name.insert(Name::clone(name), (Arc::clone(pattern), counts));
+        self.pattern_count.store(patterns.by_name.len(), Ordering::Release);
         true
     }
 
@@ -124,10 +138,12 @@ impl Channels {
             }
             Kind::Pattern => {
                 let mut patterns = write(&self.patterns);
-                if patterns.get_mut(name).is_some_and(|counts| counts.remove(worker)) {
-                    patterns.remove(name);
+                if patterns.by_name.get_mut(name).is_some_and(|(_, counts)| counts.remove(worker))
+                    && let Some((pattern, _)) = patterns.by_name.remove(name)
+                {
+                    patterns.price -= pattern.price();
                 }
-                self.pattern_count.store(patterns.len(), Ordering::Release);
+                self.pattern_count.store(patterns.by_name.len(), Ordering::Release);
             }
         }
         self.free(1, weight(name));
@@ -150,8 +166,8 @@ impl Channels {
             counts.add_to(by_worker);
         }
         if self.pattern_count.load(Ordering::Acquire) > 0 {
-            for (pattern, counts) in &*read(&self.patterns) {
-                if glob::matches_exactly(pattern, channel) {
+            for (pattern, counts) in read(&self.patterns).by_name.values() {
+                if pattern.matches(channel) {
                     counts.add_to(by_worker);
                 }
             }
@@ -164,12 +180,14 @@ impl Channels {
         read(self.part(channel)).get(channel).map_or(0, Counts::sum)
     }
 
-    /// Shows every channel that somebody listens to by its name.
-    pub(crate) fn visit(&self, visit: &mut dyn FnMut(&[u8])) {
+    /// Shows every channel that somebody listens to by its name, as long as `visit` says yes.
+    pub(crate) fn visit(&self, visit: &mut dyn FnMut(&[u8]) -> bool) {
         for part in &self.channels {
             // Copied first: a visitor may be slow.
             let names: Vec<Name> = read(part).keys().cloned().collect();
-            names.iter().for_each(|name| visit(name));
+            if !names.iter().all(|name| visit(name)) {
+                return;
+            }
         }
     }
 
@@ -223,10 +241,20 @@ mod tests {
     use super::{Channels, Kind, Name};
     use crate::limit;
     use crate::pubsub::subscriptions::weight;
+    use crate::resp::command::glob::Pattern;
+    use std::sync::Arc;
 
     fn listen(channels: &Channels, kind: Kind, name: &str, worker: usize) {
         assert!(channels.reserve(1, weight(name.as_bytes())));
-        assert!(channels.add(kind, &Name::from(name.as_bytes()), worker));
+        let name = Name::from(name.as_bytes());
+        match kind {
+            Kind::Channel => channels.add_channel(&name, worker),
+            Kind::Pattern => assert!(add_pattern(channels, &name, worker)),
+        }
+    }
+
+    fn add_pattern(channels: &Channels, name: &Name, worker: usize) -> bool {
+        channels.add_pattern(name, &Arc::new(Pattern::new(name).unwrap()), worker)
     }
 
     fn audience(channels: &Channels, channel: &str) -> Option<[u32; 3]> {
@@ -272,10 +300,23 @@ mod tests {
     #[test]
     fn patterns_are_bounded_because_each_message_meets_them_all() {
         let channels = Channels::new();
-        for number in 0..limit::PATTERNS_MAX {
+        for number in 0..limit::PATTERNS_PRICE_MAX {
             listen(&channels, Kind::Pattern, &format!("{number}*"), 0);
         }
-        assert!(!channels.add(Kind::Pattern, &Name::from(&b"more*"[..]), 0));
-        assert!(channels.add(Kind::Pattern, &Name::from(&b"0*"[..]), 1), "this one is there already");
+        assert!(!add_pattern(&channels, &Name::from(&b"more*"[..]), 0));
+        assert!(add_pattern(&channels, &Name::from(&b"0*"[..]), 1), "this one is there already");
+    }
+
+    #[test]
+    fn patterns_that_cost_more_are_fewer_and_what_they_cost_comes_back() {
+        let channels = Channels::new();
+        let long = |number: usize| format!("*{number:05}{}b", "a".repeat(1_000));
+        let fits =
+            (0..).take_while(|number| add_pattern(&channels, &Name::from(long(*number).as_bytes()), 0));
+        let fits = fits.count();
+        assert!((500..2_000).contains(&fits), "{fits}");
+        assert!(channels.reserve(1, weight(long(0).as_bytes())));
+        channels.remove(Kind::Pattern, long(0).as_bytes(), 0);
+        assert!(add_pattern(&channels, &Name::from(long(fits).as_bytes()), 0));
     }
 }

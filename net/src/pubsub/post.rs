@@ -67,12 +67,21 @@ impl Post {
         shared: &Shared,
     ) -> Option<Name> {
         // Here first: whoever reads there that somebody listens sends a message that must find them.
-        let name = self.register.add(kind, name, key);
-        if shared.channels.add(kind, &name, self.me) {
+        let listens = match kind {
+            Kind::Channel => {
+                let name = self.register.add_channel(name, key);
+                shared.channels.add_channel(&name, self.me);
+                return Some(name);
+            }
+            Kind::Pattern => self.register.add_pattern(name, key),
+        };
+        if let Some((name, pattern)) = listens
+            && shared.channels.add_pattern(&name, &pattern, self.me)
+        {
             return Some(name);
         }
-        self.register.remove(kind, &name, key);
-        shared.channels.free(1, weight(&name));
+        self.register.remove(kind, name, key);
+        shared.channels.free(1, weight(name));
         None
     }
 

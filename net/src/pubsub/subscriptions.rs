@@ -2,7 +2,6 @@
 
 use super::{Kind, Name};
 use crate::limit;
-use crate::resp::command::glob;
 use std::collections::BTreeSet;
 
 /// The channels and patterns of one connection.
@@ -60,10 +59,5 @@ impl Subscriptions {
     /// Takes one out; false where it was not there.
     pub(crate) fn remove(&mut self, kind: Kind, name: &[u8]) -> bool {
         self.of_mut(kind).remove(name)
-    }
-
-    /// Patterns that match a channel, in order.
-    pub(crate) fn matching(&self, channel: &[u8]) -> impl Iterator<Item = &Name> {
-        self.patterns.iter().filter(move |pattern| glob::matches_exactly(pattern, channel))
     }
 }

@@ -9,6 +9,11 @@ pub const INLINE_BYTES_MAX: usize = 16 * 1_024;
 /// Bytes of one request with all its framing: a connection never has to hold more of its input than this.
 pub const REQUEST_BYTES_MAX: usize = 128 * 1_024;
 
+/// Bytes of a pattern, wherever one is taken. What it is compared with costs at most 18 steps a byte then.
+pub const PATTERN_BYTES_MAX: usize = 1_024;
+/// Steps that one command may take to compare names with a pattern: a few milliseconds. Who wants more asks for less at once.
+pub const PATTERN_STEPS_MAX: u64 = 8 << 20;
+
 /// Commands of one transaction.
 pub const QUEUED_COMMANDS_MAX: usize = 4_096;
 /// Bytes of them, as they came; a connection in a transaction holds them until it ends.

@@ -254,7 +254,7 @@ pub trait ServerInfo {
     }
 
     /// Calls `visit` with every channel that somebody listens to by its name, at this node.
-    fn visit_channels(&self, visit: &mut dyn FnMut(&[u8])) {
+    fn visit_channels(&self, visit: &mut dyn FnMut(&[u8]) -> bool) {
         let _ = visit;
     }
 

@@ -83,9 +83,9 @@ fn unsubscribe(kind: Kind, names: Args<'_>, session: &mut RespSession, key: Sess
 fn publish(channel: &[u8], payload: &[u8], session: &RespSession, key: SessionKey, desk: &mut Desk) -> bool {
     let (receivers, here) = desk.post.publish(channel, payload, key, &desk.shared);
     let (proto, out) = (session.proto(), &mut desk.out);
-    if let Some(kept) = session.subscriptions() {
-        let named = kept.contains(Kind::Channel, channel).then_some(None);
-        for pattern in named.into_iter().chain(kept.matching(channel).map(Some)) {
+    if session.subscriptions().is_some() {
+        let mine = desk.post.register.listeners(channel).filter(|(_, keys)| keys.contains(&key));
+        for (pattern, _) in mine {
             if out.len() > limit::PUSHED_BYTES_MAX {
                 desk.shared.channels.note_closed();
                 return false;

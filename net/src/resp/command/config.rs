@@ -2,7 +2,7 @@
 
 use super::execute::{Call, Step};
 use super::fault::Fault;
-use super::glob::matches;
+use super::glob::Pattern;
 use super::spec::{Access, Argument, CommandSpec};
 use crate::resp::encode::Writer;
 use crate::resp::limit;
@@ -72,11 +72,12 @@ fn visit(server: &dyn ServerInfo, visit: &mut dyn FnMut(&str, &str)) {
 }
 
 fn get<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
-    let patterns = call.args.from(2);
+    let patterns: Result<Vec<Pattern>, _> = call.args.from(2).iter().map(Pattern::ignoring_case).collect();
+    let patterns = patterns?;
     let (mut pairs, mut found) = (Vec::new(), 0);
     let mut reply = Writer::new(&mut pairs, call.session.proto());
     visit(call.server, &mut |name, value| {
-        if patterns.iter().any(|pattern| matches(pattern, name.as_bytes())) {
+        if patterns.iter().any(|pattern| pattern.matches(name.as_bytes())) {
             reply.bulk(name.as_bytes());
             reply.bulk(value.as_bytes());
             found += 1;

@@ -89,6 +89,8 @@ pub enum Fault<'a> {
     PubsubArity(&'a [u8]),
     /// There are too many subscriptions of this connection, or of all.
     Subscriptions,
+    /// A pattern is longer than allowed.
+    PatternLength,
     /// An option was given twice.
     Duplicate(&'static str),
     /// The argument of this name is longer than allowed, or empty.
@@ -198,6 +200,7 @@ impl Fault<'_> {
             Fault::NeedsResp3 => "ERR this command pushes, which needs RESP3: send HELLO 3 first",
             Fault::Cursor => "ERR a cursor is epoch.seq, seq or $",
             Fault::Subscriptions => "ERR too many subscriptions of this connection, or of all",
+            Fault::PatternLength => "ERR a pattern has at most 1024 bytes",
             Fault::Mode => "ERR mode must be auto, paused, open or closed",
             Fault::Language => "ERR a language is 1 to 35 bytes of A-Z a-z 0-9 -",
             Fault::TargetUrl => "ERR target_url must begin with http:// or https://",

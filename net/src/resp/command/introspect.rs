@@ -3,7 +3,7 @@
 use super::docs;
 use super::execute::{Call, Step};
 use super::fault::Fault;
-use super::glob::matches;
+use super::glob::Pattern;
 use super::spec::{Argument, CommandSpec, KeySpec, MoreKeys};
 use super::{COMMANDS, find};
 use crate::resp::args::Args;
@@ -217,7 +217,8 @@ fn list<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
             everything().filter(has).map(|spec| spec.name).collect()
         }
         Some((by, pattern)) if by.eq_ignore_ascii_case(b"PATTERN") => {
-            everything().map(|spec| spec.name).filter(|name| matches(pattern, name.as_bytes())).collect()
+            let pattern = Pattern::ignoring_case(pattern)?;
+            everything().map(|spec| spec.name).filter(|name| pattern.matches(name.as_bytes())).collect()
         }
         Some(_) => return Err(Fault::Syntax),
     };

@@ -1,9 +1,10 @@
 //! An operation on keys as a command asks for it, and what its answer becomes on the wire.
 
-use super::glob::matches_exactly;
+use super::glob::{Pattern, Steps};
 use super::stream::namespace;
 use super::value::encode_value;
 use crate::resp::encode::{Proto, Writer};
+use crate::resp::limit::PATTERN_STEPS_MAX;
 use sluice_engine::pass::PassKeyId;
 use sluice_engine::stream::op::KeyOp;
 use sluice_engine::stream::value::Value;
@@ -78,9 +79,7 @@ impl Shape {
                     encode_value(value, proto, out);
                 }
             }
-            (Shape::Keys(pattern), Value::Array(keys)) => {
-                listed(keys, |key| matches_exactly(pattern, key), proto, out)
-            }
+            (Shape::Keys(pattern), Value::Array(keys)) => listed(keys, Some(pattern), proto, out),
             (Shape::Namespace(prefix), Value::Array(spaces)) => {
                 let found = spaces.iter().find(|space| namespace::is_of(space, prefix));
                 encode_value(found.unwrap_or(&Value::Null), proto, out);
@@ -91,14 +90,15 @@ impl Shape {
     }
 }
 
+/// What `KEYS` says where the pattern and the keys are so long that others would wait.
+const TOO_MANY_STEPS: &[u8] = b"ERR to compare all keys with this pattern takes too long, use SCAN";
+
 impl ScanStep {
     fn encode(&self, next: u64, keys: &[Value], proto: Proto, out: &mut Vec<u8>) {
         let mut reply = Writer::new(out, proto);
         reply.array(2);
         reply.bulk(itoa::Buffer::new().format(self.cursor(next)).as_bytes());
-        let pattern = self.pattern.as_deref();
-        let wanted = |key: &[u8]| !self.none && pattern.is_none_or(|pattern| matches_exactly(pattern, key));
-        listed(keys, wanted, proto, out);
+        listed(if self.none { &[] } else { keys }, self.pattern.as_deref(), proto, out);
     }
 
     /// The client's next cursor where `next` is the group's: the end of one group is the beginning of the next one.
@@ -112,11 +112,21 @@ impl ScanStep {
     }
 }
 
-fn listed(keys: &[Value], wanted: impl Fn(&[u8]) -> bool, proto: Proto, out: &mut Vec<u8>) {
-    let texts =
-        || keys.iter().filter_map(|key| if let Value::Text(text) = key { Some(&text[..]) } else { None });
-    let chosen = || texts().filter(|key| wanted(key));
+/// Those of the keys that match; an error where it takes too long to find out. A step of a scan is short enough for any pattern.
+fn listed(keys: &[Value], pattern: Option<&[u8]>, proto: Proto, out: &mut Vec<u8>) {
     let mut reply = Writer::new(out, proto);
-    reply.array(chosen().count());
-    chosen().for_each(|key| reply.bulk(key));
+    // Its length was checked when the command was read.
+    let Ok(pattern) = pattern.map(Pattern::new).transpose() else { return reply.array(0) };
+    let mut steps = Steps::new(PATTERN_STEPS_MAX);
+    let mut chosen = Vec::new();
+    for key in keys {
+        let Value::Text(key) = key else { continue };
+        match pattern.as_ref().map_or(Some(true), |pattern| pattern.matches_within(key, &mut steps)) {
+            Some(true) => chosen.push(&key[..]),
+            Some(false) => {}
+            None => return reply.error(TOO_MANY_STEPS),
+        }
+    }
+    reply.array(chosen.len());
+    chosen.into_iter().for_each(|key| reply.bulk(key));
 }

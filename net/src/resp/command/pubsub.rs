@@ -2,9 +2,10 @@
 
 use super::execute::{Call, Step};
 use super::fault::Fault;
-use super::glob::matches_exactly;
+use super::glob::{Pattern, Steps};
 use super::spec::{Argument, CommandSpec, Replies};
 use crate::resp::encode::Writer;
+use crate::resp::limit::PATTERN_STEPS_MAX;
 
 pub(super) static SPEC: CommandSpec = CommandSpec {
     flags: &[],
@@ -52,22 +53,33 @@ const fn pubsub(name: &'static str, arity: i32) -> CommandSpec {
     }
 }
 
-/// Bytes of a list; channels beyond it are left out, so that a reply stays bounded.
-const LIST_BYTES_MAX: usize = 16 << 20;
+/// Bytes of a list.
+const LIST_BYTES_MAX: usize = 4 << 20;
+/// What it costs to look at a name, beside the comparison.
+const STEPS_A_NAME: u64 = 64;
+const TOO_MANY: Fault<'static> =
+    Fault::Text("ERR there are too many channels to list, name a pattern that begins as they do");
 
 fn channels<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
     if call.args.len() > 3 {
         return Err(Fault::PubsubArity(call.arg(1)));
     }
-    let pattern = call.args.get(2);
+    let pattern = call.args.get(2).map(Pattern::new).transpose()?;
     let (mut names, mut count, proto) = (Vec::new(), 0, call.session.proto());
+    let mut steps = Steps::new(PATTERN_STEPS_MAX);
+    let mut is_whole = true;
     call.server.visit_channels(&mut |name| {
-        let chosen = pattern.is_none_or(|pattern| matches_exactly(pattern, name));
-        if chosen && names.len() < LIST_BYTES_MAX {
+        let chosen = pattern.as_ref().map_or(Some(true), |pattern| pattern.matches_within(name, &mut steps));
+        if chosen == Some(true) {
             Writer::new(&mut names, proto).bulk(name);
             count += 1;
         }
+        is_whole = chosen.is_some() && steps.take(STEPS_A_NAME) && names.len() <= LIST_BYTES_MAX;
+        is_whole
     });
+    if !is_whole {
+        return Err(TOO_MANY);
+    }
     call.reply().array(count);
     call.out.extend_from_slice(&names);
     Ok(Step::Replied)

@@ -60,7 +60,7 @@ fn psubscribe<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
 fn listen<'a>(call: &Call<'a, '_>, kind: Kind, what: &'static str) -> Result<Step<'a>, Fault<'a>> {
     let names = call.args.from(1);
     if names.iter().any(|name| name.len() > limit::CHANNEL_BYTES_MAX) {
-        return Err(Fault::Length(what));
+        return Err(if kind == Kind::Pattern { Fault::PatternLength } else { Fault::Length(what) });
     }
     Ok(Step::Channels(Wish::Subscribe(kind, names)))
 }

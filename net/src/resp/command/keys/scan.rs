@@ -2,6 +2,7 @@
 
 use crate::resp::command::execute::{Call, Step};
 use crate::resp::command::fault::Fault;
+use crate::resp::command::glob::Pattern;
 use crate::resp::command::key_call::{KeyCall, ScanStep, Shape};
 use crate::resp::command::number::integer;
 use crate::resp::command::spec::{Argument, CommandSpec};
@@ -59,6 +60,7 @@ fn scan<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
             let value = integer(value).ok_or(Fault::NotInteger)?;
             count = u64::try_from(value).ok().filter(|count| *count > 0).ok_or(Fault::Syntax)?;
         } else if word.eq_ignore_ascii_case(b"MATCH") {
+            Pattern::check(value)?;
             step.pattern = Some(value.into());
         } else if word.eq_ignore_ascii_case(b"TYPE") {
             step.none = !value.eq_ignore_ascii_case(b"stream");
@@ -80,6 +82,7 @@ fn cursor(bytes: &[u8]) -> Option<u64> {
 }
 
 fn keys<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
+    Pattern::check(call.arg(1))?;
     let op = KeyOp::Scan(Scan { from: 0, count: u64::MAX });
     Ok(Step::Key(KeyCall { shape: Shape::Keys(call.arg(1).into()), ..KeyCall::new(op) }))
 }
