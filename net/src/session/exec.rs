@@ -122,6 +122,9 @@ pub(crate) fn run(
     }
 }
 
+/// What a command of a transaction costs, about, in polls.
+const COMMAND_STEPS: u32 = 4;
+
 fn run_all(
     exec: &mut Exec,
     talk: &mut RespTalk,
@@ -129,17 +132,18 @@ fn run_all(
     desk: &mut Desk,
     turn: Turn<'_>,
 ) -> Result<(), Stop> {
-    let mut args = ArgsBuf::new();
+    let (mut args, from) = (ArgsBuf::new(), exec.at);
     while let Some(rest) = exec.requests.get(exec.at..).filter(|rest| !rest.is_empty()) {
         // They were decoded before they were queued.
         let Ok(Decoded::Request { args, consumed }) = decode(rest, RequestBounds::ORDINARY, &mut args) else {
             break;
         };
-        if desk.signer.is_spent() {
+        if desk.signer.is_spent() || (desk.pace.is_over() && exec.at > from) {
             // The rest is run in the next turn; nothing of this connection comes between.
             return Err(Stop::Budget);
         }
         let mark = desk.out.len();
+        desk.pace.spend(COMMAND_STEPS);
         if exec.plan.text.len() >= limit::EXEC_TEXT_BYTES_MAX {
             Writer::new(&mut desk.out, talk.session.proto()).error(TOO_MUCH_TEXT);
             exec.plan.say(mark, &mut desk.out);

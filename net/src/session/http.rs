@@ -47,14 +47,18 @@ pub(crate) fn drive(
         if rest.is_empty() {
             break Stop::Starved { needed: 1 };
         }
-        if desk.budget == 0 || desk.signer.is_spent() {
+        if desk.budget == 0 || desk.signer.is_spent() || (consumed > 0 && desk.pace.is_over()) {
             break Stop::Budget;
         }
         if line.is_full(desk.out.len(), desk.passing.soft_bytes()) {
             break Stop::Full;
         }
         desk.budget -= 1;
-        match request(rest, &mut joined, talk, line, desk, turn) {
+        let mark = desk.out.len();
+        let next = request(rest, &mut joined, talk, line, desk, turn);
+        desk.pace.step();
+        desk.pace.wrote(desk.out.len().saturating_sub(mark));
+        match next {
             Next::Request(len) => consumed += len,
             Next::Last(len) => {
                 consumed += len;

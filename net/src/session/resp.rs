@@ -77,6 +77,9 @@ pub(crate) fn slow_name(kind: RequestKind) -> Option<&'static str> {
     })
 }
 
+/// What a command that is answered here costs, about, in polls.
+const REPLY_STEPS: u32 = 4;
+
 /// Answers the commands at the head of `input`.
 pub(crate) fn drive(
     input: &[u8],
@@ -92,7 +95,7 @@ pub(crate) fn drive(
         if rest.is_empty() {
             break Stop::Starved { needed: 1 };
         }
-        if desk.budget == 0 || desk.signer.is_spent() {
+        if desk.budget == 0 || desk.signer.is_spent() || (consumed > 0 && desk.pace.is_over()) {
             break Stop::Budget;
         }
         if line.is_full(desk.out.len(), desk.passing.soft_bytes()) {
@@ -102,6 +105,7 @@ pub(crate) fn drive(
             break Stop::Blocked;
         }
         desk.budget -= 1;
+        desk.pace.step();
         match command(rest, &mut args, talk, line, desk, turn) {
             Ok(len) => consumed += len,
             Err(stop) => break stop,
@@ -189,7 +193,13 @@ fn begin(
     let mut closes = matches!(step, Step::Close);
     match step {
         Step::Ask(request, kind) => ask(&request, kind, talk.session.proto(), line, desk, turn)?,
-        Step::Key(call) => keys::ask(call, talk.session.proto(), talk.session.command(), line, desk, turn)?,
+        Step::Key(call) => {
+            let is_question = !call.op.is_change();
+            keys::ask(call, talk.session.proto(), talk.session.command(), line, desk, turn)?;
+            if is_question {
+                desk.pace.look();
+            }
+        }
         Step::Exec(queue) => {
             closes = exec::run(Box::new(Exec::new(queue.into_bytes())), talk, line, desk, turn)?;
         }
@@ -204,9 +214,13 @@ fn begin(
         Step::Channels(wish) => {
             closes = !channels::fulfil(&wish, talk, line.key, desk);
             talk.card.update(&talk.session);
+            desk.pace.look();
         }
         // Names change with commands that are answered here, never with polls.
-        Step::Replied | Step::Close => talk.card.update(&talk.session),
+        Step::Replied | Step::Close => {
+            talk.card.update(&talk.session);
+            desk.pace.spend(REPLY_STEPS);
+        }
     }
     Ok(closes)
 }

@@ -34,7 +34,8 @@ impl Worker {
             let receivers = self.spread(&message, None, turn);
             self.write_much(turn);
             taken += 1 + receivers / limit::RECEIVERS_PER_REQUEST;
-            if taken >= limit::PUBLISHED_PER_TURN_MAX {
+            self.desk.pace.look();
+            if taken >= limit::PUBLISHED_PER_TURN_MAX || self.desk.pace.is_over() {
                 // There may be more: the next turn begins at once.
                 mailbox.notify();
                 break;

@@ -1,6 +1,7 @@
 //! What a worker lends to the connection it is serving.
 
 use super::jitter::Jitter;
+use super::pace::Pace;
 use super::passing::Passing;
 use super::shards::Shards;
 use super::waits::Waits;
@@ -37,6 +38,7 @@ pub(crate) struct Desk {
     pub(crate) passing: Passing,
     pub(crate) date: HttpDate,
     pub(crate) signer: Signer,
+    pub(crate) pace: Pace,
     /// Requests that may still be answered in this visit.
     pub(crate) budget: usize,
     /// The server is draining: every answer is its connection's last.
@@ -54,6 +56,7 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) fn new(me: usize, shared: Arc<Shared>, shards: Shards) -> Desk {
         let post = Post::new(me, shared.mailboxes.len());
+        let pace = Pace::new();
         let mut hubs = Hubs::default();
         let (_, standing) = shared.directory.account().of(Part::Standing);
         hubs.bound_caches((standing / 2) as usize / shared.mailboxes.len().max(1));
@@ -72,6 +75,7 @@ impl Desk {
             passing,
             date: HttpDate::new(),
             signer: Signer::new(),
+            pace,
             budget: 0,
             closing: false,
             out: Vec::new(),

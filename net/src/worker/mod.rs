@@ -14,6 +14,7 @@ pub(crate) mod jitter;
 pub(crate) mod lines;
 pub(crate) mod listen;
 pub(crate) mod mailbox;
+pub(crate) mod pace;
 pub(crate) mod passing;
 mod pin;
 mod readers;
@@ -176,12 +177,14 @@ impl Worker {
 
     fn turn(&mut self, events: &Events, turn: Turn<'_>) {
         self.desk.date.refresh(turn.now);
+        self.desk.pace.begin();
         self.taken = 0;
         self.desk.signer.begin_turn();
         for event in events {
             self.dispatch(Event::of(event), turn);
         }
         self.accept_again(turn);
+        self.desk.pace.allow(limit::TURN_US);
         self.serve_queue(turn);
         self.wake_streams(turn);
         self.run_owners(turn);
@@ -227,6 +230,12 @@ impl Worker {
             if let Some((address, settled)) = self.desk.shards.receive(mail, shared.config.clock.now()) {
                 self.deliver(address, settled);
             }
+            self.desk.pace.step();
+            if self.desk.pace.is_over() {
+                // There may be more: the next turn begins at once.
+                mailbox.notify();
+                break;
+            }
         }
         while let Some((ticket, decision)) = mailbox.next_decision() {
             self.desk.shards.end_operation();
@@ -247,6 +256,7 @@ impl Worker {
     fn visit(&mut self, key: SessionKey, turn: Turn<'_>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let fate = session.visit(&mut self.scratch, &mut self.desk, turn);
+        self.desk.pace.step();
         self.taken += limit::REQUESTS_PER_VISIT_MAX.saturating_sub(self.desk.budget);
         self.deliver_parcels(turn);
         self.apply(key, fate);
@@ -254,7 +264,7 @@ impl Worker {
 
     /// Visits a connection, in the next turn where this one has taken up enough.
     fn visit_or_queue(&mut self, key: SessionKey, turn: Turn<'_>) {
-        if self.taken < limit::REQUESTS_PER_TURN_MAX {
+        if self.taken < limit::REQUESTS_PER_TURN_MAX && !self.desk.pace.is_over() {
             self.visit(key, turn);
         } else {
             self.apply(key, Fate::Again);
@@ -286,11 +296,11 @@ impl Worker {
     fn serve_queue(&mut self, turn: Turn<'_>) {
         std::mem::swap(&mut self.queue, &mut self.serving);
         let mut serving = std::mem::take(&mut self.serving);
-        for key in serving.drain(..) {
-            if let Some(session) = self.sessions.get_mut(key) {
-                session.queued = false;
-                self.visit_or_queue(key, turn);
-            }
+        for (at, key) in serving.drain(..).enumerate() {
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            session.queued = false;
+            // The first has its turn in any case, or nobody would get on where turns are long.
+            if at == 0 { self.visit(key, turn) } else { self.visit_or_queue(key, turn) }
         }
         self.serving = serving;
     }
