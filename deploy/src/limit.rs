@@ -12,8 +12,16 @@ pub(crate) const CONNECTIONS_DEFAULT_MAX: usize = 1_000_000;
 pub(crate) const BACKLOG_MAX: u32 = 1 << 20;
 /// The same where the configuration says nothing; `net.core.somaxconn` of Linux.
 pub(crate) const BACKLOG_DEFAULT: u32 = 4_096;
-/// Files the process needs beside its connections: listeners, wakers, data files, standard streams, some air.
-pub(crate) const FILES_RESERVED: u64 = 128;
+/// Files the process needs beside its clients' connections: listeners, wakers, data files, standard streams, some air.
+pub(crate) const FILES_RESERVED: u64 = 128 + ADMIN_CONNECTIONS_MAX as u64 + PEER_FILES_RESERVED;
+/// Of these, for connections of other nodes.
+pub(crate) const PEER_FILES_RESERVED: u64 = 256;
+/// Where there are few files, what the process needs for itself is at most this part of them.
+pub(crate) const FILES_RESERVED_PART: u64 = 4;
+/// An address may have this part of all connections, where the configuration says nothing.
+pub(crate) const ADDRESS_PART: usize = 4;
+/// Networks of proxies that may be listed, and names of this machine.
+pub(crate) const NAMES_MAX: usize = 64;
 /// The least memory that a server can be asked to live in.
 pub(crate) const MEMORY_BYTES_MIN: u64 = 16 << 20;
 /// How often it is looked whether somebody was refused for want of memory, ms.

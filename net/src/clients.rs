@@ -115,6 +115,11 @@ impl Card {
         self.killed.load(Ordering::Acquire)
     }
 
+    /// When it was opened.
+    pub(crate) fn opened(&self) -> MonoMs {
+        self.opened
+    }
+
     pub(crate) fn peer(&self) -> SocketAddr {
         self.peer
     }

@@ -3,6 +3,7 @@
 use crate::auth::AuthTable;
 use crate::clock::Clock;
 use crate::limit;
+use crate::network::Network;
 use std::net::SocketAddr;
 
 /// The server's configuration. [`NetConfig::loopback`] has the defaults.
@@ -18,8 +19,16 @@ pub struct NetConfig {
     pub pin: bool,
     /// Connections that the kernel may hold before they are accepted.
     pub backlog: u32,
-    /// Connections, both protocols together.
+    /// Connections, both protocols together; an eighth is kept for each.
     pub connections_max: usize,
+    /// Connections of one address, or of one /64 of IPv6; this machine and `trusted_proxies` may have all.
+    pub address_connections_max: usize,
+    /// Who speaks for others: what they say of whom they speak for is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Names of this machine, beside its addresses and `localhost`, by which HTTP callers without credentials may call it.
+    pub names: Vec<String>,
+    /// Time for a RESP connection to log in, where credentials are asked for; 0: any.
+    pub login_ms: u64,
     /// Silence after which an idle RESP connection is closed; 0: never.
     pub resp_idle_ms: u64,
     /// Silence after which an idle HTTP connection is closed; 0: never.
@@ -61,6 +70,10 @@ impl NetConfig {
             pin: true,
             backlog: 4_096,
             connections_max: 10_000,
+            address_connections_max: 10_000,
+            trusted_proxies: Vec::new(),
+            names: Vec::new(),
+            login_ms: 10_000,
             resp_idle_ms: 0,
             http_idle_ms: 75_000,
             request_ms: 10_000,
@@ -85,6 +98,7 @@ impl NetConfig {
             ((1..=limit::WORKERS_MAX).contains(&self.workers), "workers must be 1 to 64"),
             ((1..=1 << 20).contains(&self.backlog), "backlog must be 1 to 1048576"),
             (self.connections_max >= 1, "connections_max must be at least 1"),
+            (self.address_connections_max >= 1, "address_connections_max must be at least 1"),
             (self.connections_max <= sessions_max, "connections_max must be at most 4194304 a worker"),
             (self.heartbeat_ms >= 1, "heartbeat_ms must be at least 1"),
             (self.cors_origins.len() <= limit::ORIGINS_MAX, "cors_origins may name at most 64 origins"),

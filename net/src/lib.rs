@@ -53,6 +53,8 @@ mod hub;
 #[cfg(feature = "server")]
 pub mod limit;
 #[cfg(feature = "server")]
+pub mod network;
+#[cfg(feature = "server")]
 pub mod observer;
 #[cfg(feature = "server")]
 mod pass;
@@ -70,6 +72,8 @@ pub mod server;
 mod session;
 #[cfg(feature = "server")]
 mod shared;
+#[cfg(feature = "server")]
+mod shares;
 #[cfg(feature = "server")]
 pub mod stats;
 #[cfg(feature = "server")]

@@ -200,7 +200,7 @@ impl Server {
     /// Connections now, both protocols.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.shared.connections.load(Ordering::Acquire)
+        self.shared.shares.total()
     }
 
     /// The counters.

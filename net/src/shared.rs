@@ -9,6 +9,7 @@ use crate::pubsub::channels::Channels;
 use crate::resp::command::fault::Fault;
 use crate::resp::command::spec::Replies;
 use crate::resp::server::{ClientRow, Facts, PassKeyRow, Role, ServerInfo, SlowRow};
+use crate::shares::Shares;
 use crate::stats::Stats;
 use crate::wall::Wall;
 use crate::worker::lines::Lines;
@@ -52,7 +53,7 @@ pub(crate) struct Shared {
     /// By worker: set by whoever killed one of its connections.
     pub(crate) kills: Vec<AtomicBool>,
     /// Connections of all workers.
-    pub(crate) connections: AtomicUsize,
+    pub(crate) shares: Shares,
     /// Reads that wait for news of streams.
     pub(crate) blocked: AtomicUsize,
     /// Those of them that read for a group, in their order.
@@ -76,7 +77,7 @@ impl Shared {
             register: Register::default(),
             channels: Channels::new(),
             kills: mailboxes.iter().map(|_| AtomicBool::new(false)).collect(),
-            connections: AtomicUsize::new(0),
+            shares: Shares::new(&config),
             blocked: AtomicUsize::new(0),
             lines: Lines::new(mailboxes.len()),
             ready: AtomicBool::new(true),
@@ -186,7 +187,7 @@ impl ServerInfo for Shared {
             resp_port: self.config.resp.port(),
             http_port: self.config.http.port(),
             workers: self.mailboxes.len(),
-            connections: self.connections.load(Ordering::Relaxed) as u64,
+            connections: self.shares.total() as u64,
             connections_parked: self.blocked.load(Ordering::Relaxed) as u64,
             connections_max: self.config.connections_max as u64,
             connections_total: totals.accepted,

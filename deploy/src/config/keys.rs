@@ -2,6 +2,7 @@
 //!
 //! The variable of the environment follows from the name: `listen.resp` is `SLUICE_LISTEN_RESP`.
 
+use sluice_net::network::Network;
 use tracing::Level;
 
 use super::value::Read;
@@ -38,12 +39,17 @@ const KEYS: &[Key] = &[
     key!("listen.http", |value| listen.http = value.address()?),
     key!("listen.admin", |value| listen.admin = value.address()?),
     key!("listen.peer", |value| listen.peer = value.address()?),
+    key!("listen.names", |value| listen.names = names(value)?),
     key!("data_dir", |value| data_dir = value.path()?),
     key!("workers", |value| workers = Some(value.count(1..=limit::WORKERS_MAX)?)),
     key!("drain_delay", |value| drain_delay = Some(value.duration(limit::DRAIN_DELAY_MS_MAX)?)),
     key!("memory_max", |value| memory_max = value.memory()?),
     key!("insecure", |value| insecure = value.switch()?),
     key!("limits.connections", |value| limits.connections = Some(value.count(1..=limit::CONNECTIONS_MAX)?)),
+    key!("limits.connections_per_address", |value| limits.address_connections =
+        Some(value.count(1..=limit::CONNECTIONS_MAX)?)),
+    key!("limits.login_timeout", |value| limits.login_timeout =
+        value.duration(limit::IDLE_TIMEOUT_MS_MAX)?),
     key!("limits.resp_idle_timeout", |value| limits.resp_idle_timeout =
         value.duration(limit::IDLE_TIMEOUT_MS_MAX)?),
     key!("limits.http_idle_timeout", |value| limits.http_idle_timeout =
@@ -71,6 +77,7 @@ const KEYS: &[Key] = &[
     key!("auth.writer_tokens", |value| auth.writer_tokens = Some(value.path()?)),
     key!("auth.admin_tokens", |value| auth.admin_tokens = Some(value.path()?)),
     key!("cors.origins", |value| cors.origins = origins(value)?),
+    key!("proxies.trusted", |value| trusted_proxies = networks(value)?),
     key!("cors.max_age", |value| cors.max_age = value.duration(limit::IDLE_TIMEOUT_MS_MAX)?),
 ];
 
@@ -97,6 +104,32 @@ fn origins(value: &Value) -> Read<Vec<String>> {
         None => Ok(origins),
         Some(odd) => Err(format!("must list origins such as \"https://shop.example\" or \"*\", not {odd:?}")),
     }
+}
+
+/// Names of hosts, without ports.
+fn names(value: &Value) -> Read<Vec<String>> {
+    let names = value.texts()?;
+    let is_name = |name: &String| {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        (1..=limit::HOST_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_part)
+    };
+    match names.iter().find(|name| !is_name(name)) {
+        Some(odd) => Err(format!("must list names of hosts such as \"shop.internal\", not {odd:?}")),
+        None if names.len() > limit::NAMES_MAX => Err(format!("lists more than {} names", limit::NAMES_MAX)),
+        None => Ok(names),
+    }
+}
+
+fn networks(value: &Value) -> Read<Vec<Network>> {
+    let texts = value.texts()?;
+    if texts.len() > limit::NAMES_MAX {
+        return Err(format!("lists more than {} networks", limit::NAMES_MAX));
+    }
+    let read = |text: &String| {
+        let odd = || format!("must list addresses such as \"10.0.0.0/8\" or \"127.0.0.1\", not {text:?}");
+        Network::parse(text).ok_or_else(odd)
+    };
+    texts.iter().map(read).collect()
 }
 
 /// Judges one value.

@@ -34,6 +34,8 @@ pub(crate) use namespace::NamespaceEntry;
 pub(crate) use value::Value;
 pub(crate) use zone::ZoneEntry;
 
+use sluice_net::network::Network;
+
 use crate::credentials::Credentials;
 use crate::limit;
 
@@ -59,6 +61,8 @@ pub(crate) struct Config {
     /// The operator accepts listeners without credentials.
     pub(crate) insecure: bool,
     pub(crate) cors: Cors,
+    /// Proxies that speak for others.
+    pub(crate) trusted_proxies: Vec<Network>,
     /// Whether there was a file: without one a zone to play with is created.
     pub(crate) from_file: bool,
     /// Zones to create at first start.
@@ -74,6 +78,8 @@ pub(crate) struct Listen {
     pub(crate) http: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) peer: SocketAddr,
+    /// Names of this machine, beside its addresses and `localhost`, by which callers without credentials may call it.
+    pub(crate) names: Vec<String>,
 }
 
 /// Bounds on what clients may use.
@@ -81,6 +87,10 @@ pub(crate) struct Listen {
 pub(crate) struct Limits {
     /// Client connections, RESP and HTTP together; as many as open files allow where unset.
     pub(crate) connections: Option<usize>,
+    /// Connections of one address; a part of all where unset.
+    pub(crate) address_connections: Option<usize>,
+    /// Time for a RESP connection to log in, where that is asked for; zero: any.
+    pub(crate) login_timeout: Duration,
     /// Silence after which a RESP connection is closed; zero never closes one.
     pub(crate) resp_idle_timeout: Duration,
     /// Silence between two requests after which an HTTP connection is closed.
@@ -126,13 +136,21 @@ impl Default for Config {
     fn default() -> Self {
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Self {
-            listen: Listen { resp: local(7379), http: local(7380), admin: local(7381), peer: local(7382) },
+            listen: Listen {
+                resp: local(7379),
+                http: local(7380),
+                admin: local(7381),
+                peer: local(7382),
+                names: Vec::new(),
+            },
             data_dir: PathBuf::from("sluice-data"),
             workers: None,
             drain_delay: None,
             memory_max: MemoryMax::Percent(75),
             limits: Limits {
                 connections: None,
+                address_connections: None,
+                login_timeout: Duration::from_secs(10),
                 resp_idle_timeout: Duration::ZERO,
                 http_idle_timeout: Duration::from_secs(75),
                 request_timeout: Duration::from_secs(10),
@@ -146,6 +164,7 @@ impl Default for Config {
             credentials: Credentials::default(),
             insecure: false,
             cors: Cors { origins: Vec::new(), max_age: Duration::from_secs(600) },
+            trusted_proxies: Vec::new(),
             from_file: false,
             zones: Vec::new(),
             namespaces: Vec::new(),

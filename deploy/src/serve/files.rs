@@ -22,7 +22,8 @@ pub(crate) fn raise_limit() -> u64 {
 /// The connections to allow: as configured, else as many as open files leave room for. The second value is how many
 /// connections the open files really allow, where that is fewer than configured.
 pub(crate) fn connections(configured: Option<usize>, files_max: u64) -> (usize, Option<usize>) {
-    let room = usize::try_from(files_max.saturating_sub(limit::FILES_RESERVED)).unwrap_or(usize::MAX).max(1);
+    let reserved = limit::FILES_RESERVED.min(files_max / limit::FILES_RESERVED_PART);
+    let room = usize::try_from(files_max - reserved).unwrap_or(usize::MAX).max(1);
     match configured {
         Some(wanted) => (wanted, (wanted > room).then_some(room)),
         None => (room.min(limit::CONNECTIONS_DEFAULT_MAX), None),
@@ -35,10 +36,11 @@ mod tests {
 
     #[test]
     fn connections_follow_open_files_unless_configured() {
-        assert_eq!(connections(None, 20_000), (19_872, None));
+        assert_eq!(connections(None, 20_000), (19_552, None));
+        assert_eq!(connections(None, 1_024), (768, None));
         assert_eq!(connections(None, u64::MAX), (1_000_000, None));
-        assert_eq!(connections(None, 10), (1, None));
+        assert_eq!(connections(None, 10), (8, None));
         assert_eq!(connections(Some(1_000), 20_000), (1_000, None));
-        assert_eq!(connections(Some(30_000), 20_000), (30_000, Some(19_872)));
+        assert_eq!(connections(Some(30_000), 20_000), (30_000, Some(19_552)));
     }
 }

@@ -38,6 +38,13 @@ pub(super) fn net_config(
         workers: config.workers.unwrap_or(cores),
         backlog: config.limits.backlog,
         connections_max,
+        address_connections_max: config
+            .limits
+            .address_connections
+            .unwrap_or_else(|| (connections_max / limit::ADDRESS_PART).max(1)),
+        trusted_proxies: config.trusted_proxies.clone(),
+        names: config.listen.names.clone(),
+        login_ms: millis(config.limits.login_timeout),
         resp_idle_ms: millis(config.limits.resp_idle_timeout),
         http_idle_ms: millis(config.limits.http_idle_timeout),
         request_ms: millis(config.limits.request_timeout),

@@ -20,15 +20,17 @@ pub(crate) struct HttpTalk {
     network: Network,
     /// The request that is arriving was already told `100 Continue`.
     continued: bool,
+    /// A listed proxy speaks for others.
+    is_proxy: bool,
     /// What the connection becomes after this request.
     pub(super) events: Option<Box<EventTalk>>,
 }
 
 impl HttpTalk {
     /// Of a new connection.
-    pub(crate) fn new(socket: &TcpStream) -> HttpTalk {
+    pub(crate) fn new(socket: &TcpStream, is_proxy: bool) -> HttpTalk {
         let network = socket.peer_addr().map(|peer| Network::of(peer.ip())).unwrap_or_default();
-        HttpTalk { network, continued: false, events: None }
+        HttpTalk { network, continued: false, is_proxy, events: None }
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) mod stop;
 pub(crate) mod told;
 pub(crate) mod visit;
 
+use crate::shares::Share;
 use events::EventTalk;
 use http::HttpTalk;
 use line::Line;
@@ -61,6 +62,8 @@ pub(crate) enum Phase {
 /// One connection.
 pub(crate) struct Session {
     pub(crate) socket: TcpStream,
+    /// What it takes of the connections there may be.
+    pub(crate) share: Share,
     pub(crate) line: Line,
     pub(crate) talk: Talk,
     pub(crate) phase: Phase,
@@ -83,9 +86,10 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(socket: TcpStream, line: Line, talk: Talk, now: MonoMs) -> Session {
+    pub(crate) fn new(socket: TcpStream, share: Share, line: Line, talk: Talk, now: MonoMs) -> Session {
         Session {
             socket,
+            share,
             line,
             talk,
             phase: Phase::Open,

@@ -9,6 +9,7 @@ use super::turn::Turn;
 use super::{HTTP_LISTENER, RESP_LISTENER, Worker};
 use crate::limit;
 use crate::protocol::Protocol;
+use crate::session::{Phase, Session, Talk};
 use crate::shared::Ending;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry};
@@ -16,8 +17,7 @@ use rustix::io::Errno;
 use sluice_engine::time::MonoMs;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::Shutdown;
-use std::sync::atomic::Ordering;
+use std::net::{IpAddr, Shutdown};
 
 struct Entrance {
     listener: TcpListener,
@@ -62,7 +62,7 @@ impl Acceptor {
     fn accept(&mut self, index: usize, now: MonoMs) -> Option<Accepted> {
         let entrance = self.entrances.get_mut(index)?;
         match entrance.listener.accept() {
-            Ok((socket, _)) => Some(Accepted::Socket(socket, entrance.protocol)),
+            Ok((socket, peer)) => Some(Accepted::Socket(socket, entrance.protocol, peer.ip())),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 entrance.ready = false;
                 None
@@ -92,7 +92,7 @@ impl Acceptor {
 }
 
 enum Accepted {
-    Socket(TcpStream, Protocol),
+    Socket(TcpStream, Protocol, IpAddr),
     /// Closed at once, for want of descriptors.
     Shed,
     Gone,
@@ -135,7 +135,9 @@ impl Worker {
                 return;
             }
             match acceptor.accept(index, turn.now) {
-                Some(Accepted::Socket(socket, protocol)) => self.place(acceptor, socket, protocol, turn),
+                Some(Accepted::Socket(socket, protocol, from)) => {
+                    self.place(acceptor, (socket, protocol, from), turn);
+                }
                 Some(Accepted::Shed) => {
                     self.desk.counts.refused += 1;
                     tracing::debug!("out of file descriptors: a connection was closed unserved");
@@ -147,28 +149,78 @@ impl Worker {
     }
 
     /// Gives the connection to the next worker, or refuses it where there are too many.
-    fn place(&mut self, acceptor: &mut Acceptor, socket: TcpStream, protocol: Protocol, turn: Turn<'_>) {
+    fn place(
+        &mut self,
+        acceptor: &mut Acceptor,
+        (socket, protocol, from): (TcpStream, Protocol, IpAddr),
+        turn: Turn<'_>,
+    ) {
         let shared = std::sync::Arc::clone(&self.desk.shared);
         if shared.ending() != Ending::No {
             // The other workers may be gone by now.
             return;
         }
-        if shared.connections.load(Ordering::Acquire) >= shared.config.connections_max {
+        let Some(share) = shared.shares.enter(protocol, from) else {
             self.desk.counts.refused += 1;
-            refuse(&socket, protocol);
-            return;
+            return refuse(&socket, protocol);
+        };
+        let shares = &shared.shares;
+        let makes_room = match (shares.is_over_share(protocol), shares.is_over_all()) {
+            (true, _) => self.give_up_idle(|other| other == protocol, turn.now),
+            (false, true) => self.give_up_idle(|_| true, turn.now),
+            (false, false) => true,
+        };
+        if !makes_room {
+            shared.shares.leave(share);
+            self.desk.counts.refused += 1;
+            return refuse(&socket, protocol);
         }
         self.desk.counts.accepted += 1;
-        shared.connections.fetch_add(1, Ordering::AcqRel);
         let worker = acceptor.next_worker;
         acceptor.next_worker = (worker + 1) % shared.mailboxes.len();
         if worker == self.desk.me {
-            return self.adopt(socket, protocol, turn);
+            return self.adopt(socket, share, turn);
         }
-        match self.desk.shards.hand_over(worker, socket, protocol) {
+        match self.desk.shards.hand_over(worker, socket, share) {
             Ok(()) => {}
             // That worker has not even taken the last ones: it is busier than this one.
-            Err((socket, protocol)) => self.adopt(socket, protocol, turn),
+            Err((socket, share)) => self.adopt(socket, share, turn),
+        }
+    }
+
+    /// Closes one of this worker's connections for a new one: of those looked at, the one that has been silent for longest.
+    /// False where none is.
+    fn give_up_idle(&mut self, may_go: impl Fn(Protocol) -> bool, now: MonoMs) -> bool {
+        let slots = self.sessions.slots();
+        let mut longest = None;
+        for _ in 0..limit::LOOKS_FOR_IDLE.min(slots) {
+            self.looked = (self.looked + 1) % slots;
+            let Some(key) = self.sessions.key_at(self.looked) else { continue };
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            if let Some(since) = session.silent_since()
+                && may_go(session.share.protocol)
+                && now.0.saturating_sub(since.0) >= limit::IDLE_MS_MIN
+                && longest.is_none_or(|(longest, _)| since < longest)
+            {
+                longest = Some((since, key));
+            }
+        }
+        if let Some((_, key)) = longest {
+            self.remove(key);
+        }
+        longest.is_some()
+    }
+}
+
+impl Session {
+    /// Since when a connection has said nothing that would be lost with it, and so may make room for another: one of HTTP
+    /// between two requests, one of RESP that has not logged in.
+    fn silent_since(&self) -> Option<MonoMs> {
+        let is_silent = self.line.buffers.is_none() && !self.unread && !self.queued;
+        match (&self.talk, self.phase) {
+            (Talk::Http(_), Phase::Open) if is_silent => Some(self.active),
+            (Talk::Resp(talk), _) if talk.session.role().is_none() => Some(talk.card.opened()),
+            _ => None,
         }
     }
 }

@@ -14,9 +14,9 @@ use crate::cluster::Decision;
 use crate::hub::{News, Sent};
 use crate::limit;
 use crate::observer::Survey;
-use crate::protocol::Protocol;
 use crate::pubsub::message::Published;
 use crate::session::settled::Settled;
+use crate::shares::Share;
 use crossbeam_queue::ArrayQueue;
 use mio::net::TcpStream;
 use sluice_engine::id::{GroupId, Ticket, ZoneId};
@@ -38,7 +38,7 @@ pub(crate) enum Mail {
 /// A worker's inbox, and the means to wake it.
 pub(crate) struct Mailbox {
     mail: ArrayQueue<Mail>,
-    sockets: ArrayQueue<(TcpStream, Protocol)>,
+    sockets: ArrayQueue<(TcpStream, Share)>,
     decided: ArrayQueue<(Ticket, Box<Decision>)>,
     surveys: ArrayQueue<Survey>,
     /// What other workers want of streams of ours.
@@ -121,12 +121,8 @@ impl Mailbox {
     }
 
     /// Hands a new connection over; gives it back where too many are on their way.
-    pub(crate) fn hand_over(
-        &self,
-        socket: TcpStream,
-        protocol: Protocol,
-    ) -> Result<(), (TcpStream, Protocol)> {
-        self.sockets.push((socket, protocol))
+    pub(crate) fn hand_over(&self, socket: TcpStream, share: Share) -> Result<(), (TcpStream, Share)> {
+        self.sockets.push((socket, share))
     }
 
     /// Wakes the worker unless somebody already did. Call after sending, once a batch.
@@ -180,7 +176,7 @@ impl Mailbox {
     }
 
     /// The next new connection.
-    pub(crate) fn next_socket(&self) -> Option<(TcpStream, Protocol)> {
+    pub(crate) fn next_socket(&self) -> Option<(TcpStream, Share)> {
         self.sockets.pop()
     }
 }

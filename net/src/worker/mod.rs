@@ -35,6 +35,7 @@ use crate::session::settled::Settled;
 use crate::session::slab::Slab;
 use crate::session::{Fate, Session, Talk, http::HttpTalk};
 use crate::shared::{Ending, Shared};
+use crate::shares::Share;
 use accept::Acceptor;
 use desk::Desk;
 use mio::net::TcpStream;
@@ -119,6 +120,8 @@ pub(crate) struct Worker {
     /// Event streams whose moment has come, while they are attended to; kept for its capacity.
     due: Vec<Due>,
     sweep: Sweep,
+    /// The slot that was looked at last for a connection to give up.
+    looked: usize,
     /// Whether connections were told that the end has come.
     ending: Ending,
     desk: Desk,
@@ -140,6 +143,7 @@ impl Worker {
             settled: Vec::new(),
             due: Vec::new(),
             sweep: Sweep::default(),
+            looked: 0,
             ending: Ending::No,
             desk: Desk::new(parts.me, parts.shared, shards),
             scratch: vec![0; limit::READ_BYTES],
@@ -222,8 +226,8 @@ impl Worker {
         let shared = Arc::clone(&self.desk.shared);
         let Some(mailbox) = shared.mailboxes.get(self.desk.me) else { return };
         mailbox.looking();
-        while let Some((socket, protocol)) = mailbox.next_socket() {
-            self.adopt(socket, protocol, turn);
+        while let Some((socket, share)) = mailbox.next_socket() {
+            self.adopt(socket, share, turn);
         }
         while let Some(mail) = mailbox.next_mail() {
             // Its request may have come after this turn's clock was read.
@@ -351,7 +355,7 @@ impl Worker {
     }
 
     /// Makes a connection of an accepted socket.
-    fn adopt(&mut self, mut socket: TcpStream, protocol: Protocol, turn: Turn<'_>) {
+    fn adopt(&mut self, mut socket: TcpStream, share: Share, turn: Turn<'_>) {
         // Answers are written whole, so waiting for more to send only adds delay.
         let _ = socket.set_nodelay(true);
         let (desk, registry) = (&mut self.desk, self.poll.registry());
@@ -360,11 +364,11 @@ impl Worker {
         let mut watched = Ok(());
         let inserted = self.sessions.insert(|key| {
             watched = registry.register(&mut socket, token(key), Interest::READABLE | Interest::WRITABLE);
-            let talk = match protocol {
-                Protocol::Http => Talk::Http(HttpTalk::new(&socket)),
+            let talk = match share.protocol {
+                Protocol::Http => Talk::Http(HttpTalk::new(&socket, share.is_proxy)),
                 Protocol::Resp => Talk::Resp(Box::new(RespTalk::new(&socket, me, &shared, turn.now))),
             };
-            Session::new(socket, Line::new(key), talk, turn.now)
+            Session::new(socket, share, Line::new(key), talk, turn.now)
         });
         match (inserted, watched) {
             // Its first bytes may have come with it.
@@ -373,7 +377,7 @@ impl Worker {
                 tracing::warn!(%error, "a connection cannot be watched");
                 self.remove(key);
             }
-            (None, _) => drop(shared.connections.fetch_sub(1, Ordering::AcqRel)),
+            (None, _) => drop(shared.shares.leave(share)),
         }
     }
 
@@ -392,7 +396,7 @@ impl Worker {
             channels::forget(&mut talk.session, key, &mut self.desk);
         }
         let shared = &self.desk.shared;
-        let left = shared.connections.fetch_sub(1, Ordering::AcqRel) - 1;
+        let left = shared.shares.leave(session.share);
         if left == 0 && self.ending != Ending::No {
             shared.mailboxes.iter().for_each(mailbox::Mailbox::notify);
         }
@@ -437,7 +441,7 @@ impl Worker {
 
     /// Done when nobody is left anywhere: connections of other workers may still need our owners.
     fn is_done(&self) -> bool {
-        let nobody = || self.desk.shared.connections.load(Ordering::Acquire) == 0;
+        let nobody = || self.desk.shared.shares.total() == 0;
         self.ending == Ending::Now || (self.ending != Ending::No && nobody())
     }
 

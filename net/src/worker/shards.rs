@@ -12,11 +12,11 @@ use crate::cluster::{Decide, Operation};
 use crate::hub::{News, Sent, Told as HubTold, Wish};
 use crate::limit;
 use crate::observer::Survey;
-use crate::protocol::Protocol;
 use crate::request::Request;
 use crate::session::settled::Settled;
 use crate::session::told::Told;
 use crate::shared::Shared;
+use crate::shares::Share;
 use crate::worker::ticket::Address;
 use crate::worker::turn::Turn;
 use mio::net::TcpStream;
@@ -355,10 +355,10 @@ impl Shards {
         &mut self,
         worker: usize,
         socket: TcpStream,
-        protocol: Protocol,
-    ) -> Result<(), (TcpStream, Protocol)> {
-        let Some(mailbox) = self.shared.mailboxes.get(worker) else { return Err((socket, protocol)) };
-        mailbox.hand_over(socket, protocol)?;
+        share: Share,
+    ) -> Result<(), (TcpStream, Share)> {
+        let Some(mailbox) = self.shared.mailboxes.get(worker) else { return Err((socket, share)) };
+        mailbox.hand_over(socket, share)?;
         self.woken[worker] = true;
         Ok(())
     }

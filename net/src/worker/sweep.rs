@@ -9,6 +9,7 @@ use super::desk::Desk;
 use super::turn::Turn;
 use crate::http::fault::Fault;
 use crate::limit;
+use crate::protocol::Protocol;
 use crate::session::stop::Stop;
 use crate::session::{Phase, Session, Talk, http};
 use sluice_engine::time::MonoMs;
@@ -99,6 +100,12 @@ fn overdue(session: &Session, desk: &Desk, now: MonoMs) -> Overdue {
     if let Phase::Lingering(until) = session.phase {
         return if now >= until { Overdue::Gone } else { Overdue::No };
     }
+    if let Talk::Resp(talk) = &session.talk
+        && talk.session.role().is_none()
+        && over(talk.card.opened(), config.login_ms)
+    {
+        return Overdue::Gone;
+    }
     if let Some(buffers) = &session.line.buffers {
         if buffers.unsent() > 0 {
             // Where others want the room, who takes nothing of much is not waited for as long.
@@ -121,6 +128,13 @@ fn overdue(session: &Session, desk: &Desk, now: MonoMs) -> Overdue {
             talk.card.touch(session.active);
             // Who listens has nothing to say: silence is no sign of absence.
             if talk.session.is_subscribed() { 0 } else { config.resp_idle_ms }
+        }
+        Talk::Http(_) if desk.shared.shares.is_short(Protocol::Http) => {
+            if config.http_idle_ms == 0 {
+                limit::IDLE_SHORT_MS
+            } else {
+                config.http_idle_ms.min(limit::IDLE_SHORT_MS)
+            }
         }
         Talk::Http(_) => config.http_idle_ms,
         // Its heartbeats find out whether anybody is there.

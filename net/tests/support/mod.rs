@@ -26,6 +26,8 @@ pub(crate) fn config(change: impl FnOnce(&mut NetConfig)) -> NetConfig {
     config.resp.set_port(0);
     config.http.set_port(0);
     config.pin = false;
+    // The host that most tests name.
+    config.names = vec!["h".to_owned()];
     change(&mut config);
     config
 }
@@ -176,6 +178,16 @@ impl Client {
     pub(crate) fn take_to_end(&mut self) -> Vec<u8> {
         while self.fill() {}
         std::mem::take(&mut self.held)
+    }
+
+    /// Whether what comes begins with this; not where the server closes before.
+    pub(crate) fn starts_with(&mut self, head: &[u8]) -> bool {
+        while self.rest().len() < head.len() {
+            if !self.fill() {
+                return false;
+            }
+        }
+        self.rest().starts_with(head)
     }
 
     /// Gives back what was received.
