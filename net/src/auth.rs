@@ -18,6 +18,16 @@ struct User {
     role: Role,
 }
 
+/// Why a caller is trusted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trust {
+    /// Nobody is asked for credentials. Whether the caller is who should not be asked is another question: see
+    /// [`Caller`](crate::caller::Caller).
+    Open,
+    /// It showed a token.
+    Token,
+}
+
 /// RESP users and HTTP writers.
 ///
 /// ```
@@ -78,13 +88,13 @@ impl AuthTable {
         role
     }
 
-    /// Whether an HTTP caller with this value of `Authorization` may name users.
+    /// Why an HTTP caller with this value of `Authorization` may name users, append, and read every stream; `None`: it may not.
     #[must_use]
-    pub fn writer(&self, authorization: Option<&[u8]>) -> bool {
+    pub fn writer(&self, authorization: Option<&[u8]>) -> Option<Trust> {
         if self.users.is_empty() && self.writers.is_empty() {
-            return true;
+            return Some(Trust::Open);
         }
-        self.writer_digest(authorization).is_some()
+        self.writer_digest(authorization).map(|_| Trust::Token)
     }
 
     /// The digest of the caller's writer token, where it shows one that is known. On an open table nobody has any.
@@ -115,13 +125,13 @@ impl fmt::Debug for AuthTable {
 
 #[cfg(test)]
 mod tests {
-    use super::{AuthTable, digest};
+    use super::{AuthTable, Trust, digest};
     use crate::resp::server::Role;
 
     #[test]
     fn writers_are_known_by_their_bearer_token() {
         let mut table = AuthTable::open();
-        assert!(table.writer(None), "an open table trusts everybody");
+        assert_eq!(table.writer(None), Some(Trust::Open), "an open table trusts everybody");
         table.add_writer(digest(b"w1"));
         table.add_writer(digest(b"w2"));
         for (value, trusted) in [
@@ -132,7 +142,7 @@ mod tests {
             (Some(b"Bearer"), false),
             (None, false),
         ] {
-            assert_eq!(table.writer(value), trusted, "{value:?}");
+            assert_eq!(table.writer(value), trusted.then_some(Trust::Token), "{value:?}");
         }
     }
 
@@ -143,6 +153,6 @@ mod tests {
         table.add_user("b", digest(b"secret of b"), Role::Admin);
         assert_eq!(table.user(b"a", b"secret of b"), None);
         assert_eq!(table.user(b"b", b"secret of b"), Some(Role::Admin));
-        assert!(!table.writer(None), "a table with users is not open");
+        assert_eq!(table.writer(None), None, "a table with users is not open");
     }
 }

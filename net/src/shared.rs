@@ -22,7 +22,7 @@ use sluice_engine::time::WallMs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// How far the end has come; only ever grows.
@@ -60,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) lines: Lines,
     /// Whether `/readyz` says yes.
     pub(crate) ready: AtomicBool,
+    /// When it was last said that HTTP came to the RESP port; 0: never.
+    pub(crate) http_told_at: AtomicU64,
     ending: AtomicU8,
     run_id: u128,
 }
@@ -81,6 +83,7 @@ impl Shared {
             blocked: AtomicUsize::new(0),
             lines: Lines::new(mailboxes.len()),
             ready: AtomicBool::new(true),
+            http_told_at: AtomicU64::new(0),
             ending: AtomicU8::new(Ending::No as u8),
             run_id: random() << 64 | random(),
             wall: Wall::start(config.clock),

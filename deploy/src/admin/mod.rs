@@ -35,19 +35,33 @@ pub(crate) struct Shared {
     tokens: AuthTable,
     /// Whether a token is asked for.
     is_guarded: bool,
+    reach: Reach,
     /// The server, once it serves.
     server: OnceLock<Observer>,
 }
 
+/// From where the plane can be called.
+#[derive(Default)]
+pub(crate) struct Reach {
+    /// From other machines, too.
+    pub(crate) is_open: bool,
+    /// Names of this machine, beside its addresses and `localhost`.
+    pub(crate) names: Vec<String>,
+}
+
 /// Who may administer: hashes of bearer tokens; none asks nobody.
-pub(crate) fn shared(cluster: Arc<dyn Cluster>, tokens: impl IntoIterator<Item = [u8; 32]>) -> Arc<Shared> {
+pub(crate) fn shared(
+    cluster: Arc<dyn Cluster>,
+    tokens: impl IntoIterator<Item = [u8; 32]>,
+    reach: Reach,
+) -> Arc<Shared> {
     let mut table = AuthTable::open();
     let mut is_guarded = false;
     for token in tokens {
         table.add_writer(token);
         is_guarded = true;
     }
-    Arc::new(Shared { cluster, tokens: table, is_guarded, server: OnceLock::new() })
+    Arc::new(Shared { cluster, tokens: table, is_guarded, reach, server: OnceLock::new() })
 }
 
 impl Shared {

@@ -3,12 +3,13 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sluice_net::auth::digest;
 use sluice_net::cluster::{Addresses, Alone, Cluster, Decide, Done, Operation, Refused, Status};
 
-use super::{Admin, shared};
+use super::{Admin, Reach, shared};
+use crate::limit;
 
 /// Promotes anybody, and refuses everything else.
 struct Strict;
@@ -38,7 +39,7 @@ fn start(tokens: &[&str]) -> (Admin, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let tokens = tokens.iter().map(|token| digest(token.as_bytes()));
     let at = listener.local_addr().unwrap();
-    (Admin::start(listener, shared(Arc::new(Strict), tokens)).unwrap(), at)
+    (Admin::start(listener, shared(Arc::new(Strict), tokens, Reach::default())).unwrap(), at)
 }
 
 /// Status and whole answer.
@@ -92,6 +93,9 @@ fn odd_requests_are_refused() {
         ("GET /admin", "", "", 404),
         ("GET /readyz?for=x", "", "", 400),
         ("GET /admin/cluster", "Origin: https://shop.example\r\n", "", 403),
+        ("GET /admin/cluster", "Sec-Fetch-Site: cross-site\r\n", "", 403),
+        ("GET /metrics", "X-Forwarded-For: 192.0.2.1\r\n", "", 403),
+        ("POST /admin/cluster/promote", "Content-Type: text/plain\r\n", "{\"node\":4}", 403),
     ] {
         let (status, answer) = ask(at, line, fields, body);
         assert_eq!(status, expected, "{line}: {answer}");
@@ -99,6 +103,31 @@ fn odd_requests_are_refused() {
     }
     let many = "X: y\r\n".repeat(1_000);
     assert_eq!(ask(at, "GET /healthz", &many, "").0, 431);
+}
+
+#[test]
+fn a_name_that_was_made_to_lead_here_is_refused() {
+    let (_admin, at) = start(&[]);
+    let ask = |host: &str, path: &str| {
+        send(at, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).0
+    };
+    assert_eq!((ask("rebound.example", "/metrics"), ask("localhost", "/metrics")), (403, 200));
+    assert_eq!(ask("rebound.example", "/healthz"), 200, "health is anybody's");
+}
+
+/// Twice as many silent connections as there may be, and health is answered; then the silent ones are gone.
+#[test]
+fn silent_connections_keep_nobody_out() {
+    let (_admin, at) = start(&[]);
+    let silent: Vec<_> =
+        (0..2 * limit::ADMIN_CONNECTIONS_MAX).map(|_| TcpStream::connect(at).unwrap()).collect();
+    let began = Instant::now();
+    assert_eq!(ask(at, "GET /healthz", "", "").0, 200);
+    // Not how fast, but whether it waited for a silent one's time to be over.
+    assert!(began.elapsed() < Duration::from_millis(limit::ADMIN_HEAD_MS_MAX), "it waited for others");
+    let mut first = &silent[0];
+    first.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    assert_eq!(first.read(&mut [0]).unwrap_or(0), 0, "the first of them was given up");
 }
 
 #[test]

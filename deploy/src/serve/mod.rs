@@ -34,7 +34,7 @@ use sluice_net::cluster::Addresses;
 use sluice_net::server::{LocalAddrs, Ports, Server};
 use sluice_raft::node::{Identity, Server as Node, ServerConfig as NodeConfig, Started};
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, Reach};
 use crate::config::{Config, available_bytes};
 use crate::limit;
 use alarm::Alarm;
@@ -61,7 +61,8 @@ pub(crate) fn run(config: &Config) -> Result<(), StartError> {
     let (addresses, peer_at) = peers::addresses(config, ports.local_addrs(), admin_at)?;
     let bridge = Arc::new(Bridge::new(addresses.clone()));
     let tokens = config.credentials.admin_tokens().iter().map(|token| token.hash.0);
-    let plane = admin::shared(bridge.clone(), tokens);
+    let reach = Reach { is_open: !at.ip().is_loopback(), names: config.listen.names.clone() };
+    let plane = admin::shared(bridge.clone(), tokens, reach);
     let admin = Admin::start(listener, Arc::clone(&plane)).map_err(|why| StartError::Admin { at, why })?;
 
     let is_new = !Identity::is_in(&config.data_dir);

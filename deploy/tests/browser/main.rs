@@ -4,6 +4,7 @@
 //! room.js     waiting, reload, pause, turn, target, loss of the stream, a lapsed place, Korean, no script
 //! demo.js     an event stream that repeats, skips, forgets and ends, answered by the script itself
 //! failures.js the same page through haproxy, while servers are killed, a cluster fails over, and the way is cut
+//! strangers.js what pages of other sites, and names that lead here, can do: nothing
 //! services.js  the examples of the client crate as services, while a node is killed under them
 //! processes.js servers and haproxy as processes of a script
 //! browser.js  starts Chromium; fails on whatever a page complains about
@@ -40,6 +41,7 @@ fn check(script: &str, server: &Server) {
         .args([PATIENCE_S, "node"])
         .arg(folder.join("tests/browser").join(script))
         .args([&server.http.to_string(), &server.resp.to_string(), env!("CARGO_BIN_EXE_sluice")])
+        .arg(server.admin().to_string())
         .env("NODE_PATH", modules)
         .output()
         .expect("node starts");
@@ -57,6 +59,14 @@ fn visitors_wait_and_enter() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(folder.path(), &[]);
     check("room.js", &server);
+    server.stop();
+}
+
+#[test]
+fn pages_of_strangers_do_nothing_to_a_server_on_this_machine() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(folder.path(), &[]);
+    check("strangers.js", &server);
     server.stop();
 }
 

@@ -99,11 +99,16 @@ impl Server {
         sluice(&["stream", "--json", "--resp", &resp]).args(arguments).output().expect("sluice runs")
     }
 
-    /// The page of metrics.
-    pub(crate) fn metrics(&self) -> String {
+    /// Where it is administered.
+    pub(crate) fn admin(&self) -> SocketAddr {
         let line = self.banner.lines().find_map(|line| line.trim().strip_prefix("admin"));
         let at = line.and_then(|line| line.trim().trim_start_matches("http://").parse().ok());
-        request(at.expect("the banner shows the admin port"), "GET", "/metrics", "").1
+        at.expect("the banner shows the admin port")
+    }
+
+    /// The page of metrics.
+    pub(crate) fn metrics(&self) -> String {
+        request(self.admin(), "GET", "/metrics", "").1
     }
 
     /// One HTTP request on a connection of its own: status and body.

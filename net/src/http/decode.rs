@@ -6,6 +6,7 @@
 
 use super::chunk::{self, Chunked};
 use super::fault::Fault;
+use crate::provenance::Provenance;
 use crate::limit;
 use std::mem::MaybeUninit;
 
@@ -27,6 +28,8 @@ pub(crate) struct Call<'a> {
 /// The fields of a head that change what is done.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Fields<'a> {
+    /// What tells who calls.
+    pub(crate) provenance: Provenance<'a>,
     pub(crate) authorization: Option<&'a [u8]>,
     pub(crate) content_type: Option<&'a [u8]>,
     pub(crate) origin: Option<&'a [u8]>,
@@ -152,6 +155,7 @@ fn take_field<'a>(
     fields: &mut Fields<'a>,
     framing: &mut Framing,
 ) -> Result<(), Fault> {
+    fields.provenance.note(name, value);
     // The length tells most fields apart before a single letter is compared.
     match name.len() {
         4 if name.eq_ignore_ascii_case("host") => framing.hosts += 1,

@@ -9,7 +9,9 @@ use super::problem::Problem;
 use super::recall::{Purpose, Recall};
 use super::respond::{Field, Media, Responder, Shape};
 use super::route::{Method, Route};
+use crate::auth::Trust;
 use crate::caller::{Caller, Network};
+use crate::provenance::Known;
 use crate::request::Request;
 use crate::session::events::EventTalk;
 use crate::session::line::{Asked, Line};
@@ -42,6 +44,8 @@ pub(crate) struct Visit<'v, 'g> {
     pub(crate) shape: Shape,
     /// Where the connection comes from.
     pub(crate) network: Network,
+    /// A listed proxy passed the request on.
+    pub(crate) is_proxy: bool,
     pub(crate) line: &'v mut Line,
     pub(crate) desk: &'v mut Desk,
     pub(crate) turn: Turn<'g>,
@@ -50,7 +54,7 @@ pub(crate) struct Visit<'v, 'g> {
 /// Answers one request.
 pub(crate) fn handle(
     call: &Call<'_>,
-    network: Network,
+    (network, is_proxy): (Network, bool),
     line: &mut Line,
     desk: &mut Desk,
     turn: Turn<'_>,
@@ -64,7 +68,7 @@ pub(crate) fn handle(
     };
     let method = Method::parse(call.method);
     let mut visit =
-        Visit { call, method: method.unwrap_or(Method::Options), shape, network, line, desk, turn };
+        Visit { call, method: method.unwrap_or(Method::Options), shape, network, is_proxy, line, desk, turn };
     let Some(route) = Route::of(call.path) else {
         return visit.problem(&Problem::new(404, "NOTFOUND", "there is no such path"));
     };
@@ -86,7 +90,9 @@ pub(crate) fn handle(
         (Some(Method::Post), Route::SubscribeTokens) => handler::subscribe::run(&mut visit),
         (Some(Method::Get | Method::Head), Route::Streams) => handler::stream::many(&mut visit),
         (Some(Method::Get | Method::Head), Route::Zone { zone }) => handler::zone::run(&mut visit, zone),
-        (Some(Method::Get | Method::Head), Route::Room { zone }) => handler::room::run(&mut visit, zone),
+        (Some(Method::Get | Method::Head | Method::Post), Route::Room { zone }) => {
+            handler::room::run(&mut visit, zone)
+        }
         (Some(Method::Get | Method::Head), Route::Demo) => handler::pages::demo(&mut visit),
         (Some(Method::Get | Method::Head), Route::Page { name }) => handler::pages::asset(&mut visit, name),
         (Some(Method::Get | Method::Head), Route::Health) => handler::health::alive(&mut visit),
@@ -134,6 +140,23 @@ impl Visit<'_, '_> {
                 Handled::Done
             }
         }
+    }
+
+    /// Whether the caller may name users, append, and read every stream; the problem where not.
+    ///
+    /// The one place where that is decided: where nobody is asked for credentials, a caller of this machine is trusted, but
+    /// not whom a proxy forwards, nor a web page.
+    pub(crate) fn privilege(&self, without: Problem) -> Result<(), Problem> {
+        let (config, fields) = (&self.desk.shared.config, &self.call.fields);
+        let trust = config.auth.writer(fields.authorization).ok_or(without)?;
+        // Who opens the port to other machines without credentials trusts everybody.
+        if trust == Trust::Token || !config.http.ip().is_loopback() {
+            return Ok(());
+        }
+        let known = Known { names: &config.names, origins: &config.cors_origins };
+        let objection =
+            if self.is_proxy { fields.provenance.page(known) } else { fields.provenance.objection(known) };
+        objection.map_or(Ok(()), |objection| Err(Problem::new(403, "NOPERM", objection.text())))
     }
 
     /// Asks the owner of a key; the answer becomes the response, now or later.

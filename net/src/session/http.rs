@@ -98,7 +98,7 @@ fn request(
     let next = match decode(input, joined) {
         Decoded::Complete(mut call, len) => {
             call.fields.keep_alive &= !desk.closing;
-            match handle(&call, talk.network, line, desk, turn) {
+            match handle(&call, (talk.network, talk.is_proxy), line, desk, turn) {
                 Handled::Wait => return Next::Stop(Stop::Waiting),
                 Handled::Behind => return Next::Stop(Stop::Behind),
                 handled => {

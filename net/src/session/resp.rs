@@ -8,8 +8,10 @@ use super::pending::Awaited;
 use super::reading::Subscriptions;
 use super::stop::{Driven, Stop};
 use crate::clients::{Card, Ends};
+use crate::limit;
 use crate::request::{Request, RequestKind};
 use crate::resp::args::{Args, ArgsBuf};
+use crate::resp::command::execute::is_http;
 use crate::resp::command::{Step, encode_answer, execute};
 use crate::resp::decode::{Decoded, RequestBounds, decode};
 use crate::resp::encode::{Proto, Writer};
@@ -24,6 +26,7 @@ use sluice_engine::time::MonoMs;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What RESP remembers of a connection between visits.
 pub(crate) struct RespTalk {
@@ -191,6 +194,9 @@ fn begin(
 ) -> Result<bool, Stop> {
     let step = execute(args, &mut talk.session, &*desk.shared, &mut desk.out);
     let mut closes = matches!(step, Step::Close);
+    if closes && is_http(args) {
+        note_http(talk, desk, turn);
+    }
     match step {
         Step::Ask(request, kind) => ask(&request, kind, talk.session.proto(), line, desk, turn)?,
         Step::Key(call) => {
@@ -223,6 +229,21 @@ fn begin(
         }
     }
     Ok(closes)
+}
+
+/// Says, now and then, that somebody here was made to speak HTTP to this port.
+fn note_http(talk: &RespTalk, desk: &mut Desk, turn: Turn<'_>) {
+    let told = &desk.shared.http_told_at;
+    let before = told.load(Ordering::Relaxed);
+    if (before == 0 || turn.now.0.saturating_sub(before) >= limit::HTTP_TOLD_MS)
+        && told.compare_exchange(before, turn.now.0.max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    {
+        let is_local = talk.card.peer().ip().to_canonical().is_loopback();
+        tracing::warn!(
+            is_local,
+            "possible attack: POST or Host: came to the RESP port, as if a web page sent it; the connection was closed"
+        );
+    }
 }
 
 fn ask(

@@ -30,8 +30,8 @@ struct Options {
 /// Appends.
 pub(crate) fn run(visit: &mut Visit<'_, '_>, key: &str) -> Handled {
     let Some(key) = percent::decode(key) else { return visit.problem(&BAD_ESCAPE) };
-    if !visit.desk.shared.config.auth.writer(visit.call.fields.authorization) {
-        return visit.problem(&NO_WRITER);
+    if let Err(problem) = visit.privilege(NO_WRITER) {
+        return visit.problem(&problem);
     }
     match operation(visit, &key) {
         Ok(op) => {

@@ -38,8 +38,8 @@ struct Body<'a> {
 /// Issues a token.
 pub(crate) fn run(visit: &mut Visit<'_, '_>) -> Handled {
     let call = visit.call;
-    if !visit.desk.shared.config.auth.writer(call.fields.authorization) {
-        return visit.problem(&NO_WRITER);
+    if let Err(problem) = visit.privilege(NO_WRITER) {
+        return visit.problem(&problem);
     }
     let body: Body<'_> = match parse(&call.fields, call.body) {
         Ok(body) => body,
@@ -64,15 +64,12 @@ pub(crate) fn run(visit: &mut Visit<'_, '_>) -> Handled {
 /// Whether the caller may read all these streams; the problem where not.
 pub(super) fn check(visit: &Visit<'_, '_>, keys: &[Key]) -> Result<(), Problem> {
     let fields = &visit.call.fields;
-    if visit.desk.shared.config.auth.writer(fields.authorization) {
-        return Ok(());
-    }
+    let Err(mut best) = visit.privilege(NO_TOKEN) else { return Ok(()) };
     let header = fields.authorization.and_then(bearer).map(Cow::Borrowed);
     let cookie = fields.cookie.and_then(cookie).map(Cow::Borrowed);
     let query = percent::parameters(visit.call.query).find(|(name, _)| *name == ACCESS_TOKEN);
     let query = query.and_then(|(_, token)| token);
     let secret = visit.desk.shared.directory.derived_key(PURPOSE);
-    let mut best = NO_TOKEN;
     for token in [header, cookie, query].into_iter().flatten() {
         let Some(grant) = Grant::verify(&token, &secret) else { continue };
         if grant.until <= visit.desk.shared.wall_ms() {

@@ -132,7 +132,7 @@ pub fn execute<'a>(
 }
 
 /// A browser that was tricked into sending a request here opens with one of these; nothing it sends may be run.
-fn is_http(args: Args<'_>) -> bool {
+pub(crate) fn is_http(args: Args<'_>) -> bool {
     let name = args.get(0).unwrap_or_default();
     matches!(name.len(), 4 | 5) && (name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:"))
 }
