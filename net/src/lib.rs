@@ -54,7 +54,6 @@ mod hub;
 pub mod limit;
 #[cfg(feature = "server")]
 pub mod network;
-pub mod provenance;
 #[cfg(feature = "server")]
 pub mod observer;
 #[cfg(feature = "server")]

@@ -34,19 +34,55 @@ fn a_browser_without_script_waits_and_enters() {
     let server = start_with(config(|_| ()), vec![("shop", patch)]);
     let mut client = Client::connect(server.local_addrs().http);
     let first = client.call("GET", "/room/shop");
-    assert_eq!((first.status, state(&first), &*refresh(&first)), (200, "joining", "?join=1&lang=en"));
-    let joined = client.call("GET", &format!("/room/shop{}", refresh(&first)));
-    let place = joined.field("location").unwrap_or_else(|| panic!("{joined:?}")).to_owned();
-    assert_eq!(joined.status, 303);
-    let waiting = client.call("GET", &place);
+    assert_eq!((first.status, state(&first)), (200, "joining"));
+    assert!(first.body.contains("<form method=\"post\" action=\"?lang=en\">"), "{first:?}");
+    let (place, cookie) = take(&mut client, "");
+    let waiting = get(&mut client, &place, &cookie);
     assert_eq!(state(&waiting), "paused");
     assert!(place.ends_with(&refresh(&waiting)), "the next look is at the same place: {place}");
     assert!(waiting.body.contains("id=\"position\" data-length=\"1\">1</p>"), "{waiting:?}");
     let mut resp = Client::connect(server.local_addrs().resp);
     assert_eq!(resp.ask("Q.ZONE SET shop MODE open"), "+OK\r\n");
-    let turn = client.call("GET", &place);
+    let turn = get(&mut client, &place, &cookie);
     assert_eq!(state(&turn), "turn");
     assert!(refresh(&turn).starts_with("https://shop.example/?sluice_zone=shop&sluice_token="), "{turn:?}");
+}
+
+/// Clicks on the button: where it leads, and the cookie that has the place.
+fn take(client: &mut Client, fields: &str) -> (String, String) {
+    client.send(format!("POST /room/shop?lang=en HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n{fields}\r\n"));
+    let joined = client.response();
+    assert_eq!(joined.status, 303, "{joined:?}");
+    let cookie = joined.field("set-cookie").unwrap();
+    assert!(cookie.ends_with("; Path=/room/shop; HttpOnly; SameSite=Lax; Max-Age=86400"), "{cookie}");
+    let place = joined.field("location").unwrap().to_owned();
+    assert!(!place.contains("token"), "{place}");
+    (place, format!("Cookie: {}\r\n", cookie.split_once(';').unwrap().0))
+}
+
+/// Whoever fetches addresses, or is made to by another site, takes no place and replaces none.
+#[test]
+fn no_address_and_no_other_site_takes_or_replaces_a_place() {
+    let patch = ZonePatch { limit: Some(1), mode: Some(Mode::Paused), ..ZonePatch::default() };
+    let server = start_with(config(|_| ()), vec![("shop", patch)]);
+    let mut client = Client::connect(server.local_addrs().http);
+    let other = Client::connect(server.local_addrs().http).call("POST", "/v1/zones/shop/tokens");
+    let (_, rest) = other.body.split_once("\"token\":\"").unwrap();
+    let other = rest.split_once('"').unwrap().0;
+    let (_, own) = take(&mut client, "Origin: http://h\r\nSec-Fetch-Site: same-origin\r\n");
+    for path in ["/room/shop?join=1".to_owned(), format!("/room/shop?token={other}")] {
+        assert_eq!(state(&get(&mut client, &path, "")), "joining", "{path}");
+        let page = get(&mut client, &path, &own);
+        assert_eq!((state(&page), page.field("set-cookie")), ("paused", None), "{path}");
+        assert!(page.body.contains(">2</p>") && !page.body.contains(other), "{path}: its own place stays");
+    }
+    for fields in ["Origin: https://evil.example\r\n", "Sec-Fetch-Site: cross-site\r\nOrigin: null\r\n"] {
+        client.send(format!("POST /room/shop HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n{fields}\r\n"));
+        let page = client.response();
+        assert_eq!((page.status, page.field("set-cookie")), (200, None), "{fields}");
+    }
+    let mut resp = Client::connect(server.local_addrs().resp);
+    assert_eq!(value_of(&resp.ask("Q.STATS shop"), "joined_total"), "2");
 }
 
 #[test]
@@ -93,7 +129,7 @@ fn a_page_loads_from_here_and_from_nowhere_else() {
         }
     }
     assert_eq!(client.call("GET", "/pages/room.html").status, 404);
-    assert_eq!(client.call("POST", "/room/shop").status, 405);
+    assert_eq!(client.call("DELETE", "/room/shop").status, 405);
 }
 
 #[test]
@@ -121,6 +157,6 @@ fn a_zone_speaks_to_its_visitors_in_their_language() {
     assert!(english.body.contains("Sale &lt;b&gt;</p>"), "{english:?}");
     let mut resp = Client::connect(server.local_addrs().resp);
     assert_eq!(resp.ask("Q.ZONE SET shop MODE closed"), "+OK\r\n");
-    assert_eq!(state(&client.call("GET", "/room/shop?join=1")), "closed");
-    assert_eq!(state(&client.call("GET", "/room/shop?token=forged")), "gone");
+    assert_eq!(state(&client.call("POST", "/room/shop")), "closed");
+    assert_eq!(state(&get(&mut client, "/room/shop", "Cookie: sluice_place=forged\r\n")), "gone");
 }

@@ -128,11 +128,50 @@ tell({
     await shows(page, "unknown");
   },
 
+  async "a link with another place does not replace one's own"(open) {
+    const { name, url, joined } = room();
+    const other = await (await fetch(`${base}/v1/zones/${name}/tokens`, { method: "POST" })).json();
+    const page = await open();
+    await page.goto(url);
+    await live(page);
+    const { token } = await stored(page, name);
+    for (const link of [`${url}?token=${other.token}`, `${url}?join=1`]) {
+      await page.goto(link);
+      await live(page);
+      await shows(page, "paused");
+      assert.equal((await stored(page, name)).token, token);
+      assert.equal(await page.textContent("#position"), "2");
+    }
+    const fresh = await open();
+    await fresh.goto(`${url}?token=${other.token}`);
+    await live(fresh);
+    assert.notEqual((await stored(fresh, name)).token, other.token, "nor is it anybody's first");
+    assert.equal(joined(), 3);
+  },
+
+  async "pages of other sites join nothing, by images, forms or links"(open) {
+    const { url, joined } = room();
+    const page = await open({ javaScriptEnabled: false });
+    await page.route("http://evil.example/", (route) => route.fulfill({
+      contentType: "text/html",
+      body: `<img src="${url}?join=1"><form method="post" action="${url}"><button id="go">win</button></form>`,
+    }));
+    await page.goto("http://evil.example/");
+    await page.click("#go");
+    await shows(page, "joining");
+    assert.equal(joined(), 0);
+    await page.click("#take");
+    await shows(page, "paused");
+    assert.equal(joined(), 1, "the button of the page itself does");
+  },
+
   async "without script the page takes itself further"(open) {
     const { url, set, joined } = room("--target-url", `${base}/demo`);
     const page = await open({ javaScriptEnabled: false });
     await page.goto(url);
-    await page.waitForURL(/token=/);
+    await shows(page, "joining");
+    assert.equal(joined(), 0, "to look is not to join");
+    await page.click("#take");
     await shows(page, "paused");
     assert.equal(await page.textContent("#position"), "1");
     set("--mode", "open");

@@ -76,7 +76,7 @@ pub(crate) fn write(
     false
 }
 
-/// The waiting page as the answer makes it; who just joined is led on to the page of the new token.
+/// The waiting page as the answer makes it; who just joined is led back to it with the place.
 fn write_room(
     purpose: Purpose,
     shape: Shape,

@@ -9,6 +9,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod chunk;
+mod cookie;
 pub(crate) mod decode;
 mod entries;
 pub(crate) mod fault;

@@ -25,9 +25,9 @@ pub(crate) enum Purpose {
     End,
     /// `GET` or `HEAD /v1/streams/{key}/events` for JSON.
     Range,
-    /// `GET /room/{zone}?token=`, with the largest position that the visitor was told.
+    /// `GET` or `HEAD /room/{zone}` of who has a place, with the largest position that the visitor was told.
     Room { language: Language, from: u64 },
-    /// `GET /room/{zone}?join=1`.
+    /// `POST /room/{zone}`.
     RoomJoin { language: Language },
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The body is made first, in a buffer of its own, because the head states its length.
 
+use super::cookie::{PLACE, PLACE_AGE_S};
 use super::pages::POLICY;
 use super::pages::language::Language;
 use crate::clock::HttpDate;
@@ -39,7 +40,7 @@ pub(crate) enum Field<'a> {
     Page(Language),
     /// Of a file that pages load: whether its address names this very content.
     Kept(bool),
-    /// The page of a token, which a browser goes to next: zone, token, its position, the language.
+    /// The waiting page, which a browser goes to next with its place in a cookie: zone, token, its position, the language.
     SeeOther(&'a [u8], &'a [u8], u64, Language),
     /// Which methods a page of another origin may use, and for how many seconds it may remember that.
     Preflight(&'static str, u32),
@@ -179,10 +180,13 @@ impl Responder<'_> {
                 for part in [&b"\r\nLocation: /room/"[..], zone, b"?lang=", language.tag().as_bytes()] {
                     self.out.extend_from_slice(part);
                 }
-                self.out.extend_from_slice(b"&token=");
-                self.out.extend_from_slice(token);
                 self.out.extend_from_slice(b"&from=");
                 push_number(self.out, from);
+                for part in [b"\r\nSet-Cookie: ", PLACE.as_bytes(), b"=", token, b"; Path=/room/", zone] {
+                    self.out.extend_from_slice(part);
+                }
+                self.out.extend_from_slice(b"; HttpOnly; SameSite=Lax; Max-Age=");
+                push_number(self.out, PLACE_AGE_S);
             }
             Field::Preflight(methods, max_age_s) => {
                 self.out.extend_from_slice(b"\r\nAccess-Control-Allow-Methods: ");

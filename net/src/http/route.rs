@@ -104,11 +104,10 @@ impl Route<'_> {
         match self {
             Route::Wait | Route::Entry | Route::Tokens { .. } | Route::SubscribeTokens => "POST, OPTIONS",
             Route::Token { .. } => "GET, HEAD, DELETE, OPTIONS",
-            Route::StreamEvents { .. } => "GET, HEAD, POST, OPTIONS",
+            Route::StreamEvents { .. } | Route::Room { .. } => "GET, HEAD, POST, OPTIONS",
             Route::TokenEvents { .. }
             | Route::Streams
             | Route::Zone { .. }
-            | Route::Room { .. }
             | Route::Demo
             | Route::Page { .. }
             | Route::Health

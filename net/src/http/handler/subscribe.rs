@@ -3,6 +3,7 @@
 use super::parse;
 use crate::auth::bearer;
 use crate::grant::{Grant, PURPOSE};
+use crate::http::cookie;
 use crate::http::json::{Object, Text};
 use crate::http::percent;
 use crate::http::problem::Problem;
@@ -16,7 +17,6 @@ use std::borrow::Cow;
 
 /// The parameter that holds a token, for who can set neither a header nor a cookie.
 pub(crate) const ACCESS_TOKEN: &str = "access_token";
-const COOKIE: &[u8] = b"sluice_subscribe";
 
 pub(super) const NO_WRITER: Problem = Problem::new(401, "NOAUTH", "a writer token is needed");
 const NO_TOKEN: Problem = Problem::new(401, "NOAUTH", "a writer token or a subscribe token is needed");
@@ -66,7 +66,8 @@ pub(super) fn check(visit: &Visit<'_, '_>, keys: &[Key]) -> Result<(), Problem> 
     let fields = &visit.call.fields;
     let Err(mut best) = visit.privilege(NO_TOKEN) else { return Ok(()) };
     let header = fields.authorization.and_then(bearer).map(Cow::Borrowed);
-    let cookie = fields.cookie.and_then(cookie).map(Cow::Borrowed);
+    let cookie =
+        fields.cookie.and_then(|cookies| cookie::value(cookies, cookie::SUBSCRIBE)).map(Cow::Borrowed);
     let query = percent::parameters(visit.call.query).find(|(name, _)| *name == ACCESS_TOKEN);
     let query = query.and_then(|(_, token)| token);
     let secret = visit.desk.shared.directory.derived_key(PURPOSE);
@@ -81,31 +82,4 @@ pub(super) fn check(visit: &Visit<'_, '_>, keys: &[Key]) -> Result<(), Problem> 
         }
     }
     Err(best)
-}
-
-/// The token among the cookies.
-fn cookie(cookies: &[u8]) -> Option<&[u8]> {
-    cookies.split(|byte| *byte == b';').find_map(|pair| {
-        let pair = pair.trim_ascii();
-        pair.strip_prefix(COOKIE)?.strip_prefix(b"=")
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::cookie;
-
-    #[test]
-    fn the_token_is_found_among_cookies() {
-        for (cookies, token) in [
-            ("sluice_subscribe=abc", Some("abc")),
-            ("a=b; sluice_subscribe=x-_; c=d", Some("x-_")),
-            ("a=b;sluice_subscribe=x ", Some("x")),
-            ("sluice_subscribed=x", None),
-            ("a=sluice_subscribe", None),
-            ("", None),
-        ] {
-            assert_eq!(cookie(cookies.as_bytes()), token.map(str::as_bytes), "{cookies}");
-        }
-    }
 }

@@ -254,7 +254,7 @@
     else { show("busy"); again(advised); }
   }
 
-  byId("join").addEventListener("click", (event) => { event.preventDefault(); join(); });
+  byId("again").addEventListener("submit", (event) => { event.preventDefault(); join(); });
   byId("leave").addEventListener("click", async () => {
     const { token } = load();
     if (!token || !confirm(texts.leaveAsk)) return;
@@ -268,11 +268,9 @@
   window.addEventListener("offline", lost);
 
   // ---- start --------------------------------------------------------------------------------------------------
-  // A token in the address comes from a visit without JavaScript; it is this visitor's place.
-  if (room.dataset.token) {
-    save({ ...load(), token: room.dataset.token });
-    history.replaceState(null, "", `${location.pathname}?lang=${texts.lang}`);
-  }
+  // A token in the page comes from a visit without JavaScript, by a cookie of this browser: never from an address, or a link
+  // could replace the place that is kept here.
+  if (room.dataset.token && !load().token) save({ token: room.dataset.token });
   const { token } = load();
   if (state === "unknown") return;
   if (token) follow(token);

@@ -1,7 +1,7 @@
 //! The waiting page of a zone: one document for every state, filled in as far as the server knows.
 //!
-//! With JavaScript the first document says `joining`, and the script does the rest. Without, the document takes itself
-//! further: `?join=1` joins and leads to `?token=…`, which polls and asks the browser to come back when the answer says.
+//! With JavaScript the first document says `joining`, and the script does the rest. Without, it has a button that joins, and a
+//! visitor with a place is asked to come back when the answer says.
 
 use super::language::Language;
 use super::template::{escape, fill};
@@ -10,9 +10,6 @@ use sluice_engine::error::Refusal;
 use sluice_engine::reply::{Eta, Standing, Waiting};
 use sluice_engine::zone::settings::{Mode, ZoneSettings};
 use std::borrow::Cow;
-
-/// Seconds after which a browser without script tries to join again where it could not.
-const JOIN_AGAIN_S: u64 = 10;
 
 /// A visit of the page.
 pub(crate) struct Visitor<'a> {
@@ -98,6 +95,7 @@ impl Visitor<'_> {
             "progress" => Cow::Owned(self.progress().to_string()),
             "wait" => waiting.map_or(Cow::Borrowed(""), |waiting| wait(waiting.eta, self.language).into()),
             "enterHref" => self.target().map_or(Cow::Borrowed(""), Cow::Owned),
+            "take" => Cow::Owned(self.take(state)),
             "refresh" => self.refresh(state).map_or(Cow::Borrowed(""), Cow::Owned),
             file => url_of(file),
         }
@@ -121,13 +119,21 @@ impl Visitor<'_> {
         if let Stage::Placed(token, _) = self.stage { token } else { "" }
     }
 
-    /// What of the address must not be lost on the way to the same page: the place.
+    /// What of the address must not be lost on the way to the same page: how long the way was.
     fn keep(&self) -> String {
-        match self.waiting() {
-            Some(waiting) => format!("&token={}&from={}", self.token(), self.from.max(waiting.position)),
-            None if self.token().is_empty() => String::new(),
-            None => format!("&token={}", self.token()),
+        let from = |waiting: Waiting| format!("&from={}", self.from.max(waiting.position));
+        self.waiting().map_or_else(String::new, from)
+    }
+
+    /// The button that joins, for a browser without script. Only a click does: whoever fetches pages in advance takes no place.
+    fn take(&self, state: &str) -> String {
+        if !matches!(state, "joining" | "full" | "busy" | "closed") {
+            return String::new();
         }
+        let (tag, word) = (self.language.tag(), self.language.words().get("take").map_or("", String::as_str));
+        format!(
+            "<noscript><form method=\"post\" action=\"?lang={tag}\"><button id=\"take\" class=\"button\">{word}</button></form></noscript>"
+        )
     }
 
     /// How much of the way lies behind, in percent.
@@ -152,13 +158,11 @@ impl Visitor<'_> {
     fn refresh(&self, state: &str) -> Option<String> {
         let tag = self.language.tag();
         let (after_s, to) = match state {
-            "joining" => (0, format!("?join=1&lang={tag}")),
             "waiting" | "paused" => {
                 let poll_ms = self.waiting().map_or(1_000, |waiting| waiting.poll_ms);
                 (u64::from(poll_ms).div_ceil(1_000).max(1), format!("?lang={tag}{}", self.keep()))
             }
             "turn" => (1, self.target()?),
-            "full" | "busy" if self.token().is_empty() => (JOIN_AGAIN_S, format!("?join=1&lang={tag}")),
             _ => return None,
         };
         let mut url = Vec::new();
@@ -233,13 +237,13 @@ mod tests {
         for part in [
             "<html lang=\"ko\">",
             "<body data-state=\"waiting\">",
-            "<noscript><meta http-equiv=\"refresh\" content=\"3;url=?lang=ko&amp;token=t0k&amp;from=100\"></noscript>",
+            "<noscript><meta http-equiv=\"refresh\" content=\"3;url=?lang=ko&amp;from=100\"></noscript>",
             ">12</p>",
             ">약 3분</dd>",
             "value=\"88\"",
             "봄 세일</p>",
             "lang=\"en\">&quot;Hello&quot; &amp; &lt;/script&gt;</p>",
-            "href=\"?lang=en&amp;token=t0k&amp;from=100\"",
+            "href=\"?lang=en&amp;from=100\"",
         ] {
             assert!(page.contains(part), "{part}\n{page}");
         }
