@@ -46,7 +46,7 @@ use crate::node::Options;
 use crate::reply::{Reply, Standing, Stats};
 use crate::sequencer::{NodeId, Role, Sequencer};
 use crate::shard::{Outcome, Shard};
-use crate::snapshot::{SnapshotError, cut::ShardCut, hash};
+use crate::snapshot::hash;
 use crate::structure::pin;
 use crate::time::{LogTime, MonoMs, Offset, WallMs};
 use crate::token::Token;
@@ -432,29 +432,6 @@ impl Owner {
     #[must_use]
     pub fn applied(&self) -> u64 {
         self.shard.index
-    }
-
-    /// Begins a snapshot of the state at this index.
-    ///
-    /// # Errors
-    /// [`SnapshotError::Running`].
-    pub fn begin_snapshot(&mut self) -> Result<(), SnapshotError> {
-        if self.shard.cut.is_some() {
-            return Err(SnapshotError::Running);
-        }
-        self.shard.cut = Some(ShardCut::begin(&mut self.shard));
-        Ok(())
-    }
-
-    /// The next bytes of the snapshot under way, at most about 64 KiB more than was copied meanwhile.
-    /// `None`: it is whole, or none is under way.
-    pub fn snapshot_slice(&mut self) -> Option<Vec<u8>> {
-        let mut cut = self.shard.cut.take()?;
-        let slice = cut.slice(&mut self.shard);
-        if slice.is_some() {
-            self.shard.cut = Some(cut);
-        }
-        slice
     }
 
     fn log_time(&self, mono: MonoMs) -> LogTime {

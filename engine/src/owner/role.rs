@@ -7,7 +7,7 @@ use super::remote::NO_LEADER;
 use crate::limit::SLICES_A_TURN;
 use crate::node::Detached;
 use crate::sequencer::Role;
-use crate::snapshot::cut::ShardCut;
+use crate::snapshot::{SnapshotError, cut::ShardCut};
 use crate::time::{LogTime, MonoMs, Offset};
 
 impl Owner {
@@ -102,6 +102,29 @@ impl Owner {
         self.log_offset = Offset::between(self.mono, now);
         self.shard.view.set_offset(self.log_offset);
         self.now = self.log_time(self.mono);
+    }
+
+    /// Begins a snapshot of the state at this index.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Running`].
+    pub fn begin_snapshot(&mut self) -> Result<(), SnapshotError> {
+        if self.shard.cut.is_some() {
+            return Err(SnapshotError::Running);
+        }
+        self.shard.cut = Some(ShardCut::begin(&mut self.shard));
+        Ok(())
+    }
+
+    /// The next bytes of the snapshot under way, at most about 64 KiB more than was copied meanwhile.
+    /// `None`: it is whole, or none is under way.
+    pub fn snapshot_slice(&mut self) -> Option<Vec<u8>> {
+        let mut cut = self.shard.cut.take()?;
+        let slice = cut.slice(&mut self.shard);
+        if slice.is_some() {
+            self.shard.cut = Some(cut);
+        }
+        slice
     }
 
     /// Begins a snapshot for the sequencer.
