@@ -59,6 +59,8 @@ pub mod observer;
 #[cfg(feature = "server")]
 mod pass;
 #[cfg(feature = "server")]
+pub mod provenance;
+#[cfg(feature = "server")]
 mod protocol;
 #[cfg(feature = "server")]
 pub mod pubsub;
