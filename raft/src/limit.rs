@@ -17,6 +17,17 @@ pub const READ_BYTES_MAX: usize = 1 << 20;
 /// How often a full disk is asked again, ms.
 pub const FULL_RETRY_MS: u64 = 250;
 
+/// How far above this node's own term one may be that a peer names. An election raises a term by one and takes 450 ms: so many of them
+/// are 61 years, and a node that was away for less, or is new, still follows.
+pub const TERM_STEP_MAX: u64 = 1 << 32;
+/// The highest term there is: steps of a faulty member end here, far from where a term would overflow.
+pub const TERM_MAX: u64 = 1 << 62;
+/// The highest index of an entry.
+pub const INDEX_MAX: u64 = 1 << 62;
+/// A repaired vote is so far above the last entry's term: above any that the node can truly have voted in.
+pub const REPAIRED_TERM_STEP: u64 = 1_000_000;
+const _: () = assert!(REPAIRED_TERM_STEP < TERM_STEP_MAX && TERM_STEP_MAX < TERM_MAX && TERM_MAX < u64::MAX / 2);
+
 /// Pause after a snapshot did not fit on the disk, ms.
 pub const SNAPSHOT_RETRY_MS: u64 = 5_000;
 /// Bytes of one chunk of a snapshot file.

@@ -1,6 +1,7 @@
 //! Several nodes as real processes on this machine, driven as operators and clients drive them: from the README's first
 //! commands to a node that is killed, replaced, or asked to stop.
 
+mod absurd;
 mod damage;
 mod disk;
 mod folders;

@@ -41,7 +41,7 @@ fn free_address() -> String {
 }
 
 /// The binary with nothing of this environment that could configure it.
-fn sluice(arguments: &[&str]) -> Command {
+pub(crate) fn sluice(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SLUICE_") {

@@ -108,6 +108,24 @@ pub enum StartError {
         /// The cluster.
         cluster: u128,
     },
+    /// A vote cannot be read or written.
+    Vote(io::Error),
+    /// A vote has a term that no election can have led to.
+    AbsurdVote {
+        /// The group.
+        group: u16,
+        /// The term.
+        term: u64,
+    },
+    /// An entry of the log has such a term.
+    AbsurdTerm {
+        /// The group.
+        group: u16,
+        /// The term.
+        term: u64,
+    },
+    /// The data folder belongs to no node yet.
+    Nobody,
 }
 
 impl fmt::Display for StartError {
@@ -134,6 +152,18 @@ impl fmt::Display for StartError {
                 "node {node} was removed from cluster {cluster:032x} and never comes back; to use this machine again, start it \
                  with an empty data folder and --join"
             ),
+            StartError::Vote(error) => write!(f, "a vote of the log: {error}"),
+            StartError::AbsurdVote { group, term } => write!(
+                f,
+                "the vote of group {group} is of term {term}, which no election leads to: run `sluice cluster repair-vote \
+                 --data` with this data folder, then start again"
+            ),
+            StartError::AbsurdTerm { group, term } => write!(
+                f,
+                "the log of group {group} has an entry of term {term}, which no election leads to, and no repair-vote mends \
+                 that; remove this node from the cluster and add it again with an empty data folder"
+            ),
+            StartError::Nobody => f.write_str("the data folder belongs to no node yet: there is nothing to repair"),
         }
     }
 }

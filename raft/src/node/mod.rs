@@ -9,6 +9,7 @@
 //! handover  leadership given away in good order  neighbours, telling  what nodes say of themselves
 //! ledger    what was acknowledged, on disk       proof     whether it is still there, and what may be done until it is
 //! belong    whether it is a member at all
+//! roll      who may ask what of which group      repair    a vote on disk that no election can have led to
 //! ```
 //! [`Node::start`] gives a [`Port`](crate::group::Port) for each group. The owners of the shards start empty and are driven from
 //! the first moment: snapshots and the log reach them as events, also at a start.
@@ -28,6 +29,8 @@ pub mod limit;
 mod neighbours;
 mod proof;
 mod published;
+mod repair;
+mod roll;
 mod service;
 mod start;
 mod status;
@@ -41,6 +44,7 @@ pub use front::Front;
 pub use identity::{Identity, IdentityError};
 pub use ledger::{LedgerError, accept_loss};
 pub use published::Intake;
+pub use repair::{Repaired, repair_vote};
 pub use threads::{Server, ServerConfig, Started};
 
 use crate::cluster::{AdminRequest, Belonging, ClusterStatus};
@@ -61,7 +65,7 @@ use proof::Proof;
 use published::Published;
 use sluice_engine::id::GroupId;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A running node. Clones are handles of the same one, usable from any thread.
@@ -113,6 +117,8 @@ struct Inner<R: AsyncRuntime> {
     operations: AtomicU64,
     requests: Arc<AdminQueue>,
     published: Arc<Published>,
+    /// Messages of peers that were refused, because no member can have sent them.
+    refused: AtomicU64,
     groups: Vec<Group<R>>,
     failure: Mutex<Option<String>>,
     door: Door,
@@ -203,6 +209,12 @@ impl<R: AsyncRuntime> Node<R> {
     #[must_use]
     pub fn nodes_off(&self) -> Vec<u64> {
         self.inner.nodes_off().into_iter().collect()
+    }
+
+    /// Messages of peers that were refused since the start: of no member, or with what cannot be true.
+    #[must_use]
+    pub fn refused_messages(&self) -> u64 {
+        self.inner.refused.load(Ordering::Relaxed)
     }
 
     /// Gives every group that this node leads to another voter, and waits a moment for them to take over.

@@ -25,17 +25,20 @@ impl<R: AsyncRuntime> Service<R> for Inner<R> {
     fn cast(&self, from: NodeId, cast: Cast) {
         match &cast {
             Cast::Presence { group, .. } | Cast::Pulse { group, .. } => {
-                if let Ok(group) = self.group(*group) {
+                if let Ok(group) = self.group(*group)
+                    && self.admits(group, from)
+                {
                     take_cast(&group.shared, from, &cast);
                 }
             }
-            Cast::Publish { bytes } => self.published.take_in(bytes),
+            Cast::Publish { bytes } if self.may_be_member(from) => self.published.take_in(bytes),
+            Cast::Publish { .. } => {}
         }
     }
 }
 
 impl<R: AsyncRuntime> Inner<R> {
-    fn group(&self, group: GroupId) -> Result<&Group<R>, Refusal> {
+    pub(super) fn group(&self, group: GroupId) -> Result<&Group<R>, Refusal> {
         self.groups.get(usize::from(group.0)).ok_or(Refusal::NoGroup)
     }
 
@@ -44,6 +47,7 @@ impl<R: AsyncRuntime> Inner<R> {
         if !matches!(request, Request::Admin(_)) && self.has_left(from) {
             return Err(Refusal::NotMember);
         }
+        self.check(from, &request)?;
         match request {
             Request::Vote { group, vote } => {
                 self.check_candidate(group, from, vote.last_log_id)?;
@@ -62,6 +66,11 @@ impl<R: AsyncRuntime> Inner<R> {
                     return Err(Refusal::Other("a newer leader was voted for".to_owned()));
                 }
                 Ok(self.transfers.begin(group, vote, meta).await)
+            }
+            Request::SnapshotChunk { group, .. } | Request::SnapshotFinish { group, .. }
+                if !self.transfers.is_from(group, from).await =>
+            {
+                Err(Refusal::NoTransfer)
             }
             Request::SnapshotChunk { group, transfer, offset, bytes } => {
                 Ok(self.transfers.chunk(group, transfer, offset, &bytes).await)

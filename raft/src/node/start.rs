@@ -25,7 +25,7 @@ use super::neighbours::Neighbours;
 use super::proof::Proof;
 use super::published::{Published, tell_others};
 use super::telling::{keep_ledger, tell_neighbours};
-use super::{Front, Group, Inner, Node};
+use super::{Front, Group, Inner, Node, repair};
 use crate::disk::Disk;
 use crate::group::{Clock, Files, Gate, Machine, Port, Raft, Shared, carry, open_gate, submit, watch};
 use crate::log::{Expected, GroupLog, Log, LogError, LogOptions, Promised, Short};
@@ -87,6 +87,7 @@ impl<R: AsyncRuntime> Node<R> {
             operations: AtomicU64::new(config.drawn.salt),
             requests: Arc::new(Queue::new()),
             published: Published::new(),
+            refused: AtomicU64::new(0),
             groups,
             failure: Mutex::new(None),
             door: config.door,
@@ -142,6 +143,7 @@ async fn open<R: AsyncRuntime>(
     };
     let snapshots = Snapshots::open(Arc::clone(&config.disk), identity.cluster).await?;
     let log = Log::<R>::open(Arc::clone(&config.disk), options).await?;
+    repair::check_votes(&log, identity.groups).await?;
     Ok((ledger, snapshots, log))
 }
 

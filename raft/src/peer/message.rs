@@ -103,6 +103,23 @@ pub enum Request<R: AsyncRuntime> {
     Tell(Bytes),
 }
 
+impl<R: AsyncRuntime> Request<R> {
+    /// The group that it is about.
+    pub fn group(&self) -> Option<GroupId> {
+        match self {
+            Request::Vote { group, .. }
+            | Request::PreVote { group, .. }
+            | Request::Append { group, .. }
+            | Request::SnapshotBegin { group, .. }
+            | Request::SnapshotChunk { group, .. }
+            | Request::SnapshotFinish { group, .. }
+            | Request::TransferLeader { group, .. }
+            | Request::Forward { group, .. } => Some(*group),
+            Request::Admin(_) | Request::Adopt(_) | Request::Waiting { .. } | Request::Tell(_) => None,
+        }
+    }
+}
+
 /// What a waiting node becomes.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Adoption {
@@ -186,7 +203,7 @@ pub enum Refusal {
     TooLarge,
     /// Something else, for a person to read.
     Other(String),
-    /// The caller is no member of the cluster any more.
+    /// The caller is no member of the group, or of the cluster any more.
     NotMember,
 }
 
@@ -201,7 +218,7 @@ impl fmt::Display for Refusal {
             Refusal::NotAllowed => f.write_str("not allowed to this caller"),
             Refusal::TooLarge => f.write_str("the answer is too large"),
             Refusal::Other(reason) => f.write_str(reason),
-            Refusal::NotMember => f.write_str("this node was removed from the cluster"),
+            Refusal::NotMember => f.write_str("not a member of the group, or removed from the cluster"),
         }
     }
 }

@@ -5,7 +5,7 @@
 //!              appends      tcp: frames, handshake, mTLS, bounds
 //!              snapshots    (tests: a network that loses, delays, repeats and reorders)
 //! ```
-//! Reading order: [`message`], [`transport`], [`handshake`], [`frame`], [`network`], [`receive`], [`tcp`], [`tls`]; [`limit`] has every bound.
+//! Reading order: [`message`], [`transport`], [`handshake`], [`frame`], [`network`], [`receive`], [`plausible`], [`tcp`], [`tls`]; [`limit`] has every bound.
 //!
 //! Nothing here is trusted before the handshake, and afterwards only to come from a node of the cluster: every length is
 //! checked, every queue is bounded, and whatever cannot be read ends the connection.
@@ -15,6 +15,7 @@ pub mod handshake;
 pub mod limit;
 pub mod message;
 pub mod network;
+pub mod plausible;
 pub mod receive;
 pub mod tcp;
 pub mod tls;

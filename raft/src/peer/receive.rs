@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::message::{Refusal, Response};
 use crate::limit::SNAPSHOT_CHUNK_BYTES_MAX;
 use crate::snapshot::{SnapshotFile, SnapshotWriter, Snapshots};
-use crate::types::Types;
+use crate::types::{NodeId, Types};
 
 /// Answers the three requests of a transfer.
 ///
@@ -64,6 +64,14 @@ impl<R: AsyncRuntime> Transfers<R> {
         let transfer = MutexOf::<Types<R>, _>::new(Transfer { number, vote, writer, received: 0 });
         self.lock().insert(group, Arc::new(transfer));
         Response::SnapshotWants { transfer: number, offset: 0 }
+    }
+
+    /// Whether `node` sends the snapshot of the group that is under way: nobody adds to another's.
+    pub async fn is_from(&self, group: GroupId, node: NodeId) -> bool {
+        match self.find(group) {
+            Some(shared) => shared.lock().await.vote.leader_id.voted_for == node,
+            None => false,
+        }
     }
 
     /// Answers [`super::Request::SnapshotChunk`].

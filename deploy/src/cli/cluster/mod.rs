@@ -1,8 +1,9 @@
 //! `sluice cluster …`: the cluster of a running node, by its admin port.
 //!
-//! `plane.rs` asks, `table.rs` draws. Exit codes: 0 done, 1 refused, 2 a wrong command line, 3 nobody answers.
+//! `plane.rs` asks, `table.rs` draws; `repair.rs` works on the folder of a node that does not run. Exit codes: 0 done, 1 refused, 2 a wrong command line, 3 nobody answers.
 
 mod plane;
+mod repair;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -90,13 +91,21 @@ enum ClusterCommand {
         /// The data folder
         data: PathBuf,
     },
+    /// Mend the data folder of a node that does not start because no election leads to its vote
+    RepairVote {
+        /// The node's data folder
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
 }
 
 impl ClusterCommand {
-    /// What it asks for; `None`: only to look.
+    /// What it asks for; `None`: only to look, or nothing that a running node does.
     fn operation(&self) -> Option<Operation> {
         Some(match self {
-            ClusterCommand::Status | ClusterCommand::AcceptLoss { .. } => return None,
+            ClusterCommand::Status
+            | ClusterCommand::AcceptLoss { .. }
+            | ClusterCommand::RepairVote { .. } => return None,
             ClusterCommand::Init { .. } => Operation::Init,
             ClusterCommand::AddLearner { peer, id } => {
                 Operation::AddLearner { node: *id, peer: peer.clone() }
@@ -115,6 +124,9 @@ impl ClusterCommand {
 pub(crate) fn run(args: &ClusterArgs) -> Result<(), PlaneError> {
     if let ClusterCommand::AcceptLoss { data } = &args.command {
         return accept_loss(data);
+    }
+    if let ClusterCommand::RepairVote { data } = &args.command {
+        return repair::run(data).map(|done| print::show(&done));
     }
     let plane = Plane::new(&args.admin, args.token.as_deref());
     if let ClusterCommand::Init { expect: Some(nodes) } = args.command {
@@ -227,6 +239,7 @@ mod tests {
             ("snapshot", Some(Operation::Snapshot { group: None })),
             ("replace 3 10.0.0.4:7382", Some(Operation::Replace { node: 3, peer: peer() })),
             ("finish", Some(Operation::Finish)),
+            ("repair-vote --data node1", None),
         ] {
             assert_eq!(operation(line), expected, "{line}");
         }

@@ -24,6 +24,8 @@ pub(crate) enum PlaneError {
     Folder { path: PathBuf, why: String },
     /// Fewer nodes came than were waited for.
     Missing { here: usize, expected: usize },
+    /// A data folder was not repaired.
+    Unrepaired { data: PathBuf, why: String },
 }
 
 impl fmt::Display for PlaneError {
@@ -39,6 +41,7 @@ impl fmt::Display for PlaneError {
             PlaneError::Folder { path, why } => {
                 write!(f, "{}: {why}; name the data folder of a node that is stopped", path.display())
             }
+            PlaneError::Unrepaired { data, why } => write!(f, "{}: {why}", data.display()),
             PlaneError::Missing { here, expected } => write!(
                 f,
                 "{here} of {expected} nodes are here: start the others with --join and this cluster's peer port"
@@ -54,7 +57,10 @@ impl PlaneError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             PlaneError::Unreachable { .. } | PlaneError::Foreign { .. } => 3,
-            PlaneError::Refused { .. } | PlaneError::Missing { .. } | PlaneError::Folder { .. } => 1,
+            PlaneError::Refused { .. }
+            | PlaneError::Missing { .. }
+            | PlaneError::Folder { .. }
+            | PlaneError::Unrepaired { .. } => 1,
         }
     }
 }

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use super::limit::{APPEND_MS, RETRY_MS_MAX, RETRY_MS_MIN};
 use super::message::{Request, Response};
+use super::plausible;
 use super::transport::{CallError, Called, Lane, Transport};
 use crate::types::{Member, NodeId, Types};
 pub use snapshot::SnapshotSource;
@@ -81,8 +82,26 @@ struct Peer<R: AsyncRuntime> {
 }
 
 impl<R: AsyncRuntime> Peer<R> {
-    fn call(&self, lane: Lane, request: Request<R>, within: Duration) -> BoxFuture<'static, Called<R>> {
-        self.transport.call(self.to, &self.member, lane, request, within)
+    /// Asks something in the name of `term`: an answer that cannot be true is none.
+    fn call(
+        &self,
+        lane: Lane,
+        term: u64,
+        request: Request<R>,
+        within: Duration,
+    ) -> impl Future<Output = Called<R>> + Send + use<R> {
+        let called = self.transport.call(self.to, &self.member, lane, request, within);
+        let (node, group) = (self.to, self.group.0);
+        async move {
+            let response = called.await?;
+            match plausible::check_response(term, &response) {
+                Ok(()) => Ok(response),
+                Err(why) => {
+                    tracing::error!(node, group, %why, "an answer was refused");
+                    Err(CallError::Mismatch)
+                }
+            }
+        }
     }
 
     fn error(&self, error: CallError, action: RPCTypes, timeout: Duration) -> RPCError<C<R>> {
@@ -108,10 +127,11 @@ impl<R: AsyncRuntime, S: SnapshotSource> Network<R, S> {
 
     async fn ask_vote(
         &self,
+        term: u64,
         request: Request<R>,
         within: Duration,
     ) -> Result<VoteResponse<C<R>>, RPCError<C<R>>> {
-        let answer = match self.peer.call(Lane::Vote, request, within).await {
+        let answer = match self.peer.call(Lane::Vote, term, request, within).await {
             Ok(Response::Vote(vote)) => Ok(vote),
             other => Err(failure(other)),
         };
@@ -158,7 +178,8 @@ impl<R: AsyncRuntime, S: SnapshotSource> RaftNetworkV2<C<R>> for Network<R, S> {
         vote: VoteRequest<C<R>>,
         option: RPCOption,
     ) -> Result<VoteResponse<C<R>>, RPCError<C<R>>> {
-        self.ask_vote(Request::Vote { group: self.peer.group, vote }, option.soft_ttl()).await
+        let term = vote.vote.leader_id.term;
+        self.ask_vote(term, Request::Vote { group: self.peer.group, vote }, option.soft_ttl()).await
     }
 
     async fn pre_vote(
@@ -166,7 +187,8 @@ impl<R: AsyncRuntime, S: SnapshotSource> RaftNetworkV2<C<R>> for Network<R, S> {
         vote: VoteRequest<C<R>>,
         option: RPCOption,
     ) -> Result<VoteResponse<C<R>>, RPCError<C<R>>> {
-        self.ask_vote(Request::PreVote { group: self.peer.group, vote }, option.soft_ttl()).await
+        let term = vote.vote.leader_id.term;
+        self.ask_vote(term, Request::PreVote { group: self.peer.group, vote }, option.soft_ttl()).await
     }
 
     async fn full_snapshot(
@@ -190,8 +212,8 @@ impl<R: AsyncRuntime, S: SnapshotSource> RaftNetworkV2<C<R>> for Network<R, S> {
             to: *transfer.to_node_id(),
             last_log_id: transfer.last_log_id().copied(),
         };
-        let within = option.soft_ttl();
-        let answer = match self.peer.call(Lane::Vote, request, within).await {
+        let (within, term) = (option.soft_ttl(), transfer.from_leader().leader_id.term);
+        let answer = match self.peer.call(Lane::Vote, term, request, within).await {
             Ok(Response::TransferLeader(response)) => Ok(response),
             other => Err(failure(other)),
         };

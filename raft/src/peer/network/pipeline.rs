@@ -103,7 +103,8 @@ pub(super) async fn append_one<R: AsyncRuntime>(
     within: Duration,
 ) -> Result<AppendEntriesResponse<Types<R>>, RPCError<Types<R>>> {
     let sent = Sent::prepare(&mut append);
-    let called = peer.call(lane, Request::Append { group: peer.group, append }, within).await;
+    let term = append.vote.leader_id.term;
+    let called = peer.call(lane, term, Request::Append { group: peer.group, append }, within).await;
     sent.read(called).map_err(|error| peer.error(error, RPCTypes::AppendEntries, within))
 }
 
@@ -149,8 +150,9 @@ impl<'s, R: AsyncRuntime, I: Stream<Item = Append<R>> + Unpin> Pipeline<'s, R, I
             self.input = None;
         }
         self.unanswered_bytes += sent.bytes;
+        let term = append.vote.leader_id.term;
         let request = Request::Append { group: self.peer.group, append };
-        let call = self.peer.call(self.lane, request, self.within);
+        let call = self.peer.call(self.lane, term, request, self.within);
         self.unanswered.push_back(Box::pin(async move { (sent, call.await) }));
     }
 

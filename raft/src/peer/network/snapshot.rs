@@ -62,13 +62,13 @@ async fn transfer<R: AsyncRuntime, S: SnapshotSource>(
     snapshot: SnapshotOf<Types<R>, S>,
     within: Duration,
 ) -> Sent<R> {
-    let (source, group) = (snapshot.snapshot, peer.group);
+    let (source, group, term) = (snapshot.snapshot, peer.group, vote.leader_id.term);
     let failed = |error| peer.error(error, RPCTypes::InstallSnapshot, within);
     let mut chunks = source.chunks();
     let mut request = Request::SnapshotBegin { group, vote, meta: snapshot.meta, bytes: source.bytes() };
     let mut sent = 0;
     loop {
-        let called = peer.call(Lane::Bulk, request, within).await;
+        let called = peer.call(Lane::Bulk, term, request, within).await;
         let transfer = match progress(called, sent).map_err(failed)? {
             Progress::Done(response) => return Ok(response),
             Progress::Next { transfer } => transfer,
@@ -79,19 +79,22 @@ async fn transfer<R: AsyncRuntime, S: SnapshotSource>(
                 sent += bytes.len() as u64;
                 Request::SnapshotChunk { group, transfer, offset, bytes }
             }
-            None => return finish(peer, transfer, sent, within).await.map_err(|error| failed(error).into()),
+            None => {
+                let finished = finish(peer, term, (transfer, sent), within).await;
+                return finished.map_err(|error| failed(error).into());
+            }
         };
     }
 }
 
 async fn finish<R: AsyncRuntime>(
     peer: &Peer<R>,
-    transfer: u64,
-    bytes: u64,
+    term: u64,
+    (transfer, bytes): (u64, u64),
     within: Duration,
 ) -> Result<SnapshotResponse<Types<R>>, CallError> {
     let request = Request::SnapshotFinish { group: peer.group, transfer, bytes };
-    match progress(peer.call(Lane::Bulk, request, within).await, bytes)? {
+    match progress(peer.call(Lane::Bulk, term, request, within).await, bytes)? {
         Progress::Done(response) => Ok(response),
         Progress::Next { .. } => Err(CallError::Mismatch),
     }
