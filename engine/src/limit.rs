@@ -189,6 +189,8 @@ pub const SCAN_PLACES_MAX: u64 = 10_000;
 pub const SCAN_BYTES_MAX: usize = 256 * 1024;
 /// Append requests that a shard remembers.
 pub const ADD_REQUESTS_MAX: usize = 1_000_000;
+/// Levels of values within values, in what other nodes send: those that commands make have eight at most.
+pub const NESTED_MAX: usize = 16;
 /// Namespaces of a shard.
 pub const NAMESPACES_MAX: usize = 1_024;
 /// Bytes of a namespace's prefix.

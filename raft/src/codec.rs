@@ -4,10 +4,11 @@
 //! text never reserves more memory than it has bytes.
 
 use bytes::Bytes;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::cmp::Ordering;
 use std::fmt;
+use std::marker::PhantomData;
 
 /// The format written here. A node that meets a newer one stops rather than skip what it cannot read.
 /// Format 1 had no wall time in batches, and no streams; format 2 gave blocks of streams other room.
@@ -91,5 +92,85 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
         Ok((value, [])) => Ok(value),
         Ok(_) => Err(CodecError::Trailing),
         Err(_) => Err(CodecError::Malformed),
+    }
+}
+
+/// A list of at most so many, as another node sends it. An item takes a byte or two on the way and a hundred in memory: the bytes
+/// alone bound nothing.
+pub(crate) struct AtMost<T, const MAX: usize>(pub(crate) Vec<T>);
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for AtMost<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(Few::<T, MAX>(PhantomData)).map(AtMost)
+    }
+}
+
+/// Reads a list item by item, to a bound.
+struct Few<T, const MAX: usize>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Few<T, MAX> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {MAX} items")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+        let mut list = Vec::with_capacity(items.size_hint().unwrap_or(0).min(MAX));
+        while let Some(item) = items.next_element()? {
+            if list.len() == MAX {
+                return Err(A::Error::invalid_length(MAX + 1, &self));
+            }
+            list.push(item);
+        }
+        Ok(list)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_engine::limit::NESTED_MAX;
+    use sluice_engine::stream::op::KeyOp;
+    use sluice_engine::stream::text::Text;
+    use sluice_engine::stream::value::Value;
+
+    fn nested(depth: usize) -> Value {
+        (0..depth).fold(Value::Null, |inner, level| match level % 2 {
+            0 => Value::Array(vec![inner]),
+            _ => Value::Map(vec![(Value::Null, inner)]),
+        })
+    }
+
+    #[test]
+    fn values_are_read_to_a_bounded_depth() {
+        let read = |value: &Value| {
+            let bytes = postcard::to_stdvec(value).expect("can be written");
+            postcard::from_bytes::<Value>(&bytes)
+        };
+        assert_eq!(read(&nested(NESTED_MAX)), Ok(nested(NESTED_MAX)));
+        assert!(read(&nested(NESTED_MAX + 1)).is_err());
+        assert_eq!(read(&nested(NESTED_MAX)), Ok(nested(NESTED_MAX)), "a refusal leaves nothing behind");
+        // What opens one array after the other, a byte or two a level: it used to take the stack, and the process with it.
+        let open = postcard::to_stdvec(&nested(1)).expect("can be written");
+        let brackets = open[..2].repeat(1 << 20);
+        assert!(postcard::from_bytes::<Value>(&brackets).is_err());
+    }
+
+    #[test]
+    fn a_list_that_promises_or_holds_more_than_it_may_is_refused() {
+        let read = |list: &[u64]| {
+            let bytes = postcard::to_stdvec(list).expect("can be written");
+            postcard::from_bytes::<super::AtMost<u64, 3>>(&bytes).map(|list| list.0)
+        };
+        assert_eq!(read(&[1, 2, 3]), Ok(vec![1, 2, 3]));
+        assert!(read(&[1, 2, 3, 4]).is_err());
+    }
+
+    #[test]
+    fn operations_are_read_to_a_bounded_depth() {
+        let faulty = |op| KeyOp::Faulty(Box::new(op), Text::from(&b"ERR"[..]));
+        let bytes = postcard::to_stdvec(&faulty(KeyOp::Size)).expect("can be written");
+        assert!(postcard::from_bytes::<KeyOp>(&bytes).is_ok());
+        assert!(postcard::from_bytes::<KeyOp>(&bytes[..1].repeat(1 << 20)).is_err());
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! op        what is asked                        value    what is answered
 //! id        ms-seq                               fields   an entry's content, packed
+//! nested    how deep they are read
 //! text      keys and names                       entries  entries on their way out
 //!
 //! keyspace  slots, deadlines, memory ─┬─ index   key → slot            namespace, policy  bounds by prefix
@@ -33,6 +34,7 @@ mod keys;
 pub(crate) mod keyspace;
 mod lag;
 pub(crate) mod namespace;
+mod nested;
 pub mod op;
 pub(crate) mod pending;
 pub mod policy;

@@ -3,6 +3,7 @@
 
 use super::fields::Fields;
 use super::id::StreamId;
+use super::nested;
 use super::policy::Policy;
 use super::reserved::REVOKED_PASSES;
 use super::text::Text;
@@ -71,7 +72,7 @@ pub enum KeyOp {
     Namespaces,
     /// An operation some argument of which makes no sense, and what is said of that. Nothing is done; where there is no such
     /// stream or group, that is said instead.
-    Faulty(Box<KeyOp>, Text),
+    Faulty(#[serde(deserialize_with = "nested::read")] Box<KeyOp>, Text),
     /// Makes a namespace of this prefix within one group, or gives it another policy.
     SetNamespace(Text, Policy),
     /// Removes a namespace within one group; its keys stay. 1, or 0 where there was none.

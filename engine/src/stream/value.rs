@@ -2,6 +2,7 @@
 
 use super::entries::Entries;
 use super::id::StreamId;
+use super::nested;
 use super::text::Text;
 use serde::{Deserialize, Serialize};
 
@@ -32,9 +33,9 @@ pub enum Value {
     /// An entry was appended.
     Added(Added),
     /// Several.
-    Array(Vec<Value>),
+    Array(#[serde(deserialize_with = "nested::read")] Vec<Value>),
     /// Names and what they stand for, in order.
-    Map(Vec<(Value, Value)>),
+    Map(#[serde(deserialize_with = "nested::read")] Vec<(Value, Value)>),
     /// Entries of one stream.
     Entries(Entries),
     /// Entries of several streams, by key, in the order asked for. Streams without any are left out.

@@ -25,7 +25,7 @@ use super::lane::Delivery;
 use super::limit::{BUSY_RETRY_MS, FORWARD_BATCH_MAX, FORWARD_BYTES_MAX, FORWARD_CALLS_MAX, FORWARD_MS};
 use super::roles::Lead;
 use super::shared::Shared;
-use crate::codec;
+use crate::codec::{self, AtMost};
 use crate::peer::limit::CAST_BYTES_MAX;
 use crate::peer::{CallError, Cast, Lane, Request, Response, Transport};
 use crate::types::{Member, NodeId};
@@ -251,7 +251,7 @@ pub(crate) async fn serve_asks(shared: Arc<Shared>, bytes: &[u8]) -> Bytes {
 
 async fn ask(shared: &Shared, bytes: &[u8]) -> Answers {
     let Lead::Here(_) = shared.roles.told() else { return Err(NO_LEADER) };
-    let asks = codec::decode::<Vec<Ask>>(bytes).unwrap_or_default();
+    let asks = codec::decode::<AtMost<Ask, FORWARD_BATCH_MAX>>(bytes).map(|asks| asks.0).unwrap_or_default();
     if asks.is_empty() || asks.len() > FORWARD_BATCH_MAX {
         shared.lane.push(Delivery::Soft(Event::Unfit));
         return Err(NO_LEADER);
