@@ -26,7 +26,13 @@ pub const TERM_MAX: u64 = 1 << 62;
 pub const INDEX_MAX: u64 = 1 << 62;
 /// A repaired vote is so far above the last entry's term: above any that the node can truly have voted in.
 pub const REPAIRED_TERM_STEP: u64 = 1_000_000;
-const _: () = assert!(REPAIRED_TERM_STEP < TERM_STEP_MAX && TERM_STEP_MAX < TERM_MAX && TERM_MAX < u64::MAX / 2);
+const _: () =
+    assert!(REPAIRED_TERM_STEP < TERM_STEP_MAX && TERM_STEP_MAX < TERM_MAX && TERM_MAX < u64::MAX / 2);
+
+/// Characters of a join secret, at least: what can be guessed is none.
+pub const JOIN_SECRET_CHARS_MIN: usize = 16;
+/// Characters of a join secret, at most.
+pub const JOIN_SECRET_CHARS_MAX: usize = 512;
 
 /// Pause after a snapshot did not fit on the disk, ms.
 pub const SNAPSHOT_RETRY_MS: u64 = 5_000;

@@ -17,6 +17,8 @@ use tempfile::TempDir;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Where a node keeps its data, within its folder.
 const DATA: &str = "data";
+/// What a node proves to be let into the cluster.
+const JOIN_SECRET: &str = "a-join-secret-that-all-nodes-know";
 /// Between two looks whether it does.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long one question may take.
@@ -63,7 +65,7 @@ pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     children: Vec<Option<Child>>,
     server: PathBuf,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Cluster {
@@ -82,7 +84,7 @@ impl Cluster {
             })
             .collect();
         let children = nodes.iter().map(|_| None).collect();
-        let mut cluster = Cluster { nodes, children, server, _folder: folder };
+        let mut cluster = Cluster { nodes, children, server, folder };
         cluster.nodes.iter().skip(members).for_each(|node| node.epoch.fall());
         (0..members).try_for_each(|node| cluster.spawn(node, true))?;
         cluster.wait_ready(0)?;
@@ -223,9 +225,16 @@ impl Cluster {
         let output = OpenOptions::new().create(true).append(true).open(&log);
         let output = output.map_err(BenchError::io("opening a node's output"))?;
         let errors = output.try_clone().map_err(BenchError::io("opening a node's output"))?;
+        let secret = self.folder.path().join("join-secret");
+        fs::write(&secret, JOIN_SECRET).map_err(BenchError::io("writing the join secret"))?;
         let mut command = place.host.command(&self.server);
-        command.args(["serve", "--insecure", "--workers", "1", "--data", DATA]);
-        command.args(["--ports", &place.port.to_string()]).args(place.host.flags(place.port));
+        command.args(["serve", "--insecure", "--workers", "1", "--data", DATA, "--join-secret"]).arg(&secret);
+        command.args(["--ports", &place.port.to_string()]);
+        match place.host.flags(place.port) {
+            // A lone node has no port for others until it is asked for.
+            flags if flags.is_empty() => command.args(["--peer", &format!("127.0.0.1:{}", place.port + 3)]),
+            flags => command.args(flags),
+        };
         if fresh && node > 0 {
             command.args(["--join", &self.nodes[0].peer.to_string()]);
         }

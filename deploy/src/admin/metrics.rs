@@ -88,6 +88,8 @@ fn cluster(cluster: &dyn Cluster, page: &mut Page) {
     page.counter("log_syncs_total", "Times that the log was made durable.").is(float(status.log.syncs));
     page.gauge("log_full", "Whether the disk has no room for the log.").is(truth(status.log.is_full));
     clocks(&status, page);
+    let help = "Messages of peers that no member can have sent, or that cannot be true.";
+    page.counter("peer_messages_refused_total", help).is(float(status.refused_messages));
     let help = "Bytes of records written to the log.";
     page.counter("log_written_bytes_total", help).is(float(status.log.written_bytes));
 }

@@ -70,12 +70,15 @@ pub(crate) struct ServeArgs {
     /// Where to serve health, metrics and administration [default: 127.0.0.1:7381]
     #[arg(long, value_name = "ADDR")]
     admin: Option<String>,
-    /// Where to serve the other nodes of the cluster [default: 127.0.0.1:7382]
+    /// Where to serve the other nodes of the cluster; a lone node serves none unless this is given [default: 127.0.0.1:7382]
     #[arg(long, value_name = "ADDR")]
     peer: Option<String>,
     /// Found no cluster: wait to be added to the one of which a node's peer port is here
     #[arg(long, value_name = "ADDR")]
     join: Option<String>,
+    /// File with the join secret of that cluster: each member has it in its data folder, node/join-secret
+    #[arg(long, value_name = "FILE")]
+    join_secret: Option<String>,
     /// Threads that serve clients [default: one a core]
     #[arg(long, value_name = "N")]
     workers: Option<String>,
@@ -98,6 +101,7 @@ impl ServeArgs {
         layer.push_flag("--admin", "listen.admin", self.admin.as_deref());
         layer.push_flag("--peer", "listen.peer", self.peer.as_deref());
         layer.push_flag("--join", "node.join", self.join.as_deref());
+        layer.push_flag("--join-secret", "cluster.join_secret_file", self.join_secret.as_deref());
         layer.push_flag("--workers", "workers", self.workers.as_deref());
         layer.push_flag("--memory-max", "memory_max", self.memory_max.as_deref());
         layer.push_flag("--insecure", "insecure", self.insecure.then_some("true"));

@@ -33,6 +33,8 @@ pub(crate) struct Cluster {
     pub(crate) evict_hold: Duration,
     /// What a node's wall clock may differ by from most others' for it to lead.
     pub(crate) clock_skew_max: Duration,
+    /// A file with the secret that lets nodes join; the one in the data folder where unset.
+    pub(crate) join_secret_file: Option<PathBuf>,
 }
 
 /// How nodes prove to each other who they are. All three or none.
@@ -60,6 +62,7 @@ impl Default for Cluster {
             election_max: Duration::from_millis(limit::ELECTION_MAX_MS_DEFAULT),
             evict_hold: Duration::from_millis(limit::EVICT_HOLD_MS_DEFAULT),
             clock_skew_max: Duration::from_millis(sluice_engine::limit::CLOCK_SKEW_MS_DEFAULT),
+            join_secret_file: None,
         }
     }
 }

@@ -38,7 +38,7 @@ const KEYS: &[Key] = &[
     key!("listen.resp", |value| listen.resp = value.address()?),
     key!("listen.http", |value| listen.http = value.address()?),
     key!("listen.admin", |value| listen.admin = value.address()?),
-    key!("listen.peer", |value| listen.peer = value.address()?),
+    Key { name: "listen.peer", set: set_peer },
     key!("listen.names", |value| listen.names = names(value)?),
     key!("data_dir", |value| data_dir = value.path()?),
     key!("workers", |value| workers = Some(value.count(1..=limit::WORKERS_MAX)?)),
@@ -69,6 +69,7 @@ const KEYS: &[Key] = &[
     key!("cluster.evict_hold", |value| cluster.evict_hold = value.duration(limit::EVICT_HOLD_MS_MAX)?),
     key!("cluster.clock_skew_max", |value| cluster.clock_skew_max =
         value.duration(limit::CLOCK_SKEW_MS_MAX)?),
+    key!("cluster.join_secret_file", |value| cluster.join_secret_file = Some(value.path()?)),
     key!("tls.peers.certificate", |value| peer_tls.certificate = Some(value.path()?)),
     key!("tls.peers.key", |value| peer_tls.key = Some(value.path()?)),
     key!("tls.peers.ca", |value| peer_tls.ca = Some(value.path()?)),
@@ -80,6 +81,13 @@ const KEYS: &[Key] = &[
     key!("proxies.trusted", |value| trusted_proxies = networks(value)?),
     key!("cors.max_age", |value| cors.max_age = value.duration(limit::IDLE_TIMEOUT_MS_MAX)?),
 ];
+
+/// Who names the address wants the port open.
+fn set_peer(config: &mut Config, value: &Value) -> Read<()> {
+    config.listen.peer = value.address()?;
+    config.listen.peer_is_named = true;
+    Ok(())
+}
 
 fn set_ports(config: &mut Config, value: &Value) -> Read<()> {
     let base = value.number(0..=u64::from(limit::PORT_BASE_MAX))?;

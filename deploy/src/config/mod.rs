@@ -80,6 +80,8 @@ pub(crate) struct Listen {
     pub(crate) peer: SocketAddr,
     /// Names of this machine, beside its addresses and `localhost`, by which callers without credentials may call it.
     pub(crate) names: Vec<String>,
+    /// Somebody named that address; `ports` alone only moves it.
+    pub(crate) peer_is_named: bool,
 }
 
 /// Bounds on what clients may use.
@@ -142,6 +144,7 @@ impl Default for Config {
                 admin: local(7381),
                 peer: local(7382),
                 names: Vec::new(),
+                peer_is_named: false,
             },
             data_dir: PathBuf::from("sluice-data"),
             workers: None,
@@ -192,6 +195,11 @@ impl Config {
         cluster::check(&config)?;
         namespace::check(&config)?;
         Ok(config)
+    }
+
+    /// Whether other nodes are answered also while there are none.
+    pub(crate) fn listens_alone(&self) -> bool {
+        self.listen.peer_is_named || self.node.join.is_some()
     }
 
     /// As configured; unset, it is nothing for a server that only this machine reaches.

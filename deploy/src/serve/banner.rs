@@ -12,8 +12,8 @@ pub(crate) struct Banner {
     pub(crate) http: SocketAddr,
     /// As others use it.
     pub(crate) admin: String,
-    /// As others use it.
-    pub(crate) peer: String,
+    /// As others use it; `None` while it is closed.
+    pub(crate) peer: Option<String>,
     pub(crate) data_dir: PathBuf,
     pub(crate) workers: usize,
     /// A zone to try things on.
@@ -28,7 +28,10 @@ impl fmt::Display for Banner {
         writeln!(f, "  RESP  {resp}")?;
         writeln!(f, "  HTTP  {http}")?;
         writeln!(f, "  admin {admin}")?;
-        writeln!(f, "  peer  {peer}")?;
+        match peer {
+            Some(peer) => writeln!(f, "  peer  {peer}")?,
+            None => writeln!(f, "  peer  closed: it takes --peer to let other nodes in")?,
+        }
         writeln!(f, "  data  {}", data_dir.display())?;
         writeln!(f, "  {workers} workers")?;
         writeln!(f, "\nTry:")?;
@@ -78,13 +81,14 @@ mod tests {
             resp: "0.0.0.0:7379".parse().unwrap(),
             http: "[::]:7380".parse().unwrap(),
             admin: "127.0.0.1:7381".to_owned(),
-            peer: "127.0.0.1:7382".to_owned(),
+            peer: None,
             data_dir: "sluice-data".into(),
             workers: 2,
             zone: "demo".to_owned(),
         };
         let text = banner.to_string();
         assert!(text.contains("\n  RESP  0.0.0.0:7379\n"), "{text}");
+        assert!(text.contains("\n  peer  closed: "), "{text}");
         assert!(text.contains("\n  redis-cli -h 127.0.0.1 -p 7379 Q.JOIN demo\n"), "{text}");
         assert!(text.contains("curl -s http://[::1]:7380/traffic/wait "), "{text}");
         assert!(text.ends_with("-d '{\"zoneId\":\"demo\"}'\n"), "{text}");

@@ -54,9 +54,11 @@ impl Cluster for Bridge {
     fn status(&self) -> Status {
         let Some(node) = self.node.get() else { return self.waiting() };
         let (syncs, written_bytes) = node.log_figures();
+        let refused_messages = node.refused_messages();
         Status {
             log: Log { syncs, written_bytes, is_full: node.is_full() },
             clocks: Clocks { ahead_ms: node.clock_ahead_ms(), off: node.nodes_off() },
+            refused_messages,
             ..told(node.status())
         }
     }

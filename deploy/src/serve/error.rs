@@ -36,6 +36,8 @@ pub(crate) enum StartError {
     Peer { at: SocketAddr, why: io::Error },
     /// The certificates of peers.
     Tls(TlsError),
+    /// The file of the join secret.
+    JoinSecret { path: PathBuf, why: String },
     /// The system gives no randomness.
     Random(getrandom::Error),
     /// The system does not deliver signals.
@@ -73,6 +75,11 @@ impl fmt::Display for StartError {
                 )
             }
             StartError::Node(error) => error.fmt(f),
+            StartError::JoinSecret { path, why } => write!(
+                f,
+                "join secret: {} {why}; name the file of a member with --join-secret (node/join-secret in its data folder)",
+                path.display()
+            ),
             StartError::Tls(error) => write!(f, "`tls.peers`: {error}"),
             StartError::Net(error) => error.fmt(f),
             StartError::Random(error) => write!(f, "the system gives no randomness: {error}"),

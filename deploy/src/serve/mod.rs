@@ -84,7 +84,8 @@ pub(crate) fn run(config: &Config) -> Result<(), StartError> {
     node.node().set_intake(Box::new(server.intake()));
     plane.show(server.observer());
     let alarm = Alarm::watch(server.observer());
-    announce(config, server.local_addrs(), &addresses, workers);
+    let has_peers = config.listens_alone() || node.node().has_others();
+    announce(config, server.local_addrs(), &addresses, has_peers, workers);
     stop.wait();
     server.set_ready(false);
     // Everything is still served meanwhile; a second signal ends this too.
@@ -138,10 +139,16 @@ fn recover(
 }
 
 /// Tells a person where the server is.
-fn announce(config: &Config, LocalAddrs { resp, http }: LocalAddrs, at: &Addresses, workers: usize) {
+fn announce(
+    config: &Config,
+    LocalAddrs { resp, http }: LocalAddrs,
+    at: &Addresses,
+    has_peers: bool,
+    workers: usize,
+) {
     let first = config.zones.first().map_or(shards::DEMO, |zone| zone.name.as_str());
     let data_dir = config.data_dir.clone();
-    let (admin, peer) = (at.admin.clone(), at.peer.clone());
+    let (admin, peer) = (at.admin.clone(), has_peers.then(|| at.peer.clone()));
     let banner = Banner { resp, http, admin, peer, data_dir, workers, zone: first.to_owned() };
     say(&banner);
 }

@@ -9,6 +9,7 @@ use sluice_net::cluster::Addresses;
 use sluice_net::server::LocalAddrs;
 use sluice_raft::node::{Drawn, ServerConfig as NodeConfig, Timing};
 use sluice_raft::peer::{Tls, TlsFiles};
+use sluice_raft::secret::JoinSecret;
 use sluice_raft::types::Member;
 
 use super::error::StartError;
@@ -50,6 +51,7 @@ pub(super) fn node_config(
     Ok(NodeConfig {
         folder: config.data_dir.clone(),
         listen,
+        listens_alone: config.listens_alone(),
         member: Member {
             peer: addresses.peer.clone(),
             resp: addresses.resp.clone(),
@@ -59,6 +61,7 @@ pub(super) fn node_config(
         tls: tls(config)?,
         snapshot_bytes: config.node.snapshot_bytes,
         join: config.node.join.clone(),
+        join_secret: join_secret(config)?,
         groups: config.cluster.groups,
         epoch: wall_ms(),
         timing: Timing {
@@ -69,6 +72,7 @@ pub(super) fn node_config(
         drawn: Drawn {
             cluster: u128::from_le_bytes(random::bytes()?),
             secret: random::bytes()?,
+            join_secret: random::bytes()?,
             salt: u64::from_le_bytes(random::bytes()?),
         },
         on_removed: removal.noted(),
@@ -78,6 +82,14 @@ pub(super) fn node_config(
             std::process::exit(FAILED_EXIT);
         }),
     })
+}
+
+/// The configured one. A node that is to join needs one, or a certificate, before it does anything.
+fn join_secret(config: &Config) -> Result<Option<JoinSecret>, StartError> {
+    let Some(path) = &config.cluster.join_secret_file else { return Ok(None) };
+    let failed = |why: String| StartError::JoinSecret { path: path.clone(), why };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(format!("cannot be read: {error}")))?;
+    JoinSecret::parse(&text).map(Some).map_err(|error| failed(error.to_string()))
 }
 
 fn tls(config: &Config) -> Result<Option<Arc<Tls>>, StartError> {

@@ -52,7 +52,7 @@ impl Shards {
             epoch: LogTime(identity.epoch),
             evict_hold_ms: u64::try_from(config.cluster.evict_hold.as_millis()).unwrap_or(u64::MAX),
             clock_skew_max_ms: u64::try_from(config.cluster.clock_skew_max.as_millis()).unwrap_or(u64::MAX),
-            ..Options::new(identity.secret)
+            ..Options::new(identity.secret.token_key())
         };
         let mut ports = ports.into_iter();
         let port = |_, _| -> Box<dyn sluice_engine::sequencer::Sequencer> {

@@ -75,8 +75,11 @@ class Node {
   get admin() { return `http://127.0.0.1:${this.base + 2}`; }
 
   start() {
-    const words = ["serve", "--workers", "2", "--ports", String(this.base), "--data", this.data];
-    this.child = run(binary, this.first ? [...words, "--join", `127.0.0.1:${this.first.base + 3}`] : words);
+    const secret = path.join(folder, "join-secret");
+    fs.writeFileSync(secret, "a-join-secret-that-all-nodes-know");
+    const words = ["serve", "--workers", "2", "--ports", String(this.base), "--data", this.data, "--join-secret", secret];
+    const peer = (node) => `127.0.0.1:${node.base + 3}`;
+    this.child = run(binary, [...words, ...(this.first ? ["--join", peer(this.first)] : ["--peer", peer(this)])]);
   }
 
   ready() { return until(async () => (await status(this.http, "/readyz")) === 200); }

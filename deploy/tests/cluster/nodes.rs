@@ -12,6 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// The file of the join secret that nodes without a configuration are given.
+const JOIN_SECRET: &str = "join-secret";
+
 /// A story that waits so long for something has found a defect. None passes or fails by it otherwise.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -64,6 +67,15 @@ pub(crate) struct Node {
     child: Option<Child>,
 }
 
+impl Node {
+    /// The server, with nothing said of other nodes.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = sluice(&["serve", "--workers", "1", "--resp", &self.resp, "--http", &self.http]);
+        command.args(["--admin", &self.admin, "--data"]).arg(&self.data);
+        command
+    }
+}
+
 /// Nodes in one folder, killed when dropped.
 pub(crate) struct Nodes {
     pub(crate) folder: TempDir,
@@ -87,7 +99,9 @@ impl Nodes {
 
     /// None yet.
     pub(crate) fn none() -> Nodes {
-        Nodes { folder: tempfile::tempdir().unwrap(), all: Vec::new() }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(JOIN_SECRET), "a-join-secret-that-all-nodes-know").unwrap();
+        Nodes { folder, all: Vec::new() }
     }
 
     /// Starts one more node, which joins where there are others. Its index.
@@ -110,7 +124,8 @@ impl Nodes {
         index
     }
 
-    fn place(&mut self, config: Option<PathBuf>) -> usize {
+    /// A place for one more node. Its index.
+    pub(crate) fn place(&mut self, config: Option<PathBuf>) -> usize {
         let index = self.all.len();
         let data = self.folder.path().join(format!("node-{index}"));
         let [resp, http, admin, peer] = [(); 4].map(|()| free_address());
@@ -126,15 +141,21 @@ impl Nodes {
 
     /// Starts a node's process, also a second time.
     pub(crate) fn start(&mut self, node: usize, join: Option<&str>) {
-        let place = &mut self.all[node];
-        let mut command = sluice(&["serve", "--workers", "1", "--resp", &place.resp, "--http", &place.http]);
-        command.args(["--admin", &place.admin, "--peer", &place.peer, "--data"]).arg(&place.data);
+        let place = &self.all[node];
+        let mut command = place.command();
+        command.args(["--peer", &place.peer]);
         if let Some(peer) = join {
             command.args(["--join", peer]);
         }
-        if let Some(config) = &place.config {
-            command.arg("--config").arg(config);
-        }
+        match &place.config {
+            Some(config) => command.arg("--config").arg(config),
+            None => command.arg("--join-secret").arg(self.folder.path().join(JOIN_SECRET)),
+        };
+        self.spawn(node, &mut command);
+    }
+
+    pub(crate) fn spawn(&mut self, node: usize, command: &mut Command) {
+        let place = &mut self.all[node];
         let log = File::options().create(true).append(true).open(place.data.with_extension("log")).unwrap();
         place.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().expect("sluice starts"));
     }

@@ -27,6 +27,9 @@ pub struct Status {
     /// Whether this node belongs to the cluster.
     #[serde(default)]
     pub standing: Standing,
+    /// Messages of peers that this node refused: of no member, or with what cannot be true.
+    #[serde(default)]
+    pub refused_messages: u64,
 }
 
 /// Wall clocks of the nodes, as a leader finds them.

@@ -6,10 +6,16 @@ use super::{Disk, File, Io};
 use rustix::fs::{FallocateFlags, fallocate};
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Mode of a folder that nobody else may look into.
+const PRIVATE_FOLDER: u32 = 0o700;
+/// Mode of a file that nobody else may read.
+const PRIVATE_FILE: u32 = 0o600;
+/// The bits of a mode that let others in.
+const OF_OTHERS: u32 = 0o077;
 
 /// A node's data folder. As long as this value lives, no other process can open it.
 pub struct Folder {
@@ -26,14 +32,17 @@ impl Folder {
         let root = root.into();
         // Keys of tokens lie in here.
         let is_new = !root.exists();
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&root)?;
+        fs::DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(&root)?;
         if let Some(parent) = root.parent().filter(|_| is_new) {
             // A folder that a power cut takes away would be taken for one that never was.
             sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
         }
         let lock = fs::OpenOptions::new().write(true).create(true).truncate(false).open(root.join("lock"))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Folder { root, _lock: lock }),
+            Ok(()) => {
+                close_to_others(&root)?;
+                Ok(Folder { root, _lock: lock })
+            }
             Err(fs::TryLockError::WouldBlock) => Err(io::Error::new(
                 io::ErrorKind::ResourceBusy,
                 format!(
@@ -57,7 +66,7 @@ impl Folder {
 
 fn list(root: &Path, path: &Path) -> io::Result<Vec<String>> {
     if !path.exists() {
-        fs::create_dir_all(path)?;
+        fs::DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(path)?;
         sync_folder(root)?;
     }
     let mut names = Vec::new();
@@ -74,7 +83,8 @@ fn create(path: &Path, bytes: u64) -> io::Result<Arc<dyn File>> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path);
+    let mut options = fs::OpenOptions::new();
+    let file = options.read(true).write(true).create_new(true).mode(PRIVATE_FILE).open(path);
     let file = file.map_err(no_room)?;
     match reserve(&file, bytes).map_err(no_room) {
         Ok(()) => Ok(opened(Filling::begin(&file, bytes), file)),
@@ -89,6 +99,36 @@ fn create(path: &Path, bytes: u64) -> io::Result<Arc<dyn File>> {
 fn open(path: &Path) -> io::Result<Arc<dyn File>> {
     let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
     Ok(opened(Filling::none(), file))
+}
+
+/// What was left open to other users of the machine, by an older build or by a copy, is closed: identity, log and snapshots hold
+/// keys. The folder itself may be somebody else's, as a volume is, and may be shared: what matters lies in the folders within.
+fn close_to_others(root: &Path) -> io::Result<()> {
+    for folder in [root.join("node"), root.join("log"), root.join("snapshot")] {
+        let files = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            files => files?,
+        };
+        restrict(&folder, PRIVATE_FOLDER)?;
+        for file in files {
+            restrict(&file?.path(), PRIVATE_FILE)?;
+        }
+    }
+    Ok(())
+}
+
+fn restrict(path: &Path, mode: u32) -> io::Result<()> {
+    let about = fs::symlink_metadata(path)?;
+    if about.permissions().mode() & OF_OTHERS == 0 || about.is_symlink() {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(|error| {
+        let what = format!(
+            "{} is open to other users of this machine, and cannot be closed: {error}",
+            path.display()
+        );
+        io::Error::new(error.kind(), what)
+    })
 }
 
 /// A quota that is used up is a disk that is full.

@@ -6,6 +6,7 @@ use crate::log::LogError;
 use crate::node::{Identity, IdentityError, LedgerError};
 use crate::peer::Local;
 use crate::queue::Door;
+use crate::secret::JoinSecret;
 use crate::types::{Member, NodeId};
 use futures_util::future::BoxFuture;
 use std::fmt;
@@ -37,8 +38,10 @@ impl Default for Timing {
 pub struct Drawn {
     /// The cluster's id, if this start founds one.
     pub cluster: u128,
-    /// Its first token key.
+    /// Its secret.
     pub secret: [u8; 16],
+    /// The join secret, where this node has to make one.
+    pub join_secret: [u8; 32],
     /// Salt of the log's checksums.
     pub salt: u64,
 }
@@ -62,6 +65,8 @@ pub struct NodeConfig {
     pub segment_bytes: u64,
     /// A node of the cluster to join, `host:port`; `None`: a node without data founds one.
     pub join: Option<String>,
+    /// The join secret, where one is configured; else the one that the folder holds.
+    pub join_secret: Option<JoinSecret>,
     /// Groups of a cluster that this start founds.
     pub groups: u16,
     /// Log time at which the shards of a cluster founded now begin, ms; 48 bits.
@@ -124,6 +129,8 @@ pub enum StartError {
         /// The term.
         term: u64,
     },
+    /// A node that is to join a cluster has nothing to prove that it may.
+    NoJoinSecret,
     /// The data folder belongs to no node yet.
     Nobody,
 }
@@ -162,6 +169,10 @@ impl fmt::Display for StartError {
                 f,
                 "the log of group {group} has an entry of term {term}, which no election leads to, and no repair-vote mends \
                  that; remove this node from the cluster and add it again with an empty data folder"
+            ),
+            StartError::NoJoinSecret => f.write_str(
+                "a node that joins has to know the cluster's join secret: name its file with --join-secret (a member has it in its \
+                 data folder, node/join-secret), or certificates in [tls.peers]",
             ),
             StartError::Nobody => f.write_str("the data folder belongs to no node yet: there is nothing to repair"),
         }

@@ -8,8 +8,10 @@
 use super::ledger;
 use crate::disk::Disk;
 use crate::peer::Contact;
+use crate::secret::{ClusterSecret, JoinSecret, NoJoinSecret};
 use crate::types::NodeId;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::fmt;
 use std::io;
 
@@ -22,7 +24,8 @@ const BYTES_MAX: u64 = 16_384;
 const FOLDER: &str = "node";
 const NAME: &str = "identity";
 const PATH: &str = "node/identity";
-const PATH_NEW: &str = "node/identity.new";
+const JOIN_NAME: &str = "join-secret";
+const JOIN_PATH: &str = "node/join-secret";
 
 /// What a node knows of itself before it has read anything else.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +36,8 @@ pub struct Identity {
     pub node: NodeId,
     /// Groups of the cluster: fixed when it was founded.
     pub groups: u16,
-    /// The first token key of the cluster.
-    pub secret: [u8; 16],
+    /// The secret of the cluster.
+    pub secret: ClusterSecret,
     /// Log time at which empty shards begin, ms.
     pub epoch: u64,
     /// This node founded the cluster, and is its only member until others are added.
@@ -61,6 +64,10 @@ pub enum IdentityError {
     Damaged(&'static str),
     /// A newer version wrote it, in this format.
     Newer(u16),
+    /// A version wrote it, in this format, that this one does not follow.
+    Older(u16),
+    /// The file of the join secret holds none.
+    NoJoinSecret,
 }
 
 impl fmt::Display for IdentityError {
@@ -75,6 +82,14 @@ impl fmt::Display for IdentityError {
             IdentityError::Newer(format) => write!(
                 f,
                 "{PATH} has format {format}, this program reads up to {FORMAT}; start the newer program that wrote it"
+            ),
+            IdentityError::NoJoinSecret => {
+                write!(f, "{JOIN_PATH} {NoJoinSecret}; copy that of another node, or remove it")
+            }
+            IdentityError::Older(format) => write!(
+                f,
+                "{PATH} has format {format} of an older program, this one reads {FORMAT}; start the older program, or move the \
+                 data folder away to begin anew"
             ),
         }
     }
@@ -120,12 +135,7 @@ impl Identity {
     /// [`IdentityError::Io`].
     pub async fn save(&self, disk: &dyn Disk) -> Result<(), IdentityError> {
         ledger::begin(disk).await?;
-        let file = disk.create(PATH_NEW, 0).await?;
-        file.write_at(&self.to_bytes(), 0).await?;
-        file.sync().await?;
-        disk.rename(PATH_NEW, PATH).await?;
-        disk.sync_folder(FOLDER).await?;
-        Ok(())
+        Ok(save(disk, PATH, &self.to_bytes()).await?)
     }
 
     /// Whether a file takes it: what another node sent may be of any length.
@@ -159,8 +169,10 @@ impl Identity {
             return Err(damaged("its checksum does not match"));
         }
         // Only a whole file says truly that it is newer.
-        if format != FORMAT {
-            return Err(IdentityError::Newer(format));
+        match format.cmp(&FORMAT) {
+            Ordering::Less => return Err(IdentityError::Older(format)),
+            Ordering::Greater => return Err(IdentityError::Newer(format)),
+            Ordering::Equal => {}
         }
         match postcard::take_from_bytes(body) {
             Ok((identity, [])) => Ok(identity),
@@ -169,16 +181,46 @@ impl Identity {
     }
 }
 
+/// Reads the join secret that the folder holds; `None` where there is none.
+pub(super) async fn load_join_secret(disk: &dyn Disk) -> Result<Option<JoinSecret>, IdentityError> {
+    if !disk.list(FOLDER).await?.iter().any(|name| name == JOIN_NAME) {
+        return Ok(None);
+    }
+    let file = disk.open(JOIN_PATH).await?;
+    let mut bytes = vec![0; file.size().await?.min(BYTES_MAX) as usize];
+    let read = file.read_at(&mut bytes, 0).await?;
+    bytes.truncate(read);
+    let text = std::str::from_utf8(&bytes).ok().and_then(|text| JoinSecret::parse(text).ok());
+    text.map(Some).ok_or(IdentityError::NoJoinSecret)
+}
+
+/// Writes the join secret; when this returns it is durable.
+pub(super) async fn save_join_secret(disk: &dyn Disk, secret: &JoinSecret) -> Result<(), IdentityError> {
+    Ok(save(disk, JOIN_PATH, secret.text().as_bytes()).await?)
+}
+
+/// Puts a file into the folder whole, or leaves the one that was there.
+async fn save(disk: &dyn Disk, path: &str, bytes: &[u8]) -> io::Result<()> {
+    disk.list(FOLDER).await?;
+    let new = format!("{path}.new");
+    let file = disk.create(&new, 0).await?;
+    file.write_at(bytes, 0).await?;
+    file.sync().await?;
+    disk.rename(&new, path).await?;
+    disk.sync_folder(FOLDER).await
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Contact, Identity, IdentityError};
+    use super::{Contact, FORMAT, Identity, IdentityError};
+    use crate::secret::ClusterSecret;
 
     fn identity() -> Identity {
         Identity {
             cluster: 7,
             node: 1,
             groups: 6,
-            secret: [9; 16],
+            secret: ClusterSecret::new([9; 16]),
             epoch: 1_000,
             is_founder: true,
             contacts: vec![Contact { node: 2, peer: "b:1".to_owned() }],
@@ -201,12 +243,19 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_told_from_damage() {
-        let mut bytes = identity().to_bytes();
-        bytes.truncate(bytes.len() - 4);
-        bytes[8] = 3;
-        let checksum = crc32fast::hash(&bytes);
-        bytes.extend(checksum.to_le_bytes());
-        assert!(matches!(Identity::from_bytes(&bytes), Err(IdentityError::Newer(3))));
+    fn newer_and_older_formats_are_told_from_damage_and_from_each_other() {
+        let read = |format: u16| {
+            let mut bytes = identity().to_bytes();
+            bytes.truncate(bytes.len() - 4);
+            bytes[8..10].copy_from_slice(&format.to_le_bytes());
+            let checksum = crc32fast::hash(&bytes);
+            bytes.extend(checksum.to_le_bytes());
+            Identity::from_bytes(&bytes)
+        };
+        let (newer, older) = (FORMAT + 1, FORMAT - 1);
+        assert!(matches!(read(newer), Err(IdentityError::Newer(format)) if format == newer));
+        let refused = read(older).expect_err("is older");
+        assert!(matches!(refused, IdentityError::Older(format) if format == older));
+        assert!(refused.to_string().contains("older program"), "{refused}");
     }
 }

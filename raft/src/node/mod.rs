@@ -176,6 +176,11 @@ impl<R: AsyncRuntime> Node<R> {
         self.inner.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The node cannot go on.
+    pub(crate) fn fail(&self, reason: &str) {
+        self.inner.fail(reason);
+    }
+
     /// Begins an operation on the cluster, wherever it has to be carried out. `tell` is called once, from any thread.
     pub fn administer(&self, request: AdminRequest, tell: Tell) {
         self.inner.requests.push((request, tell));

@@ -5,8 +5,9 @@ use openraft::async_runtime::{AsyncRuntime, WatchReceiver};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
-use super::limit::PUBLISHED_BYTES_MAX;
+use super::limit::{PUBLISHED_BYTES_MAX, RETRY_MS};
 use super::{Inner, Node};
 use crate::peer::Cast;
 use crate::peer::limit::CAST_BYTES_MAX;
@@ -73,6 +74,17 @@ impl<R: AsyncRuntime> Node<R> {
     pub fn set_intake(&self, intake: Intake) {
         let is_first = self.inner.published.intake.set(intake).is_ok();
         assert!(is_first, "a node's messages have one taker");
+    }
+
+    /// Waits until the node has found in its log who the members are; whether there are others.
+    pub(super) async fn finds_others(&self) -> bool {
+        while self.inner.groups.iter().any(|group| group.raft.get().is_none()) {
+            if self.has_others() || self.failed().is_some() {
+                break;
+            }
+            R::sleep(Duration::from_millis(RETRY_MS)).await;
+        }
+        self.has_others()
     }
 
     /// Whether there are other nodes, with a vote or without.

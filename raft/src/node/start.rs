@@ -19,7 +19,7 @@ use super::clocks::heed_clocks;
 use super::config::{NodeConfig, StartError, Timing};
 use super::handover::guard_leadership;
 use super::housekeeping::keep_house;
-use super::identity::Identity;
+use super::identity::{self, Identity};
 use super::ledger::{Ledger, Page};
 use super::neighbours::Neighbours;
 use super::proof::Proof;
@@ -31,6 +31,7 @@ use crate::group::{Clock, Files, Gate, Machine, Port, Raft, Shared, carry, open_
 use crate::log::{Expected, GroupLog, Log, LogError, LogOptions, Promised, Short};
 use crate::peer::{self, Networks, Transfers, Transport};
 use crate::queue::Queue;
+use crate::secret::{ClusterSecret, JoinSecret, Key};
 use crate::snapshot::{SnapshotFile, Snapshots};
 use crate::types::{Member, Types};
 
@@ -49,6 +50,7 @@ impl<R: AsyncRuntime> Node<R> {
         front: &Front<R>,
     ) -> Result<(Node<R>, Vec<Port>), StartError> {
         let identity = identify(&config, &transport, front).await?;
+        config.local.trust(&[identity.secret]);
         config.local.set(peer::Identity { cluster: identity.cluster, node: identity.node });
         let raft_config = Arc::new(config.timing.raft_config(identity.cluster, config.kept_entries)?);
         let (ledger, snapshots, log) = open::<R>(&config, &identity).await?;
@@ -121,9 +123,14 @@ async fn identify<R: AsyncRuntime>(
     front: &Front<R>,
 ) -> Result<Identity, StartError> {
     if let Some(identity) = Identity::load(&*config.disk).await? {
-        return if identity.is_removed { Err(StartError::removed(&identity)) } else { Ok(identity) };
+        if identity.is_removed {
+            return Err(StartError::removed(&identity));
+        }
+        learn_join_secret(config, Some(&identity)).await?;
+        return Ok(identity);
     }
     check_empty(&*config.disk).await?;
+    learn_join_secret(config, None).await?;
     match &config.join {
         None => found(config).await,
         Some(at) => front.join(config, transport, at).await,
@@ -237,7 +244,7 @@ async fn found(config: &NodeConfig) -> Result<Identity, StartError> {
         cluster: config.drawn.cluster,
         node: crate::cluster::FOUNDER,
         groups: config.groups,
-        secret: config.drawn.secret,
+        secret: ClusterSecret::new(config.drawn.secret),
         epoch: config.epoch,
         is_founder: true,
         contacts: Vec::new(),
@@ -245,6 +252,33 @@ async fn found(config: &NodeConfig) -> Result<Identity, StartError> {
     };
     identity.save(&*config.disk).await?;
     Ok(identity)
+}
+
+/// The join secret of this node: the configured one, else what the folder holds, else with certificates none. A node that founds,
+/// or founded, makes one where there is none of these: others are given it from its folder.
+async fn learn_join_secret(config: &NodeConfig, identity: Option<&Identity>) -> Result<(), StartError> {
+    let disk = &*config.disk;
+    let held = identity::load_join_secret(disk).await?;
+    let founds = identity.map_or(config.join.is_none(), |identity| identity.is_founder);
+    let key = match (&config.join_secret, held) {
+        (Some(configured), held) => {
+            if held.as_ref() != Some(configured) {
+                identity::save_join_secret(disk, configured).await?;
+            }
+            Some(configured.key())
+        }
+        (None, _) if config.local.tls().is_some() => Some(Key::of_certificates()),
+        (None, Some(held)) => Some(held.key()),
+        (None, None) if founds => {
+            let drawn = JoinSecret::of(config.drawn.join_secret);
+            identity::save_join_secret(disk, &drawn).await?;
+            Some(drawn.key())
+        }
+        (None, None) if identity.is_none() => return Err(StartError::NoJoinSecret),
+        (None, None) => None,
+    };
+    config.local.let_join(key);
+    Ok(())
 }
 
 fn clock<R: AsyncRuntime>() -> Clock {

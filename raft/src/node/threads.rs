@@ -20,6 +20,7 @@ use crate::group::{Job, Port};
 use crate::peer::tls::Tls;
 use crate::peer::{Identity, Local, Service, Tcp, listen, serve};
 use crate::queue::{Door, Queue};
+use crate::secret::JoinSecret;
 use crate::types::Member;
 
 /// How a server's node is set up.
@@ -28,6 +29,8 @@ pub struct ServerConfig {
     pub folder: PathBuf,
     /// Where other nodes are answered.
     pub listen: SocketAddr,
+    /// Whether they are answered also while there are none: a lone node that nobody asked for it has no open port.
+    pub listens_alone: bool,
     /// Where others reach this node.
     pub member: Member,
     /// Certificates, where peers have to prove who they are.
@@ -36,6 +39,8 @@ pub struct ServerConfig {
     pub snapshot_bytes: u64,
     /// A node of the cluster to join, `host:port`; `None`: a node without data founds one.
     pub join: Option<String>,
+    /// The join secret, where one is configured.
+    pub join_secret: Option<JoinSecret>,
     /// Groups of a cluster that this start founds.
     pub groups: u16,
     /// Log time at which the shards of a cluster founded now begin, ms; 48 bits.
@@ -151,7 +156,9 @@ fn runtime(rest: impl Fn() + Send + Sync + 'static) -> io::Result<tokio::runtime
 
 async fn start(config: ServerConfig, door: Door) -> Sent {
     let folder = Folder::open(config.folder).map_err(StartError::Folder)?;
-    let listener = listen(config.listen).map_err(|error| StartError::Listen(config.listen, error))?;
+    let at = config.listen;
+    let listening = move || listen(at).map_err(|error| StartError::Listen(at, error));
+    let listener = if config.listens_alone || config.join.is_some() { Some(listening()?) } else { None };
     let local = Arc::new(match config.tls {
         Some(tls) => Local::with_tls(Identity::default(), tls),
         None => Local::default(),
@@ -165,6 +172,7 @@ async fn start(config: ServerConfig, door: Door) -> Sent {
         kept_entries: super::limit::LOG_KEPT_ENTRIES,
         segment_bytes: crate::limit::SEGMENT_BYTES,
         join: config.join,
+        join_secret: config.join_secret,
         groups: config.groups,
         epoch: config.epoch,
         timing: config.timing,
@@ -176,8 +184,21 @@ async fn start(config: ServerConfig, door: Door) -> Sent {
         on_removed: config.on_removed,
     };
     let front = Front::new();
-    drop(tokio::spawn(serve(listener, local, Arc::clone(&front) as Arc<dyn Service<TokioRuntime>>)));
-    Node::start(config, transport, &front).await
+    let service = || Arc::clone(&front) as Arc<dyn Service<TokioRuntime>>;
+    let opened = listener.map(|listener| tokio::spawn(serve(listener, Arc::clone(&local), service())));
+    let (node, ports) = Node::start(config, transport, &front).await?;
+    if opened.is_none() {
+        let (node, service) = (node.clone(), service());
+        drop(tokio::spawn(async move {
+            if node.finds_others().await {
+                match listening() {
+                    Ok(listener) => serve(listener, local, service).await,
+                    Err(error) => node.fail(&error.to_string()),
+                }
+            }
+        }));
+    }
+    Ok((node, ports))
 }
 
 /// Syncs block: the log's writer gets a thread.

@@ -27,7 +27,7 @@ const CHECKED: usize = 12;
 /// What a body is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Opens a connection.
+    /// Says who the caller is.
     Hello,
     /// Answers it.
     Welcome,
@@ -37,9 +37,11 @@ pub enum Kind {
     Response,
     /// Asks for nothing.
     Cast,
+    /// Says what a side of a new connection knows, before anything else.
+    Proof,
 }
 
-const KINDS: [Kind; 5] = [Kind::Hello, Kind::Welcome, Kind::Request, Kind::Response, Kind::Cast];
+const KINDS: [Kind; 6] = [Kind::Hello, Kind::Welcome, Kind::Request, Kind::Response, Kind::Cast, Kind::Proof];
 
 impl Kind {
     fn byte(self) -> u8 {

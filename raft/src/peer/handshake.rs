@@ -1,18 +1,22 @@
 //! Who may talk to whom, decided when a connection opens.
 //!
 //! A node keeps its id for ever, so an address may lead to another node than it used to, or to one whose disk was wiped: both
-//! sides say who they are and whom they expect before anything else.
+//! sides say who they are and whom they expect before anything else, and neither before both have proven what they know
+//! ([`super::proof`]).
 
 use openraft::async_runtime::AsyncRuntime;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::io;
+use std::sync::{Arc, Mutex, RwLock};
 
 use super::frame::{FORMAT_MAX, FORMAT_MIN};
-use super::limit::TEXT_CHARS_MAX;
+use super::limit::{BODY_BYTES_MAX, HELLO_BYTES_MAX, TEXT_CHARS_MAX};
 use super::message::Request;
-use super::tls::Tls;
+use super::proof::Proven;
+use super::tls::{Configs, Tls, Unsigned};
 use super::transport::Lane;
+use crate::secret::{ClusterSecret, Key};
 use crate::types::NodeId;
 
 /// Who a node is. Both are 0 until it founded or joined a cluster.
@@ -31,23 +35,33 @@ impl Identity {
     }
 }
 
-/// This node's identity, shared by all its connections, and the certificates that prove it. The identity changes once: when a
-/// waiting node is adopted.
+/// This node's identity, shared by all its connections, and what proves it. The identity changes once: when a waiting node is
+/// adopted.
 #[derive(Debug, Default)]
 pub struct Local {
     identity: Mutex<Identity>,
+    keys: RwLock<Keys>,
     tls: Option<Arc<Tls>>,
+    unsigned: Unsigned,
+}
+
+/// What is proven to others, and accepted from them.
+#[derive(Debug, Default)]
+struct Keys {
+    /// Of members. The first is proven, each is accepted.
+    members: Vec<Key>,
+    joining: Option<Key>,
 }
 
 impl Local {
-    /// A node that is `identity`, and takes everybody at their word.
+    /// A node that is `identity`.
     pub fn new(identity: Identity) -> Local {
-        Local { identity: Mutex::new(identity), tls: None }
+        Local { identity: Mutex::new(identity), ..Local::default() }
     }
 
-    /// A node that is `identity`, proves it, and wants to see proof.
+    /// A node that is `identity`, and shows a certificate for it, and wants to see one.
     pub fn with_tls(identity: Identity, tls: Arc<Tls>) -> Local {
-        Local { identity: Mutex::new(identity), tls: Some(tls) }
+        Local { tls: Some(tls), ..Local::new(identity) }
     }
 
     /// Who this node is.
@@ -60,13 +74,40 @@ impl Local {
         *self.identity.lock().unwrap_or_else(|broken| broken.into_inner()) = identity;
     }
 
+    /// From now on members are those who know one of these secrets; the first is this node's own proof. None: nobody is.
+    pub fn trust(&self, secrets: &[ClusterSecret]) {
+        let members = secrets.iter().map(ClusterSecret::peer_key).collect();
+        self.keys.write().unwrap_or_else(|broken| broken.into_inner()).members = members;
+    }
+
+    /// From now on this key is that of newcomers and of those who adopt them; none: nobody joins.
+    pub fn let_join(&self, key: Option<Key>) {
+        self.keys.write().unwrap_or_else(|broken| broken.into_inner()).joining = key;
+    }
+
+    pub(super) fn keys(&self, proves: Proven) -> Vec<Key> {
+        let keys = self.keys.read().unwrap_or_else(|broken| broken.into_inner());
+        match proves {
+            Proven::Membership => keys.members.clone(),
+            Proven::Joining => keys.joining.iter().cloned().collect(),
+        }
+    }
+
     /// The certificates, where there are any.
     pub fn tls(&self) -> Option<&Arc<Tls>> {
         self.tls.as_ref()
     }
+
+    /// What new connections are encrypted with.
+    pub(super) fn configs(&self) -> io::Result<Configs> {
+        match &self.tls {
+            Some(tls) => Ok(tls.configs()),
+            None => self.unsigned.configs(),
+        }
+    }
 }
 
-/// The caller's first frame.
+/// Who the caller is, once both have proven what they know.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Hello {
     /// The oldest format it speaks.
@@ -134,6 +175,10 @@ pub enum Denial {
     Malformed,
     /// The caller is no member of the cluster any more.
     NotMember,
+    /// No proof, or that of another secret: all that somebody is told who is not known.
+    Unproven,
+    /// This node has no secret that it could prove; never sent.
+    NoSecret,
 }
 
 impl fmt::Display for Denial {
@@ -149,6 +194,10 @@ impl fmt::Display for Denial {
             Denial::Full => f.write_str("too many connections"),
             Denial::Malformed => f.write_str("handshake that cannot be read"),
             Denial::NotMember => f.write_str("the node was removed from the cluster"),
+            Denial::Unproven => f.write_str("the two nodes do not know the same secret"),
+            Denial::NoSecret => f.write_str(
+                "this node has no join secret: start it with --join-secret and the file node/join-secret of a member",
+            ),
         }
     }
 }
@@ -173,6 +222,22 @@ impl Standing {
         }
     }
 
+    /// What has to be proven for it.
+    fn needs(&self) -> Proven {
+        match self {
+            Standing::Peer(_) => Proven::Membership,
+            Standing::Newcomer | Standing::Adopter(_) => Proven::Joining,
+        }
+    }
+
+    /// Bytes of a message of such a caller: who does not belong to the cluster yet has little to say.
+    pub fn body_bytes_max(&self) -> usize {
+        match self {
+            Standing::Peer(_) => BODY_BYTES_MAX,
+            Standing::Newcomer | Standing::Adopter(_) => HELLO_BYTES_MAX,
+        }
+    }
+
     /// Whether such a caller may ask this.
     pub fn may<R: AsyncRuntime>(&self, request: &Request<R>) -> bool {
         match self {
@@ -187,7 +252,7 @@ impl Standing {
 ///
 /// # Errors
 /// The [`Denial`] to send.
-pub fn judge(mine: Identity, hello: &Hello) -> Result<(Welcome, Standing), Denial> {
+pub fn judge(mine: Identity, proven: Proven, hello: &Hello) -> Result<(Welcome, Standing), Denial> {
     if hello.version.len() > TEXT_CHARS_MAX {
         return Err(Denial::Malformed);
     }
@@ -195,6 +260,9 @@ pub fn judge(mine: Identity, hello: &Hello) -> Result<(Welcome, Standing), Denia
         return Err(Denial::Format { min: FORMAT_MIN, max: FORMAT_MAX });
     }
     let standing = standing(mine, hello)?;
+    if standing.needs() != proven {
+        return Err(Denial::Unproven);
+    }
     let format = hello.format_max.min(FORMAT_MAX);
     Ok((Welcome { format, from: mine, version: env!("CARGO_PKG_VERSION").to_owned() }, standing))
 }

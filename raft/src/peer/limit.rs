@@ -34,6 +34,8 @@ pub const APPEND_WINDOW_CALLS: usize = 32;
 pub const APPEND_WINDOW_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of entries in one append; what lies beyond follows in the next. A single larger entry still goes alone.
 pub const APPEND_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Entries in one append; leaders send a few hundred.
+pub const APPEND_ENTRIES_MAX: usize = 4_096;
 /// What an entry takes beside its commands, at most: log id, lengths, kind.
 pub const ENTRY_OVERHEAD_BYTES: usize = 128;
 
@@ -41,8 +43,16 @@ pub const ENTRY_OVERHEAD_BYTES: usize = 128;
 pub const SERVING_MAX: usize = 1_024;
 /// Bytes of them. One request is always let in, however large.
 pub const SERVING_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Connections that peers may have to this node.
+/// Connections that nodes which have proven what they know may have to this one.
 pub const CONNECTIONS_MAX: usize = 256;
+/// Connections of one such node: its lanes, and as many again for each time that it came back and was not missed yet.
+pub const CONNECTIONS_A_NODE: usize = 12;
+/// Connections of all nodes together that wait to be added.
+pub const CONNECTIONS_OF_NEWCOMERS: usize = 64;
+/// Connections of those who have proven nothing yet.
+pub const UNPROVEN_CONNECTIONS_MAX: usize = 128;
+/// How many of these one address may have.
+pub const UNPROVEN_A_SOURCE: usize = 64;
 /// Listen backlog.
 pub const BACKLOG: i32 = 1_024;
 /// Bytes collected before they are written.
@@ -76,6 +86,7 @@ pub const APPEND_MS: u64 = 2_000;
 pub const CALL_MS_MAX: u64 = 10 * 60 * 1_000;
 
 const _: () = {
+    assert!(CONNECTIONS_A_NODE < CONNECTIONS_MAX && UNPROVEN_A_SOURCE < UNPROVEN_CONNECTIONS_MAX);
     assert!(HELLO_BYTES_MAX > 4 * TEXT_CHARS_MAX);
     assert!(BODY_BYTES_MAX <= u32::MAX as usize);
     assert!(CAST_BYTES_MAX < CASTS_BYTES_MAX && CASTS_BYTES_MAX < VOTE_LANE_BYTES_MAX);

@@ -7,11 +7,15 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderResponse, VoteRequest,
     VoteResponse,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sluice_engine::id::GroupId;
 use std::fmt;
 
+use super::limit::APPEND_ENTRIES_MAX;
 use super::transport::Lane;
+use crate::codec::AtMost;
+use crate::log::Entry;
+use crate::secret::ClusterSecret;
 use crate::types::{Member, NodeId, Types};
 
 /// Asks for a [`Response`].
@@ -37,6 +41,7 @@ pub enum Request<R: AsyncRuntime> {
         /// The group they belong to.
         group: GroupId,
         /// openraft's request.
+        #[serde(deserialize_with = "read_append")]
         append: AppendEntriesRequest<Types<R>>,
     },
     /// The leader is about to send a snapshot; a transfer of the same group under way is given up for it.
@@ -120,6 +125,25 @@ impl<R: AsyncRuntime> Request<R> {
     }
 }
 
+/// openraft's request as it is sent, with no more entries than a leader puts into one.
+#[derive(Deserialize)]
+#[serde(bound = "")]
+struct Append<R: AsyncRuntime> {
+    vote: VoteOf<Types<R>>,
+    prev_log_id: Option<LogIdOf<Types<R>>>,
+    entries: AtMost<Entry, APPEND_ENTRIES_MAX>,
+    leader_commit: Option<LogIdOf<Types<R>>>,
+}
+
+fn read_append<'de, D, R>(from: D) -> Result<AppendEntriesRequest<Types<R>>, D::Error>
+where
+    D: Deserializer<'de>,
+    R: AsyncRuntime,
+{
+    let Append::<R> { vote, prev_log_id, entries, leader_commit } = Append::deserialize(from)?;
+    Ok(AppendEntriesRequest { vote, prev_log_id, entries: entries.0, leader_commit })
+}
+
 /// What a waiting node becomes.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Adoption {
@@ -131,8 +155,8 @@ pub struct Adoption {
     pub groups: u16,
     /// The `nonce` of its own [`Request::Waiting`]: another process at the same address must refuse.
     pub nonce: u64,
-    /// The first token key of the cluster.
-    pub secret: [u8; 16],
+    /// The secret of the cluster: only a channel in which both sides have proven the join secret carries it.
+    pub secret: ClusterSecret,
     /// Log time at which empty shards begin, ms.
     pub epoch: u64,
     /// Nodes that it can turn to, at most [`CONTACTS_MAX`](crate::node::limit::CONTACTS_MAX).

@@ -92,7 +92,11 @@ fn check_vote(from: NodeId, known: Known, vote: &Vote) -> Checked {
 }
 
 fn check_term(own: u64, term: u64) -> Checked {
-    if term <= own.saturating_add(TERM_STEP_MAX).min(TERM_MAX) { Ok(()) } else { Err(Implausible::Term(term)) }
+    if term <= own.saturating_add(TERM_STEP_MAX).min(TERM_MAX) {
+        Ok(())
+    } else {
+        Err(Implausible::Term(term))
+    }
 }
 
 fn check_log_id(known: Known, log_id: Option<LogId>) -> Checked {
@@ -112,7 +116,8 @@ fn check_append<R: AsyncRuntime>(
     check_log_id(known, append.leader_commit)?;
     check_log_id(known, append.prev_log_id)?;
     // A leader that lost may not know yet: it is told by whoever compares votes.
-    let known = if append.vote.leader_id.term < known.term { Known { committed: None, ..known } } else { known };
+    let known =
+        if append.vote.leader_id.term < known.term { Known { committed: None, ..known } } else { known };
     let mut before = append.prev_log_id;
     check_committed(known, before)?;
     for entry in &append.entries {

@@ -1,18 +1,23 @@
-//! Certificates: how a node proves that it is the node it says it is.
+//! TLS: every connection between nodes is encrypted, with certificates that prove who a node is, or without.
 //!
-//! Both sides of a connection show one. It must be signed by the configured authority and name the node: `node-<id>` as a DNS
-//! name or at the end of a URI (`spiffe://example.org/node-3`), or the one name configured for all nodes. TLS 1.3 only, without
-//! resumption, so that each connection is checked against the certificates of now.
+//! With: both sides show one. It must be signed by the configured authority and name the node: `node-<id>` as a DNS name or at the
+//! end of a URI (`spiffe://example.org/node-3`), or the one name configured for all nodes. Without: the called side shows one that
+//! it made at its start and that says nothing; who the two are is left to [`super::proof`]. TLS 1.3 only, without resumption, so that
+//! each connection is checked against the certificates of now.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::client::verify_server_cert_signed_by_trust_anchor;
-use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::crypto::ring::{self, cipher_suite};
+use tokio_rustls::rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio_rustls::rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime,
+};
 use tokio_rustls::rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{
@@ -69,6 +74,23 @@ impl std::error::Error for TlsError {}
 pub struct Tls {
     files: TlsFiles,
     current: RwLock<Configs>,
+}
+
+/// Settings without certificates that anybody signed, made when they are first needed.
+#[derive(Default)]
+pub(super) struct Unsigned(OnceLock<Result<Configs, String>>);
+
+impl Unsigned {
+    pub(super) fn configs(&self) -> io::Result<Configs> {
+        let made = self.0.get_or_init(|| unsigned().map_err(|error| error.to_string()));
+        made.clone().map_err(io::Error::other)
+    }
+}
+
+impl fmt::Debug for Unsigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unsigned")
+    }
 }
 
 /// Both sides' settings, made from the same files at the same time.
@@ -133,8 +155,39 @@ fn stands_for(name: &str, node: NodeId, peer_name: Option<&str>) -> bool {
     peer_name == Some(name) || id.is_some_and(|id| node == 0 || id == node)
 }
 
+/// The cheapest of the ciphers first: a node encrypts all that it logs once for each follower.
+fn provider() -> Arc<CryptoProvider> {
+    let cipher_suites = vec![
+        cipher_suite::TLS13_AES_128_GCM_SHA256,
+        cipher_suite::TLS13_AES_256_GCM_SHA384,
+        cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+    ];
+    Arc::new(CryptoProvider { cipher_suites, ..ring::default_provider() })
+}
+
+/// A certificate that is made now and proves nothing but itself.
+fn unsigned() -> Result<Configs, Box<dyn std::error::Error>> {
+    let made = rcgen::generate_simple_self_signed(["sluice".to_owned()])?;
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let provider = provider();
+    let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)?;
+    server.session_storage = Arc::new(NoServerSessionStorage {});
+    server.send_tls13_tickets = 0;
+    let mut client = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Signed { roots: None, provider }))
+        .with_no_client_auth();
+    client.resumption = Resumption::disabled();
+    client.enable_sni = false;
+    Ok(Configs { server: Arc::new(server), client: Arc::new(client) })
+}
+
 fn read(files: &TlsFiles) -> Result<Configs, TlsError> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = provider();
     let roots = Arc::new(read_roots(&files.authority)?);
     let chain = read_certificates(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
@@ -187,7 +240,7 @@ fn client_config(
     chain: Chain,
     key: Key,
 ) -> Result<ClientConfig, String> {
-    let verifier = Arc::new(Signed { roots, provider: Arc::clone(provider) });
+    let verifier = Arc::new(Signed { roots: Some(roots), provider: Arc::clone(provider) });
     let mut config = ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(&[&TLS13])
         .and_then(|builder| {
@@ -200,10 +253,10 @@ fn client_config(
     Ok(config)
 }
 
-/// Accepts a server's certificate that the authority signed, whatever name it has.
+/// Accepts a server's certificate that the authority signed, whatever name it has; without an authority, any.
 #[derive(Debug)]
 struct Signed {
-    roots: Arc<RootCertStore>,
+    roots: Option<Arc<RootCertStore>>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -216,9 +269,10 @@ impl ServerCertVerifier for Signed {
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let Some(roots) = &self.roots else { return Ok(ServerCertVerified::assertion()) };
         let certificate = ParsedCertificate::try_from(end_entity)?;
         let algorithms = self.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
+        verify_server_cert_signed_by_trust_anchor(&certificate, roots, intermediates, now, algorithms)?;
         Ok(ServerCertVerified::assertion())
     }
 

@@ -76,7 +76,7 @@ impl Process {
         let options = Options {
             groups: identity.groups,
             epoch: LogTime(identity.epoch),
-            ..Options::new(identity.secret)
+            ..Options::new(identity.secret.token_key())
         };
         let mut ports = ports.into_iter();
         let next = |_, _| Box::new(ports.next().expect("a port a group")) as Box<dyn Sequencer>;

@@ -12,6 +12,7 @@ use sluice_raft::codec;
 use sluice_raft::log::{Entry, Log, LogId, LogOptions};
 use sluice_raft::node::{Drawn, Identity, NodeConfig, Timing};
 use sluice_raft::peer::Local;
+use sluice_raft::secret::{ClusterSecret, JoinSecret};
 use sluice_raft::types::{Command, Member, NodeId};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -54,7 +55,7 @@ impl Site {
             cluster: CLUSTER,
             node,
             groups: GROUPS,
-            secret: SECRET,
+            secret: ClusterSecret::new(SECRET),
             epoch: EPOCH,
             is_founder: false,
             contacts: Vec::new(),
@@ -134,10 +135,11 @@ pub(crate) fn config(
         kept_entries: KEPT_ENTRIES,
         segment_bytes: SEGMENT_BYTES,
         join: site.join.clone(),
+        join_secret: Some(JoinSecret::of([6; 32])),
         groups: GROUPS,
         epoch: EPOCH,
         timing: Timing::default(),
-        drawn: Drawn { cluster: CLUSTER, secret: SECRET, salt: site.node },
+        drawn: Drawn { cluster: CLUSTER, secret: SECRET, join_secret: [6; 32], salt: site.node },
         drive: Box::new(|writer| drop(Runtime::spawn(writer))),
         door: Arc::new(|wake| wake),
         background: Arc::new(|job| drop(Runtime::spawn(async move { job() }))),

@@ -11,6 +11,7 @@ use sluice_engine::time::{LogTime, MonoMs};
 use sluice_engine::zone::settings::{ZoneName, ZonePatch};
 use sluice_raft::cluster::{AdminRequest, Administered};
 use sluice_raft::node::{Drawn, Server, ServerConfig, Timing, limit};
+use sluice_raft::secret::JoinSecret;
 use sluice_raft::types::Member;
 use std::net::TcpListener;
 use std::ops::Range;
@@ -65,14 +66,16 @@ fn config(folder: &Path, port: u16, join: Option<u16>) -> ServerConfig {
     ServerConfig {
         folder: folder.to_owned(),
         listen: ([127, 0, 0, 1], port).into(),
+        listens_alone: true,
         tls: None,
         snapshot_bytes: limit::SNAPSHOT_BYTES,
         join: join.map(|port| format!("127.0.0.1:{port}")),
+        join_secret: Some(JoinSecret::of([5; 32])),
         member: Member { peer: format!("127.0.0.1:{port}"), ..Member::default() },
         groups: GROUPS,
         epoch: 1_000,
         timing: Timing::default(),
-        drawn: Drawn { cluster: 7, secret: [3; 16], salt: u64::from(port) },
+        drawn: Drawn { cluster: 7, secret: [3; 16], join_secret: [4; 32], salt: u64::from(port) },
         on_removed: Box::new(|_| {}),
         on_failure: Box::new(|reason| panic!("the node failed: {reason}")),
     }
@@ -99,7 +102,7 @@ impl Nodes {
     fn add(&mut self, (server, ports): (Server, Vec<sluice_raft::group::Port>)) {
         let identity = server.node().identity();
         let epoch = LogTime(identity.epoch);
-        let options = Options { groups: identity.groups, epoch, ..Options::new(identity.secret) };
+        let options = Options { groups: identity.groups, epoch, ..Options::new(identity.secret.token_key()) };
         let mut ports = ports.into_iter();
         let next = |_, _| Box::new(ports.next().unwrap()) as Box<dyn Sequencer>;
         let (directory, owners) = open(options, vec![], next, self.now()).unwrap();

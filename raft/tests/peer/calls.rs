@@ -1,17 +1,15 @@
 //! Calls, casts and their bounds over real sockets.
 
 use crate::support::{
-    ECHO, GATED, HUGE, LONG, Raw, any_port, assert_echoed, echo, forward, identity, member, start, start_at,
-    transport,
+    ECHO, GATED, HUGE, LONG, Raw, any_port, assert_echoed, echo, forward, identity, local, member, start,
+    start_at, transport,
 };
 use bytes::Bytes;
 use futures_util::future::join_all;
-use sluice_raft::peer::frame::{self, FORMAT_MAX, FrameError, Kind};
-use sluice_raft::peer::handshake::{Answer, Welcome};
+use sluice_raft::peer::frame::FrameError;
 use sluice_raft::peer::limit::{BODY_BYTES_MAX, CAST_BYTES_MAX, SERVING_MAX, VOTE_LANE_BYTES_MAX};
-use sluice_raft::peer::{CallError, Cast, Lane, Local, Refusal, Response, Transport};
+use sluice_raft::peer::{CallError, Cast, Lane, Refusal, Response, Transport};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 #[tokio::test]
@@ -104,12 +102,8 @@ async fn start_deaf(node: u64) -> std::net::SocketAddr {
     let listener = TcpListener::bind(any_port()).await.expect("a port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.expect("a caller");
-        let welcome = Welcome { format: FORMAT_MAX, from: identity(node), version: String::new() };
-        let answer = frame::encode::<Answer>(Kind::Welcome, &Ok(welcome)).expect("fits");
-        stream.write_all(&answer).await.expect("the caller reads");
-        let mut hello = [0; 16];
-        stream.read_exact(&mut hello).await.expect("a handshake");
+        let (stream, _) = listener.accept().await.expect("a caller");
+        let _deaf = Raw::called(stream, node).await;
         std::future::pending::<()>().await;
     });
     address
@@ -195,7 +189,7 @@ async fn a_node_that_comes_back_is_reached_again() {
     assert_echoed(echo(&transport, 2, &node, "before").await, "before");
     drop(node);
     while transport.call(2, &member(address), Lane::Bulk, forward(ECHO, "gone"), LONG).await.is_ok() {}
-    let node = start_at(address, Local::new(identity(2)));
+    let node = start_at(address, local(identity(2)));
     loop {
         match echo(&transport, 2, &node, "after").await {
             Ok(answer) => return assert_echoed(Ok(answer), "after"),

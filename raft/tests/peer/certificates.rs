@@ -1,6 +1,6 @@
 //! Peers that prove who they are.
 
-use crate::support::{Node, R, any_port, assert_echoed, echo, identity, start_at, transport};
+use crate::support::{Node, R, any_port, assert_echoed, echo, identity, knowing, local, start_at, transport};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
 use sluice_raft::peer::{CallError, Called, Denial, Identity, Local, Tcp, Tls, TlsError, TlsFiles};
 use std::fs;
@@ -69,7 +69,7 @@ impl Papers {
     }
 
     fn local(&self, identity: Identity) -> Local {
-        Local::with_tls(identity, Arc::clone(&self.tls))
+        knowing(Local::with_tls(identity, Arc::clone(&self.tls)))
     }
 
     fn node(&self, node: u64) -> Node {
@@ -150,7 +150,7 @@ async fn a_caller_without_certificates_is_refused() {
 
 #[tokio::test]
 async fn a_called_node_without_certificates_is_told_nothing() {
-    let node = start_at(any_port(), Local::new(identity(2)));
+    let node = start_at(any_port(), local(identity(2)));
     let transport = Papers::new(&Authority::new(), "node-1").transport(1);
     assert_unreachable(echo(&transport, 2, &node, "x").await);
     assert!(node.service.asked.lock().expect("no panic").is_empty());

@@ -9,6 +9,7 @@ use serde::Serialize;
 use sluice_raft::peer::frame::{self, Kind};
 use sluice_raft::peer::handshake::{Answer, Hello};
 use sluice_raft::peer::{Adoption, Cast, Denial, Lane, Refusal, Request, Response};
+use sluice_raft::secret::ClusterSecret;
 use sluice_raft::types::{Batch, Command, Types};
 
 type C = Types<R>;
@@ -60,7 +61,7 @@ fn requests() {
         node: 4,
         groups: 6,
         nonce: 5,
-        secret: [7; 16],
+        secret: ClusterSecret::new([7; 16]),
         epoch: 9,
         contacts: Vec::new(),
     };

@@ -1,15 +1,17 @@
 //! Who may talk to whom.
 
 use crate::support::{
-    CLUSTER, ECHO, LONG, Raw, any_port, assert_echoed, echo, forward, identity, member, start, start_at,
-    transport,
+    CLUSTER, ECHO, LONG, Raw, any_port, assert_echoed, echo, forward, identity, join_secret, local, member,
+    secret, start, start_at, transport,
 };
 use sluice_raft::peer::frame::{self, FORMAT_MAX, FORMAT_MIN, Kind};
 use sluice_raft::peer::handshake::Hello;
+use sluice_raft::peer::proof::Proven;
 use sluice_raft::peer::{
     Adoption, CallError, Called, Cast, Denial, Identity, Lane, Local, Refusal, Request, Response, Tcp,
     Transport,
 };
+use sluice_raft::secret::{ClusterSecret, JoinSecret};
 use std::sync::Arc;
 
 fn denial<T>(called: Result<T, CallError>) -> Denial {
@@ -30,7 +32,7 @@ fn adopt() -> Request<crate::support::R> {
         node: 4,
         groups: 6,
         nonce: 5,
-        secret: [7; 16],
+        secret: ClusterSecret::new([7; 16]),
         epoch: 9,
         contacts: Vec::new(),
     })
@@ -49,7 +51,7 @@ async fn nodes_of_one_cluster_talk() {
 #[tokio::test]
 async fn a_node_of_another_cluster_is_refused() {
     let node = start(2);
-    let stranger = Tcp::new(Arc::new(Local::new(Identity { cluster: CLUSTER + 1, node: 1 })));
+    let stranger = Tcp::new(Arc::new(local(Identity { cluster: CLUSTER + 1, node: 1 })));
     assert_eq!(denial(echo(&stranger, 2, &node, "hello").await), Denial::Cluster);
     assert!(node.service.asked.lock().expect("no panic").is_empty());
 }
@@ -68,14 +70,14 @@ async fn a_node_never_talks_to_itself() {
 
 #[tokio::test]
 async fn a_node_with_an_empty_disk_is_not_taken_for_the_one_it_was() {
-    let (node, transport) = (start_at(any_port(), Local::default()), transport(1));
-    assert_eq!(denial(echo(&transport, 2, &node, "hello").await), Denial::Node { found: 0 });
+    let (node, transport) = (start_at(any_port(), local(Identity::default())), transport(1));
+    assert_eq!(denial(echo(&transport, 2, &node, "hello").await), Denial::Unproven);
 }
 
 #[tokio::test]
 async fn a_waiting_node_may_announce_itself_and_nothing_else() {
     let node = start(2);
-    let newcomer = Tcp::new(Arc::new(Local::default()));
+    let newcomer = Tcp::new(Arc::new(local(Identity::default())));
     let to = member(node.address);
     let noted = newcomer.call(0, &to, Lane::Bulk, waiting(), LONG).await;
     assert!(matches!(noted, Ok(Response::Noted)), "{noted:?}");
@@ -86,7 +88,7 @@ async fn a_waiting_node_may_announce_itself_and_nothing_else() {
 
 #[tokio::test]
 async fn a_waiting_node_may_be_adopted_and_nothing_else() {
-    let (node, transport) = (start_at(any_port(), Local::default()), transport(1));
+    let (node, transport) = (start_at(any_port(), local(Identity::default())), transport(1));
     let to = member(node.address);
     let adopted = transport.call(0, &to, Lane::Bulk, adopt(), LONG).await;
     assert!(matches!(adopted, Ok(Response::Adopted)), "{adopted:?}");
@@ -103,8 +105,8 @@ async fn a_member_cannot_be_adopted_again() {
 
 #[tokio::test]
 async fn two_waiting_nodes_have_nothing_to_say() {
-    let node = start_at(any_port(), Local::default());
-    let newcomer = Tcp::new(Arc::new(Local::default()));
+    let node = start_at(any_port(), local(Identity::default()));
+    let newcomer = Tcp::new(Arc::new(local(Identity::default())));
     let called = newcomer.call(0, &member(node.address), Lane::Bulk, waiting(), LONG).await;
     assert_eq!(denial(called), Denial::BothWaiting);
 }
@@ -139,4 +141,73 @@ async fn a_newer_version_that_still_speaks_the_old_format_is_welcome() {
     let mut raw = Raw::connect(&node).await;
     let hello = Hello { format_max: 9, ..Hello::new(identity(1), 2, Lane::Bulk) };
     assert_eq!(raw.greet(&hello).await.map(|welcome| welcome.format), Ok(FORMAT_MAX));
+}
+
+#[tokio::test]
+async fn a_stranger_is_told_nothing_and_may_do_nothing() {
+    let node = start(2);
+    let guesses = [
+        (ClusterSecret::new([9; 16]).peer_key(), Proven::Membership),
+        (JoinSecret::of([9; 32]).key(), Proven::Joining),
+        (join_secret().key(), Proven::Membership),
+        (secret().peer_key(), Proven::Joining),
+    ];
+    for (key, proves) in guesses {
+        let mut raw = Raw::connect(&node).await;
+        assert_eq!(raw.prove(&key, proves).await, Err(Denial::Unproven), "one reason for all");
+        assert!(raw.next().await.is_none(), "and the last word");
+    }
+    let stranger = Local::new(identity(1));
+    stranger.trust(&[ClusterSecret::new([9; 16])]);
+    let stranger = Tcp::new(Arc::new(stranger));
+    assert_eq!(denial(echo(&stranger, 2, &node, "hello").await), Denial::Unproven);
+    assert!(node.service.asked.lock().expect("no panic").is_empty());
+}
+
+#[tokio::test]
+async fn the_join_secret_makes_nobody_a_member() {
+    let node = start(2);
+    let mut raw = Raw::connect(&node).await;
+    raw.prove(&join_secret().key(), Proven::Joining).await.expect("known");
+    assert_eq!(raw.say_hello(&Hello::new(identity(1), 2, Lane::Vote)).await, Err(Denial::Unproven));
+}
+
+#[tokio::test]
+async fn a_node_without_a_join_secret_neither_joins_nor_lets_join() {
+    let (node, newcomer) = (start(2), Tcp::new(Arc::new(Local::default())));
+    let called = newcomer.call(0, &member(node.address), Lane::Bulk, waiting(), LONG).await;
+    assert_eq!(denial(called), Denial::NoSecret);
+    let closed = Local::new(identity(2));
+    closed.trust(&[secret()]);
+    let (node, newcomer) = (start_at(any_port(), closed), Tcp::new(Arc::new(local(Identity::default()))));
+    let called = newcomer.call(0, &member(node.address), Lane::Bulk, waiting(), LONG).await;
+    assert_eq!(denial(called), Denial::Unproven);
+}
+
+#[tokio::test]
+async fn a_called_node_that_does_not_know_the_secret_is_told_nothing() {
+    let impostor = Local::new(identity(2));
+    impostor.trust(&[ClusterSecret::new([9; 16])]);
+    let node = start_at(any_port(), impostor);
+    assert_eq!(denial(echo(&transport(1), 2, &node, "hello").await), Denial::Unproven);
+    assert!(node.service.asked.lock().expect("no panic").is_empty());
+}
+
+#[tokio::test]
+async fn what_a_newcomer_may_send_is_small() {
+    let node = start(2);
+    let mut raw = Raw::connect(&node).await;
+    raw.greet(&Hello::new(Identity::default(), 0, Lane::Bulk)).await.expect("welcome");
+    raw.ask(1, 60_000, &forward(ECHO, vec![0; 10_000])).await;
+    assert!(raw.next().await.is_none(), "the connection must end");
+}
+
+#[tokio::test]
+async fn silent_connections_do_not_shut_the_port() {
+    let node = start(2);
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        silent.push(tokio::net::TcpStream::connect(node.address).await.expect("is accepted"));
+    }
+    assert_echoed(echo(&transport(1), 2, &node, "still here").await, "still here");
 }

@@ -68,7 +68,7 @@ async fn a_stranger_may_not_even_promise_much() {
     let node = start(2);
     let mut raw = Raw::connect(&node).await;
     let mut hello = good();
-    hello[5] = 1;
+    hello[5] = 6;
     hello[8..12].copy_from_slice(&(HELLO_BYTES_MAX as u32 + 1).to_le_bytes());
     raw.write(&hello[..HEADER_BYTES]).await;
     assert!(raw.next().await.is_none(), "the connection must end");

@@ -6,10 +6,14 @@ use futures_util::future::BoxFuture;
 use openraft_rt_tokio::TokioRuntime;
 use sluice_engine::id::GroupId;
 use sluice_raft::peer::frame::{self, Frame, Kind};
-use sluice_raft::peer::handshake::{Answer, Hello};
+use sluice_raft::peer::handshake::{Answer, Hello, Welcome};
+use sluice_raft::peer::proof::{self, Binding, Claim, Counterproof, Proven};
+use sluice_raft::peer::tcp::Socket;
 use sluice_raft::peer::{
-    Called, Cast, Identity, Lane, Local, Refusal, Request, Response, Service, Tcp, Transport, listen, serve,
+    Called, Cast, Channel, Identity, Lane, Local, Refusal, Request, Response, Service, Tcp, Transport,
+    accept, dial, listen, serve,
 };
+use sluice_raft::secret::{ClusterSecret, JoinSecret, Key};
 use sluice_raft::types::{Member, NodeId};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -87,6 +91,27 @@ pub(crate) fn identity(node: NodeId) -> Identity {
     Identity { cluster: CLUSTER, node }
 }
 
+pub(crate) fn secret() -> ClusterSecret {
+    ClusterSecret::new([1; 16])
+}
+
+pub(crate) fn join_secret() -> JoinSecret {
+    JoinSecret::of([2; 32])
+}
+
+/// A node that knows what it should: who belongs to a cluster both secrets, who waits the one that lets it join.
+pub(crate) fn knowing(local: Local) -> Local {
+    if !local.get().is_waiting() {
+        local.trust(&[secret()]);
+    }
+    local.let_join(Some(join_secret().key()));
+    local
+}
+
+pub(crate) fn local(identity: Identity) -> Local {
+    knowing(Local::new(identity))
+}
+
 pub(crate) fn any_port() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
@@ -102,7 +127,7 @@ pub(crate) fn start_at(address: SocketAddr, local: Local) -> Node {
 }
 
 pub(crate) fn start(node: NodeId) -> Node {
-    start_at(any_port(), Local::new(identity(node)))
+    start_at(any_port(), local(identity(node)))
 }
 
 pub(crate) fn member(address: SocketAddr) -> Member {
@@ -111,7 +136,7 @@ pub(crate) fn member(address: SocketAddr) -> Member {
 
 /// A transport of node `from`.
 pub(crate) fn transport(from: NodeId) -> Tcp<R> {
-    Tcp::new(Arc::new(Local::new(identity(from))))
+    Tcp::new(Arc::new(local(identity(from))))
 }
 
 pub(crate) fn forward(group: GroupId, bytes: impl Into<Bytes>) -> Request<R> {
@@ -130,16 +155,22 @@ pub(crate) fn assert_echoed(called: Called<R>, expected: &str) {
     }
 }
 
-/// A caller that writes its own bytes.
+/// One end of an encrypted connection that writes its own bytes.
 pub(crate) struct Raw {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Box<dyn Socket>,
+    binding: Binding,
     buffer: BytesMut,
 }
 
 impl Raw {
+    fn new(Channel { socket, binding, .. }: Channel) -> Raw {
+        Raw { stream: socket, binding, buffer: BytesMut::new() }
+    }
+
+    /// A caller that has said nothing yet.
     pub(crate) async fn connect(node: &Node) -> Raw {
         let stream = TcpStream::connect(node.address).await.expect("the node listens");
-        Raw { stream, buffer: BytesMut::new() }
+        Raw::new(dial(stream, &Local::default()).await.expect("TLS"))
     }
 
     /// A caller after a good handshake with node `to`.
@@ -150,7 +181,39 @@ impl Raw {
         raw
     }
 
+    /// The called end, played by the test as `node`, after a good handshake.
+    pub(crate) async fn called(stream: TcpStream, node: NodeId) -> Raw {
+        let local = local(identity(node));
+        let mut raw = Raw::new(accept(stream, &local).await.expect("TLS"));
+        let claim: Claim = frame::decode(&raw.next().await.expect("a claim").body).expect("can be read");
+        let counterproof = proof::judge(&local, &raw.binding, &claim);
+        raw.write(&frame::encode(Kind::Proof, &counterproof).expect("fits")).await;
+        let hello = raw.next().await.expect("a greeting");
+        assert_eq!(hello.kind, Kind::Hello);
+        let welcome = Welcome { format: frame::FORMAT_MAX, from: local.get(), version: String::new() };
+        raw.write(&frame::encode::<Answer>(Kind::Welcome, &Ok(welcome)).expect("fits")).await;
+        raw
+    }
+
+    /// Proves what the greeting needs, then greets.
     pub(crate) async fn greet(&mut self, hello: &Hello) -> Answer {
+        let (proves, key) = match hello.from.is_waiting() || hello.to == 0 {
+            true => (Proven::Joining, join_secret().key()),
+            false => (Proven::Membership, secret().peer_key()),
+        };
+        self.prove(&key, proves).await.expect("a good proof");
+        self.say_hello(hello).await
+    }
+
+    pub(crate) async fn prove(&mut self, key: &Key, proves: Proven) -> Counterproof {
+        let claim = proof::claim(key, &self.binding, proves);
+        self.write(&frame::encode(Kind::Proof, &claim).expect("fits")).await;
+        let answer = self.next().await.expect("an answer");
+        assert_eq!(answer.kind, Kind::Proof);
+        frame::decode(&answer.body).expect("an answer to the claim")
+    }
+
+    pub(crate) async fn say_hello(&mut self, hello: &Hello) -> Answer {
         self.write(&frame::encode(Kind::Hello, hello).expect("fits")).await;
         let answer = self.next().await.expect("an answer");
         assert_eq!(answer.kind, Kind::Welcome);
@@ -159,6 +222,7 @@ impl Raw {
 
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.expect("the node reads");
+        self.stream.flush().await.expect("the node reads");
     }
 
     pub(crate) async fn ask(&mut self, id: u64, within_ms: u64, request: &Request<R>) {

@@ -17,7 +17,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::super::limit::{APPEND_BYTES_MAX, APPEND_WINDOW_BYTES, APPEND_WINDOW_CALLS, ENTRY_OVERHEAD_BYTES};
+use super::super::limit::{
+    APPEND_BYTES_MAX, APPEND_ENTRIES_MAX, APPEND_WINDOW_BYTES, APPEND_WINDOW_CALLS, ENTRY_OVERHEAD_BYTES,
+};
 use super::super::message::{Request, Response};
 use super::super::transport::{CallError, Called, Lane};
 use super::{Peer, failure};
@@ -43,7 +45,7 @@ impl<R: AsyncRuntime> Sent<R> {
         let mut kept = 0;
         for entry in &append.entries {
             let more = bytes + weight(&entry.payload);
-            if kept > 0 && more > APPEND_BYTES_MAX {
+            if kept > 0 && (more > APPEND_BYTES_MAX || kept >= APPEND_ENTRIES_MAX) {
                 break;
             }
             bytes = more;

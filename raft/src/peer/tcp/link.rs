@@ -7,6 +7,8 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use openraft::async_runtime::AsyncRuntime;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,10 +22,11 @@ use super::super::limit::{
     RETRY_MS_MAX, RETRY_MS_MIN, VOTE_LANE_BYTES_MAX,
 };
 use super::super::message::Request;
+use super::super::proof::{self, Counterproof};
 use super::super::transport::{CallError, Called, Lane};
-use super::connection::Connection;
+use super::connection::{Connection, Reader, Writer};
 use super::order::{Order, Share, Waiting};
-use super::secure::{self, Secured};
+use super::secure::{self, Channel};
 use super::socket;
 use super::stream::{End, FrameReader, FrameWriter};
 use crate::types::NodeId;
@@ -197,32 +200,49 @@ impl<R: AsyncRuntime> Driver<R> {
     }
 
     async fn open(&self, stream: tokio::net::TcpStream) -> Result<Connection<R>, CallError> {
-        let secured = secure::outgoing(stream, &self.local);
-        let secured = secured.await.map_err(|error| CallError::Unreachable(format!("TLS: {error}")))?;
+        let channel = secure::dial(stream, &self.local);
+        let channel = channel.await.map_err(|error| CallError::Unreachable(format!("TLS: {error}")))?;
         // Checked before anything is said; again when it is known who answered, where only an address was.
-        secured.proof.check(self.target.node).map_err(CallError::Denied)?;
+        channel.shown.check(self.target.node).map_err(CallError::Denied)?;
         let hello = Hello::new(self.local.get(), self.target.node, self.target.lane);
-        let (connection, welcome) = self.greet(secured, &hello).await?;
+        let (connection, welcome) = self.greet(channel, &hello).await?;
         let Target { node, address, lane } = &self.target;
         tracing::info!(node, address, ?lane, version = welcome.version, "connected");
         Ok(connection)
     }
 
-    async fn greet(&self, secured: Secured, hello: &Hello) -> Result<(Connection<R>, Welcome), CallError> {
-        let proof = secured.proof;
-        let (read, write) = tokio::io::split(secured.socket);
+    async fn greet(&self, channel: Channel, hello: &Hello) -> Result<(Connection<R>, Welcome), CallError> {
+        let (binding, shown) = (channel.binding, channel.shown);
+        let (read, write) = tokio::io::split(channel.socket);
         let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
-        let ended = |end: End| CallError::Unreachable(format!("handshake: {end}"));
-        writer.add(frame::encode(Kind::Hello, hello).map_err(CallError::Frame)?).await.map_err(ended)?;
-        writer.flush().await.map_err(ended)?;
-        let answer = reader.next(HELLO_BYTES_MAX).await.map_err(ended)?;
-        if answer.kind != Kind::Welcome {
-            return Err(CallError::Frame(FrameError::Body));
-        }
-        let answer: Answer = frame::decode(&answer.body).map_err(CallError::Frame)?;
+        let (proves, key) = proof::needed(&self.local, hello).map_err(CallError::Denied)?;
+        let claim = proof::claim(&key, &binding, proves);
+        let answer: Counterproof =
+            exchange(&mut reader, &mut writer, Kind::Proof, &claim, Kind::Proof).await?;
+        let counterproof = answer.map_err(CallError::Denied)?;
+        proof::check(&key, &binding, proves, &counterproof).map_err(CallError::Denied)?;
+        let answer: Answer = exchange(&mut reader, &mut writer, Kind::Hello, hello, Kind::Welcome).await?;
         let welcome = answer.map_err(CallError::Denied)?;
         handshake::check(hello, &welcome).map_err(CallError::Denied)?;
-        proof.check(welcome.from.node).map_err(CallError::Denied)?;
+        shown.check(welcome.from.node).map_err(CallError::Denied)?;
         Ok((Connection::new(reader, writer), welcome))
     }
+}
+
+/// Says one thing of the handshake and reads the answer.
+async fn exchange<T: Serialize, A: DeserializeOwned>(
+    reader: &mut Reader,
+    writer: &mut Writer,
+    kind: Kind,
+    value: &T,
+    expected: Kind,
+) -> Result<A, CallError> {
+    let ended = |end: End| CallError::Unreachable(format!("handshake: {end}"));
+    writer.add(frame::encode(kind, value).map_err(CallError::Frame)?).await.map_err(ended)?;
+    writer.flush().await.map_err(ended)?;
+    let answer = reader.next(HELLO_BYTES_MAX).await.map_err(ended)?;
+    if answer.kind != expected {
+        return Err(CallError::Frame(FrameError::Body));
+    }
+    frame::decode(&answer.body).map_err(CallError::Frame)
 }

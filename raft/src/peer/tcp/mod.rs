@@ -1,4 +1,4 @@
-//! The [`Transport`] of a running server: TCP, with TLS on both sides when certificates are configured.
+//! The [`Transport`] of a running server: TCP, always with TLS.
 //!
 //! ```text
 //! call ─▶ link (one a peer and lane): bounded queue ─▶ connection: writer ─┐        ┌─ serve: reader ─▶ Service
@@ -10,6 +10,7 @@
 mod connection;
 mod link;
 mod order;
+mod reserve;
 mod secure;
 mod serve;
 mod socket;
@@ -28,8 +29,10 @@ use super::message::{Cast, Request};
 use super::transport::{CallError, Called, Lane, Transport};
 use crate::types::{Member, NodeId};
 use link::{Link, Target};
+pub use secure::{Channel, accept, dial};
 pub use serve::serve;
 pub use socket::listen;
+pub use stream::Socket;
 
 /// Calls other nodes by TCP. Made and used within a tokio runtime.
 pub struct Tcp<R: AsyncRuntime> {

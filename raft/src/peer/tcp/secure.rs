@@ -1,28 +1,39 @@
-//! A socket to a peer, encrypted where certificates are configured.
+//! A socket to a peer: always encrypted, and bound to what the two sides prove in it.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use tokio::net::TcpStream;
-use tokio_rustls::rustls::CommonState;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{CommonState, ConnectionCommon, SideData};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::super::handshake::{Denial, Local};
+use super::super::proof::{Binding, EXPORTER_LABEL};
 use super::super::tls::Tls;
 use super::stream::Socket;
 use crate::types::NodeId;
 
-/// A socket, and what the other side proved.
-pub(super) struct Secured {
-    pub(super) socket: Box<dyn Socket>,
-    pub(super) proof: Proof,
+/// An encrypted socket, before anything was said in it.
+pub struct Channel {
+    /// What is said, in both directions.
+    pub socket: Box<dyn Socket>,
+    /// What proofs in this channel are bound to.
+    pub binding: Binding,
+    pub(super) shown: Shown,
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Channel")
+    }
 }
 
 /// The certificate that was shown; None where certificates are not configured.
-pub(super) struct Proof(Option<(Arc<Tls>, Vec<CertificateDer<'static>>)>);
+pub(super) struct Shown(Option<(Arc<Tls>, Vec<CertificateDer<'static>>)>);
 
-impl Proof {
-    /// Whether the other side may call itself `node`. Without certificates everybody may.
+impl Shown {
+    /// Whether the other side may call itself `node`. Without certificates it is for the proof to say.
     pub(super) fn check(&self, node: NodeId) -> Result<(), Denial> {
         match &self.0 {
             Some((tls, chain)) => tls.check(chain, node),
@@ -32,25 +43,31 @@ impl Proof {
 }
 
 /// Opens the calling side.
-pub(super) async fn outgoing(stream: TcpStream, local: &Local) -> io::Result<Secured> {
-    let Some(tls) = local.tls() else { return Ok(plain(stream)) };
+///
+/// # Errors
+/// Those of the socket, and of TLS.
+pub async fn dial(stream: TcpStream, local: &Local) -> io::Result<Channel> {
     // The name is not used: which node must be there is known only to the check of the certificate's names.
     let name = ServerName::try_from("sluice").map_err(io::Error::other)?;
-    let stream = TlsConnector::from(tls.configs().client).connect(name, stream).await?;
-    let chain = chain(stream.get_ref().1);
-    Ok(Secured { socket: Box::new(stream), proof: Proof(Some((Arc::clone(tls), chain))) })
+    let stream = TlsConnector::from(local.configs()?.client).connect(name, stream).await?;
+    let (binding, shown) = facts(stream.get_ref().1, local)?;
+    Ok(Channel { socket: Box::new(stream), binding, shown })
 }
 
 /// Opens the called side.
-pub(super) async fn incoming(stream: TcpStream, local: &Local) -> io::Result<Secured> {
-    let Some(tls) = local.tls() else { return Ok(plain(stream)) };
-    let stream = TlsAcceptor::from(tls.configs().server).accept(stream).await?;
-    let chain = chain(stream.get_ref().1);
-    Ok(Secured { socket: Box::new(stream), proof: Proof(Some((Arc::clone(tls), chain))) })
+///
+/// # Errors
+/// Those of the socket, and of TLS.
+pub async fn accept(stream: TcpStream, local: &Local) -> io::Result<Channel> {
+    let stream = TlsAcceptor::from(local.configs()?.server).accept(stream).await?;
+    let (binding, shown) = facts(stream.get_ref().1, local)?;
+    Ok(Channel { socket: Box::new(stream), binding, shown })
 }
 
-fn plain(stream: TcpStream) -> Secured {
-    Secured { socket: Box::new(stream), proof: Proof(None) }
+fn facts<D: SideData>(connection: &ConnectionCommon<D>, local: &Local) -> io::Result<(Binding, Shown)> {
+    let binding = connection.export_keying_material(Binding::default(), EXPORTER_LABEL, None);
+    let shown = Shown(local.tls().map(|tls| (Arc::clone(tls), chain(connection))));
+    Ok((binding.map_err(io::Error::other)?, shown))
 }
 
 fn chain(connection: &CommonState) -> Vec<CertificateDer<'static>> {

@@ -1,4 +1,4 @@
-//! The called side: accepts connections, checks who calls, and has requests answered.
+//! The called side: accepts connections, asks who calls for proof, and has requests answered.
 //!
 //! Invariants: nothing is read for a request while [`SERVING_MAX`] requests or [`SERVING_BYTES_MAX`] bytes of them are being
 //! served on its connection, so a caller that is faster than this node waits in its own memory; every request gets exactly one
@@ -9,10 +9,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use openraft::async_runtime::AsyncRuntime;
+use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::timeout;
@@ -20,26 +21,28 @@ use tokio::time::timeout;
 use super::super::frame::{self, Frame, FrameError, Kind};
 use super::super::handshake::{Answer, Denial, Hello, Local, Standing, judge};
 use super::super::limit::{
-    ACCEPT_RETRY_MS, BODY_BYTES_MAX, CALL_MS_MAX, CONNECTIONS_MAX, HANDSHAKE_MS, HELLO_BYTES_MAX,
-    SERVING_BYTES_MAX, SERVING_MAX,
+    ACCEPT_RETRY_MS, CALL_MS_MAX, HANDSHAKE_MS, HELLO_BYTES_MAX, SERVING_BYTES_MAX, SERVING_MAX,
 };
 use super::super::message::{Refusal, Request, Response};
+use super::super::proof::{self, Claim, Proven};
 use super::super::transport::Service;
+use super::connection::{Reader, Writer};
+use super::reserve::{Place, Reserve};
 use super::secure;
 use super::socket;
-use super::stream::{End, FrameReader, FrameWriter, Socket};
+use super::stream::{End, FrameReader, FrameWriter};
 
 /// Serves peers until it is dropped, which ends every connection.
 pub async fn serve<R: AsyncRuntime>(listener: TcpListener, local: Arc<Local>, service: Arc<dyn Service<R>>) {
     let mut connections = JoinSet::new();
+    let reserve = Arc::new(Reserve::default());
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, from)) if connections.len() < CONNECTIONS_MAX => {
+                Ok((stream, from)) => reserve.enter(from.ip(), |place| {
                     let (local, service) = (Arc::clone(&local), Arc::clone(&service));
-                    connections.spawn(converse(stream, from, local, service));
-                }
-                Ok((_, from)) => tracing::warn!(%from, "connection refused: {}", Denial::Full),
+                    connections.spawn(converse(stream, from, place, local, service))
+                }),
                 Err(error) => {
                     // Out of descriptors, most likely: others will be closed.
                     tracing::warn!(%error, "no connection can be accepted");
@@ -54,6 +57,7 @@ pub async fn serve<R: AsyncRuntime>(listener: TcpListener, local: Arc<Local>, se
 async fn converse<R: AsyncRuntime>(
     stream: TcpStream,
     from: SocketAddr,
+    place: Place,
     local: Arc<Local>,
     service: Arc<dyn Service<R>>,
 ) {
@@ -64,6 +68,7 @@ async fn converse<R: AsyncRuntime>(
         Err(_) => return tracing::warn!(%from, "connection refused: no handshake in time"),
     };
     let node = connection.standing.node();
+    place.prove(node);
     match connection.run(service).await {
         End::Frame(error) => tracing::error!(%from, node, %error, "connection refused"),
         end => tracing::debug!(%from, node, "connection ended: {end}"),
@@ -71,35 +76,52 @@ async fn converse<R: AsyncRuntime>(
 }
 
 struct Connection {
-    reader: FrameReader<ReadHalf<Box<dyn Socket>>>,
-    writer: FrameWriter<WriteHalf<Box<dyn Socket>>>,
+    reader: Reader,
+    writer: Writer,
     standing: Standing,
 }
 
-/// The handshake. The error is one line for the log.
+/// The handshake: what both know, then who they are. The error is one line for the log.
 async fn open(stream: TcpStream, local: &Local) -> Result<Connection, String> {
     socket::tune(&stream).map_err(|error| error.to_string())?;
-    let secured = secure::incoming(stream, local).await.map_err(|error| format!("TLS: {error}"))?;
-    let (read, write) = tokio::io::split(secured.socket);
+    let channel = secure::accept(stream, local).await.map_err(|error| format!("TLS: {error}"))?;
+    let (binding, shown) = (channel.binding, channel.shown);
+    let (read, write) = tokio::io::split(channel.socket);
     let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
-    let hello = reader.next(HELLO_BYTES_MAX).await.map_err(|end| end.to_string())?;
-    if hello.kind != Kind::Hello {
-        return Err("no handshake".to_owned());
-    }
+    let claim = read_body(&mut reader, Kind::Proof).await?;
+    let claim: Claim = frame::decode(&claim).map_err(|error| error.to_string())?;
+    let counterproof = proof::judge(local, &binding, &claim);
+    say(&mut writer, Kind::Proof, &counterproof).await?;
+    counterproof.map_err(|_| match claim.proves {
+        Proven::Membership => "the caller does not know the cluster's secret".to_owned(),
+        Proven::Joining => {
+            "the caller does not know the join secret of this node, or there is none".to_owned()
+        }
+    })?;
+    let hello = read_body(&mut reader, Kind::Hello).await?;
     // What a newer version may have added at the end is not for this one.
-    let hello = postcard::from_bytes::<Hello>(&hello.body).map_err(|_| Denial::Malformed);
+    let hello = postcard::from_bytes::<Hello>(&hello).map_err(|_| Denial::Malformed);
     let judged = hello.and_then(|hello| {
-        let judged = judge(local.get(), &hello)?;
-        secured.proof.check(hello.from.node)?;
+        let judged = judge(local.get(), claim.proves, &hello)?;
+        shown.check(hello.from.node)?;
         tracing::debug!(node = hello.from.node, lane = ?hello.lane, version = hello.version, "welcome");
         Ok(judged)
     });
     let answer: Answer = judged.as_ref().map(|(welcome, _)| welcome.clone()).map_err(Denial::clone);
-    let frame = frame::encode(Kind::Welcome, &answer).map_err(|error| error.to_string())?;
-    writer.add(frame).await.map_err(|end| end.to_string())?;
-    writer.flush().await.map_err(|end| end.to_string())?;
+    say(&mut writer, Kind::Welcome, &answer).await?;
     let (_, standing) = judged.map_err(|denial| format!("the caller was told: {denial}"))?;
     Ok(Connection { reader, writer, standing })
+}
+
+async fn read_body(reader: &mut Reader, expected: Kind) -> Result<Bytes, String> {
+    let frame = reader.next(HELLO_BYTES_MAX).await.map_err(|end| end.to_string())?;
+    if frame.kind == expected { Ok(frame.body) } else { Err("no handshake".to_owned()) }
+}
+
+async fn say<T: Serialize>(writer: &mut Writer, kind: Kind, value: &T) -> Result<(), String> {
+    let frame = frame::encode(kind, value).map_err(|error| error.to_string())?;
+    writer.add(frame).await.map_err(|end| end.to_string())?;
+    writer.flush().await.map_err(|end| end.to_string())
 }
 
 /// A request being served: its number, its size, its answer.
@@ -128,7 +150,7 @@ impl<R: AsyncRuntime> Desk<R> {
                 }
                 Ok(())
             }
-            Kind::Hello | Kind::Welcome | Kind::Response => Err(FrameError::Body),
+            Kind::Hello | Kind::Welcome | Kind::Response | Kind::Proof => Err(FrameError::Body),
         }
     }
 
@@ -182,7 +204,7 @@ async fn turn<R: AsyncRuntime, I: AsyncRead + Unpin, O: AsyncWrite + Unpin>(
 ) -> Result<(), End> {
     let room = desk.has_room();
     let served = tokio::select! {
-        frame = reader.next(BODY_BYTES_MAX), if room => return desk.take(frame?).map_err(End::Frame),
+        frame = reader.next(desk.standing.body_bytes_max()), if room => return desk.take(frame?).map_err(End::Frame),
         Some(served) = desk.serving.next() => served,
     };
     // What is being answered by others that are ready to run goes along.

@@ -8,8 +8,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::super::frame::{self, Frame, FrameError};
 use super::super::limit::{READ_BYTES, READ_KEEP_BYTES, WRITE_BYTES, WRITE_STALL_MS};
 
-/// A connection, whatever it runs over.
-pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+/// Both directions of a connection, whatever it runs over.
+pub trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 
