@@ -8,7 +8,7 @@ seconds=${1:?usage: net/fuzz/run.sh SECONDS [TARGET ...]}
 shift
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-    targets=(resp_request resp_reply http_request token)
+    targets=(resp_request resp_reply http_request token peer_frame)
 fi
 
 if ! cargo fuzz --version >/dev/null 2>&1; then

@@ -2,10 +2,12 @@
 //! commands to a node that is killed, replaced, or asked to stop.
 
 mod absurd;
+mod caller;
 mod damage;
 mod disk;
 mod folders;
 mod forming;
+mod fuzzing;
 mod granting;
 mod losing;
 mod membership;
