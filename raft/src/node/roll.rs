@@ -17,7 +17,7 @@ impl<R: AsyncRuntime> Inner<R> {
     pub(super) fn check(&self, from: NodeId, request: &Request<R>) -> Result<(), Refusal> {
         let Some(group) = request.group() else {
             // Whoever may announce itself was judged when the connection opened.
-            let may = matches!(request, Request::Waiting { .. }) || self.may_be_member(from);
+            let may = matches!(request, Request::Waiting { .. } | Request::Admin(_)) || self.may_be_member(from);
             return if may { Ok(()) } else { Err(self.not_member(from)) };
         };
         let group = self.group(group)?;
@@ -55,7 +55,8 @@ impl<R: AsyncRuntime> Inner<R> {
         self.count_refused(|count| {
             tracing::warn!(node = from, count, "a message of a node that is no member was refused");
         });
-        Refusal::NotMember
+        // Not the word that a node was removed: this one may know less than the node that asks.
+        Refusal::NotAllowed
     }
 
     /// Logs the first refusals and then ever fewer: a peer that goes on must not fill the disk.
