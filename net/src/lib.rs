@@ -59,9 +59,9 @@ pub mod observer;
 #[cfg(feature = "server")]
 mod pass;
 #[cfg(feature = "server")]
-pub mod provenance;
-#[cfg(feature = "server")]
 mod protocol;
+#[cfg(feature = "server")]
+pub mod provenance;
 #[cfg(feature = "server")]
 pub mod pubsub;
 #[cfg(feature = "server")]

@@ -167,7 +167,7 @@ fn is_simple(content_type: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Provenance, Known, Objection};
+    use super::{Known, Objection, Provenance};
 
     fn objection(fields: &[(&str, &'static str)], names: &[&str], origins: &[&str]) -> Option<Objection> {
         let mut caller = Provenance::default();

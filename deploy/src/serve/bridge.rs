@@ -135,6 +135,7 @@ fn told(status: ClusterStatus) -> Status {
         groups: status.groups.into_iter().map(group).collect(),
         operation: status.operation,
         log: Log::default(),
+        refused_messages: 0,
         clocks: Clocks::default(),
         standing: standing(status.belonging),
     }

@@ -152,6 +152,7 @@ impl Fuzzer {
                 nonce: transfer,
                 secret: ClusterSecret::new([0; 16]),
                 epoch: 1,
+                contacts: Vec::new(),
             }),
             5 => Request::Waiting { member: Member::default(), nonce: number },
             _ => self.absurd(),

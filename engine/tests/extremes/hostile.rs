@@ -14,7 +14,7 @@ use sluice_engine::id::{GroupId, KeyGen, RequestHash, Seq, Ticket, UserHash, Zon
 use sluice_engine::measure::Measured;
 use sluice_engine::node::{self, Options};
 use sluice_engine::owner::Owner;
-use sluice_engine::reply::{Eta, Reply, Standing, Stats, Waiting};
+use sluice_engine::reply::{Departure, Eta, Reply, Standing, Stats, Waiting};
 use sluice_engine::sequencer::{
     Ask, BlockPolls, Committed, Event, NodeId, Presence, ProposalId, Pulse, REMOTE, Role, Sequencer,
     ZonePolls,
@@ -243,7 +243,7 @@ fn reply(rng: &mut Rng) -> Reply {
         if rng.bool() { Standing::Waiting(waiting) } else { Standing::Admitted(LogTime(wide(rng))) };
     match rng.u8(..10) {
         0 => Reply::Place { token: token(rng), standing },
-        1 => Reply::Left(rng.bool()),
+        1 => Reply::Left(if rng.bool() { Departure::Left } else { Departure::Admitted }),
         2 => Reply::ZoneSet { created: rng.bool() },
         3 => Reply::KeyChanged,
         4 => Reply::Stats(Stats { waiting: wide(rng), eta_ms: wide(rng) as i64, ..Stats::default() }),
@@ -331,7 +331,7 @@ fn a_reply_of_another_kind_is_not_believed() {
     };
     for (answer, counts) in [
         (Reply::KeyChanged, true),
-        (Reply::Left(true), false),
+        (Reply::Left(Departure::Left), false),
         (Reply::Keys(vec![], Charge::default()), true),
     ] {
         let before = stage.directory.unfit();

@@ -6,8 +6,8 @@
 
 use super::chunk::{self, Chunked};
 use super::fault::Fault;
-use crate::provenance::Provenance;
 use crate::limit;
+use crate::provenance::Provenance;
 use std::mem::MaybeUninit;
 
 /// One request, borrowed from the input. The body's framing is already removed.

@@ -17,7 +17,8 @@ impl<R: AsyncRuntime> Inner<R> {
     pub(super) fn check(&self, from: NodeId, request: &Request<R>) -> Result<(), Refusal> {
         let Some(group) = request.group() else {
             // Whoever may announce itself was judged when the connection opened.
-            let may = matches!(request, Request::Waiting { .. } | Request::Admin(_)) || self.may_be_member(from);
+            let may =
+                matches!(request, Request::Waiting { .. } | Request::Admin(_)) || self.may_be_member(from);
             return if may { Ok(()) } else { Err(self.not_member(from)) };
         };
         let group = self.group(group)?;

@@ -58,6 +58,7 @@ impl Cluster for Three {
             log: Log::default(),
             clocks: Clocks::default(),
             standing: Standing::Member,
+            refused_messages: 0,
         }
     }
 
