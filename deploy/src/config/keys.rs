@@ -78,8 +78,8 @@ const KEYS: &[Key] = &[
     key!("auth.writer_tokens", |value| auth.writer_tokens = Some(value.path()?)),
     key!("auth.admin_tokens", |value| auth.admin_tokens = Some(value.path()?)),
     key!("cors.origins", |value| cors.origins = origins(value)?),
-    key!("proxies.trusted", |value| trusted_proxies = networks(value)?),
     key!("cors.max_age", |value| cors.max_age = value.duration(limit::IDLE_TIMEOUT_MS_MAX)?),
+    key!("proxies.trusted", |value| trusted_proxies = networks(value)?),
 ];
 
 /// Who names the address wants the port open.

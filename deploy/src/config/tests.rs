@@ -121,7 +121,7 @@ fn variables_of_others_are_handed_back_not_refused() {
 
 #[test]
 fn an_unknown_key_is_named_with_what_could_have_been_meant() {
-    let top = "ports, listen, data_dir, workers, drain_delay, memory_max, insecure, limits, log, node, cluster, tls, auth, cors, zone, namespace";
+    let top = "ports, listen, data_dir, workers, drain_delay, memory_max, insecure, limits, log, node, cluster, tls, auth, cors, proxies, zone, namespace";
     assert_eq!(refusal("\nlimit = 5"), format!("sluice.toml:2: unknown key `limit`; known here: {top}"));
     assert_eq!(
         refusal("[strange]\na = 1"),

@@ -121,23 +121,7 @@ impl Shards {
                 let standing = directory.peek(turn.guard, zone, token, turn.now)?;
                 Ok(Outcome::Told(Told::Standing(standing)))
             }
-            Request::Join { zone, user, request, is_trusted } => {
-                let known = directory.zone(zone);
-                let group = known.map_or_else(|| directory.group_of(zone), |id| id.group);
-                let text = std::str::from_utf8(zone).map_err(|_| Refusal::NoZone)?;
-                let user = user.map(|user| directory.user_hash(text, user));
-                let (request, is_trusted) = (*request, *is_trusted);
-                let ask = match known {
-                    Some(zone) => Ask::Join { zone, user, request, is_trusted },
-                    None if directory.leads(group, turn.now) => return Err(Refusal::NoZone),
-                    // The leader may know a zone that has not come here yet.
-                    None => {
-                        let name = ZoneName::parse(zone).map_err(|_| Refusal::NoZone)?;
-                        Ask::JoinNamed { name, user, request, is_trusted }
-                    }
-                };
-                Ok(self.ask(group, ask, ticket, turn.now))
-            }
+            Request::Join { .. } => self.join(request, ticket, turn),
             Request::Leave { zone, token } => {
                 let own = directory.verify(zone, token)?;
                 let Place::Queue(seq) = own.place else {
@@ -181,6 +165,25 @@ impl Shards {
             }
             Request::Administer(operation) => self.administer((**operation).clone(), ticket),
         }
+    }
+
+    fn join(&mut self, request: &Request<'_>, ticket: Ticket, turn: Turn<'_>) -> Result<Outcome, Refusal> {
+        let Request::Join { zone, user, request, is_trusted } = request else { return Err(Refusal::NoZone) };
+        let (directory, request, is_trusted) = (&self.shared.directory, *request, *is_trusted);
+        let known = directory.zone(zone);
+        let group = known.map_or_else(|| directory.group_of(zone), |id| id.group);
+        let text = std::str::from_utf8(zone).map_err(|_| Refusal::NoZone)?;
+        let user = user.map(|user| directory.user_hash(text, user));
+        let ask = match known {
+            Some(zone) => Ask::Join { zone, user, request, is_trusted },
+            None if directory.leads(group, turn.now) => return Err(Refusal::NoZone),
+            // The leader may know a zone that has not come here yet.
+            None => {
+                let name = ZoneName::parse(zone).map_err(|_| Refusal::NoZone)?;
+                Ask::JoinNamed { name, user, request, is_trusted }
+            }
+        };
+        Ok(self.ask(group, ask, ticket, turn.now))
     }
 
     /// Its outcome comes from another thread, by the mailbox.
