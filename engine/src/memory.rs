@@ -110,6 +110,10 @@ impl Shares {
     /// The shares of a bound.
     #[must_use]
     pub fn of(memory_max: u64) -> Shares {
+        if memory_max == u64::MAX {
+            // No bound: there is nothing to share out.
+            return Shares { all: u64::MAX, ordinary: u64::MAX, zones: u64::MAX, streams: u64::MAX };
+        }
         let share = memory_max / 4 * SHARE_QUARTERS;
         Shares {
             all: memory_max,

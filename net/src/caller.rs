@@ -14,27 +14,27 @@ use std::net::IpAddr;
 /// The network that an anonymous caller comes from: an IPv4 address, or the first 64 bits of an IPv6 one, as one
 /// household has them. A caller that comes back over another connection is in it again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Network(u64);
+pub struct ClientNetwork(u64);
 
 /// Before an IPv4 address: no host has an IPv6 address that begins so (it would be a multicast one).
 const IPV4: u64 = 0xffff_ffff_0000_0000;
 
-impl Network {
+impl ClientNetwork {
     /// The network of an address.
     ///
     /// ```
-    /// use sluice_net::caller::Network;
-    /// let of = |text: &str| Network::of(text.parse().unwrap());
+    /// use sluice_net::caller::ClientNetwork;
+    /// let of = |text: &str| ClientNetwork::of(text.parse().unwrap());
     /// assert_eq!(of("2001:db8::1"), of("2001:db8::ffff"));
     /// assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
     /// assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
     /// assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     /// ```
     #[must_use]
-    pub fn of(address: IpAddr) -> Network {
+    pub fn of(address: IpAddr) -> ClientNetwork {
         match address.to_canonical() {
-            IpAddr::V4(address) => Network(IPV4 | u64::from(address.to_bits())),
-            IpAddr::V6(address) => Network((address.to_bits() >> 64) as u64),
+            IpAddr::V4(address) => ClientNetwork(IPV4 | u64::from(address.to_bits())),
+            IpAddr::V6(address) => ClientNetwork((address.to_bits() >> 64) as u64),
         }
     }
 }
@@ -47,7 +47,7 @@ pub enum Caller<'a> {
     /// An HTTP call with a writer token.
     Writer(SecretDigest),
     /// An HTTP call without.
-    Anonymous(Network),
+    Anonymous(ClientNetwork),
 }
 
 /// The id of a request, by which a repeat of it is known.
@@ -69,7 +69,7 @@ impl RequestId<'_> {
         let (kind, caller): (&[u8], &[u8]) = match &self.caller {
             Caller::User(name) => (b"user", name),
             Caller::Writer(digest) => (b"writer", digest),
-            Caller::Anonymous(Network(bits)) => {
+            Caller::Anonymous(ClientNetwork(bits)) => {
                 network = bits.to_be_bytes();
                 (b"anonymous", &network)
             }

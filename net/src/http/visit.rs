@@ -10,7 +10,7 @@ use super::recall::{Purpose, Recall};
 use super::respond::{Field, Media, Responder, Shape};
 use super::route::{Method, Route};
 use crate::auth::Trust;
-use crate::caller::{Caller, Network};
+use crate::caller::{Caller, ClientNetwork};
 use crate::provenance::Known;
 use crate::request::Request;
 use crate::session::events::EventTalk;
@@ -43,7 +43,7 @@ pub(crate) struct Visit<'v, 'g> {
     pub(crate) method: Method,
     pub(crate) shape: Shape,
     /// Where the connection comes from.
-    pub(crate) network: Network,
+    pub(crate) network: ClientNetwork,
     /// A listed proxy passed the request on.
     pub(crate) is_proxy: bool,
     pub(crate) line: &'v mut Line,
@@ -54,7 +54,7 @@ pub(crate) struct Visit<'v, 'g> {
 /// Answers one request.
 pub(crate) fn handle(
     call: &Call<'_>,
-    (network, is_proxy): (Network, bool),
+    (network, is_proxy): (ClientNetwork, bool),
     line: &mut Line,
     desk: &mut Desk,
     turn: Turn<'_>,
@@ -222,7 +222,7 @@ impl Visit<'_, '_> {
 
 /// Where the caller is. What it says of itself is believed of nobody: behind a load balancer this is the balancer, and only
 /// the randomness of their request ids keeps its users apart.
-fn caller_address(visit: &Visit<'_, '_>) -> Network {
+fn caller_address(visit: &Visit<'_, '_>) -> ClientNetwork {
     visit.network
 }
 

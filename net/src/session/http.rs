@@ -3,7 +3,7 @@
 use super::events::EventTalk;
 use super::line::Line;
 use super::stop::{Driven, Stop};
-use crate::caller::Network;
+use crate::caller::ClientNetwork;
 use crate::http::decode::{Decoded, decode};
 use crate::http::fault::Fault;
 use crate::http::problem::Problem;
@@ -17,7 +17,7 @@ use mio::net::TcpStream;
 /// What HTTP remembers of a connection between visits.
 pub(crate) struct HttpTalk {
     /// Where it comes from.
-    network: Network,
+    network: ClientNetwork,
     /// The request that is arriving was already told `100 Continue`.
     continued: bool,
     /// A listed proxy speaks for others.
@@ -29,7 +29,7 @@ pub(crate) struct HttpTalk {
 impl HttpTalk {
     /// Of a new connection.
     pub(crate) fn new(socket: &TcpStream, is_proxy: bool) -> HttpTalk {
-        let network = socket.peer_addr().map(|peer| Network::of(peer.ip())).unwrap_or_default();
+        let network = socket.peer_addr().map(|peer| ClientNetwork::of(peer.ip())).unwrap_or_default();
         HttpTalk { network, continued: false, is_proxy, events: None }
     }
 }
