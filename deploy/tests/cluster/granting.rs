@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use crate::nodes::{Nodes, eventually};
+use crate::nodes::{JOIN_SECRET, Nodes, eventually};
 
 const SECRET: &str = "a-long-secret-of-a-worker";
 /// Its SHA-256.
@@ -29,7 +29,9 @@ fn a_subscribe_token_of_one_node_is_good_at_every_node_and_names_its_streams_onl
     let folder = nodes.folder.path();
     let (config, tokens) = (folder.join("sluice.toml"), folder.join("writers"));
     std::fs::write(&tokens, format!("worker {HASH}\n")).unwrap();
-    std::fs::write(&config, format!("[auth]\nwriter_tokens = {tokens:?}\n")).unwrap();
+    let secret = folder.join(JOIN_SECRET);
+    let text = format!("[auth]\nwriter_tokens = {tokens:?}\n[cluster]\njoin_secret_file = {secret:?}\n");
+    std::fs::write(&config, text).unwrap();
     for _ in 0..3 {
         nodes.add_configured(Some(config.clone()));
     }

@@ -12,8 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The file of the join secret that nodes without a configuration are given.
-const JOIN_SECRET: &str = "join-secret";
+/// The file of the join secret that all nodes of a test know.
+pub(crate) const JOIN_SECRET: &str = "join-secret";
 
 /// A story that waits so long for something has found a defect. None passes or fails by it otherwise.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,6 +28,15 @@ pub(crate) fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) 
         assert!(begun.elapsed() < PATIENCE, "still waiting for {what}");
         std::thread::yield_now();
     }
+}
+
+/// Whether every thread of a process is stopped.
+fn are_stopped(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process is there");
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    })
 }
 
 /// An address that nobody listens at and no other story gets. Below the ports that the system gives to connections,
@@ -276,6 +285,10 @@ impl Nodes {
         let child = self.all[node].child.as_ref().expect("the node runs");
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id");
         kill_process(pid, signal).expect("the process is there");
+        if signal == Signal::STOP {
+            // A thread that runs on another core goes on for a moment, and may still answer.
+            eventually("its threads to stop", || are_stopped(child.id()).then_some(()));
+        }
     }
 
     /// Ends a node's process as a crash does.

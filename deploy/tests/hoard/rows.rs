@@ -155,6 +155,7 @@ pub(crate) const CALLS: &[(&str, &str)] = &[
     ("/v1/subscribe-tokens", "POST /v1/subscribe-tokens < {\"keys\":[\"a\"]}"),
     ("/room/{zone}", "GET /room/demo"),
     ("/room/{zone}", "HEAD /room/demo"),
+    ("/room/{zone}", "POST /room/demo"),
     ("/demo", "GET /demo"),
     ("/demo", "HEAD /demo"),
     ("/pages/{name}", "GET /pages/room.js"),

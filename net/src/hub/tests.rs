@@ -16,12 +16,11 @@ use sluice_engine::id::Ticket;
 use sluice_engine::node;
 use sluice_engine::owner::Owner;
 use sluice_engine::reply::Reply;
-use sluice_engine::sequencer::Ask;
 use sluice_engine::sequencer::Local;
 use sluice_engine::stream::ListenerId;
 use sluice_engine::stream::fields::Fields;
 use sluice_engine::stream::id::StreamId;
-use sluice_engine::stream::op::{Add, Follow, FollowFrom, Keep, KeyOp, NewId, Range, Trim};
+use sluice_engine::stream::op::{Add, Follow, FollowFrom, Keep, KeyOp, NewId, Trim};
 use sluice_engine::stream::text::Text;
 use sluice_engine::stream::value::Value;
 use sluice_engine::time::MonoMs;
@@ -268,19 +267,11 @@ impl Stage {
         for n in 0..5 {
             let key = Text::from(format!("key-{n}").as_bytes());
             let owner = &mut self.owners[usize::from(self.directory.group_of(&key).0)];
-            let range = Range {
-                key: key.clone(),
-                start: StreamId::MIN,
-                end: StreamId::MAX,
-                count: None,
-                reverse: false,
-            };
-            let Some(epoch) = owner.follow(follow(&key)).stream.map(|stream| stream.epoch) else { continue };
-            let range = Ask::Key(Box::new(KeyOp::Range(range)));
-            let Some(Reply::Key(Value::Entries(entries), _)) = owner.request(range, Ticket(0), MonoMs(0))
-            else {
-                panic!("a range is entries");
-            };
+            let whole =
+                Follow { from: FollowFrom::Oldest, limit: u64::MAX, bytes_max: u64::MAX, ..follow(&key) };
+            let followed = owner.follow(whole);
+            let Some(epoch) = followed.stream.map(|stream| stream.epoch) else { continue };
+            let entries = followed.entries;
             self.readers.live.extend(entries.iter().map(|entry| (key.clone(), epoch, entry.dense)));
         }
     }

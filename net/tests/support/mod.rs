@@ -56,7 +56,8 @@ pub(crate) fn start_with(config: NetConfig, zones: Vec<(&str, ZonePatch)>) -> Se
 
 /// An empty engine of six groups.
 pub(crate) fn open(config: &NetConfig) -> (Arc<Directory>, Vec<Owner>) {
-    let options = Options { memory_max: 256 << 20, ..Options::new([7; 16]) };
+    let memory_max = if config.memory_max_bytes == 0 { 256 << 20 } else { config.memory_max_bytes };
+    let options = Options { memory_max, ..Options::new([7; 16]) };
     let local = |_, applied| Box::new(Local::new(applied)) as Box<_>;
     node::open(options, Vec::new(), local, config.clock.now()).unwrap()
 }

@@ -33,7 +33,7 @@ impl SnapshotWriter {
         let file = snapshots.shared.disk.create(&path, 0).await?;
         let bytes = format::head(&head, &meta)?;
         let start = bytes.len() as u64;
-        let writer = SnapshotWriter {
+        let mut writer = SnapshotWriter {
             snapshots,
             path,
             group: head.group,
@@ -45,8 +45,13 @@ impl SnapshotWriter {
             buffer: Vec::new(),
             is_over: false,
         };
-        writer.file.write_at(&bytes, 0).await?;
-        Ok(writer)
+        match writer.file.write_at(&bytes, 0).await {
+            Ok(()) => Ok(writer),
+            Err(error) => {
+                writer.discard().await;
+                Err(error)
+            }
+        }
     }
 
     /// Appends a chunk, and from time to time makes what is there durable, so that the end does not do it all at once.

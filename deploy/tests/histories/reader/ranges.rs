@@ -31,7 +31,7 @@ pub(super) fn read(history: &mut History, fortune: &mut Fortune<'_>) {
 /// Status and body of one request on a connection of its own.
 fn get(at: &str, path: &str) -> Result<(u16, Value)> {
     let mut stream = connect(at)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).map_err(lost)?;
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());

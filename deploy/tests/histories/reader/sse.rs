@@ -21,7 +21,7 @@ impl Events {
     pub(super) fn open(at: &str, path: &str, last_event_id: Option<&str>) -> Result<(u16, Events)> {
         let mut stream = connect(at)?;
         let id = last_event_id.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n{id}\r\n")?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{id}\r\n")?;
         let mut events = Events(BufReader::new(stream));
         let status = events.line()?.split(' ').nth(1).and_then(|status| status.parse().ok());
         while !events.line()?.is_empty() {}
