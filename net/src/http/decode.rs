@@ -50,6 +50,10 @@ pub(crate) struct Fields<'a> {
 
 /// What the bytes so far amount to.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart where it is made; a box would cost each request an allocation"
+)]
 pub(crate) enum Decoded<'a> {
     /// A request, and how many bytes it took.
     Complete(Call<'a>, usize),

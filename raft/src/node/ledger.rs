@@ -288,9 +288,9 @@ mod tests {
         drop(ledger);
         let found = || open(folder.path()).map(|ledger| ledger.page.promised[0].term);
         assert_eq!(found().expect("whole"), 3);
-        std::fs::write(folder.path().join("node/ledger-2"), b"torn").expect("written");
-        assert_eq!(found().expect("the one before"), 2);
         std::fs::write(folder.path().join("node/ledger-1"), b"torn").expect("written");
+        assert_eq!(found().expect("the one before"), 2);
+        std::fs::write(folder.path().join("node/ledger-2"), b"torn").expect("written");
         assert!(found().is_err());
         accept_loss(folder.path()).expect("the folder is there");
         let mut ledger = open(folder.path()).expect("accepted");
