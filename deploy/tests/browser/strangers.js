@@ -35,7 +35,8 @@ tell({
     await page.evaluate((append) => {
       const form = document.querySelector("form");
       [form.action, form.target] = [append, "_blank"];
-      [form.elements.x.name, form.elements.x.value] = ['{"a":"', '"}'];
+      const field = form.elements.x;
+      [field.name, field.value] = ['{"a":"', '"}'];
     }, append);
     const [popup] = await Promise.all([page.waitForEvent("popup"), page.click("#go")]);
     await popup.waitForLoadState();

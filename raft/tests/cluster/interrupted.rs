@@ -99,7 +99,7 @@ async fn play(plan: Plan, victim: Victim, after: Duration) {
         scene.insist().await;
     }
     scene.settle().await;
-    scene.is_whole().await;
+    scene.check_whole().await;
 }
 
 impl Scene {
@@ -276,7 +276,7 @@ impl Scene {
         is_over && are_ready && are_in && members.count() == nodes.len() && self.world.newcomers.is_empty()
     }
 
-    async fn is_whole(mut self) {
+    async fn check_whole(mut self) {
         let was_removed = |node: NodeId| !self.world.sites.contains_key(&node);
         match self.request {
             AdminRequest::Remove { node } | AdminRequest::Replace { node, .. } => assert!(was_removed(node)),
