@@ -85,7 +85,7 @@ fn readers_that_do_not_read_cost_a_bounded_amount_and_learn_what_they_missed() {
     let wanted = rustix::process::Rlimit { current: limits.maximum, ..limits };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, wanted).unwrap();
     // Room for what they all may have unsent: else those who take nothing would be closed.
-    let server = start(config(|config| config.memory_max_bytes = 2 << 30), &[]);
+    let server = start(config(|config| config.memory_max_bytes = 8 << 30), &[]);
     let at = server.local_addrs().http;
     let mut stalled: Vec<Client> = (0..READERS).map(|_| follow(narrow(at))).collect();
     let mut slow = follow(narrow(at));
