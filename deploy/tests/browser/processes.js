@@ -22,7 +22,7 @@ process.on("exit", () => {
 const env = { PATH: process.env.PATH, SLUICE_LOG_LEVEL: "error" };
 
 function run(command, words) {
-  const child = spawn(command, words, { env, stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn(command, words, { env, stdio: "ignore" });
   children.add(child);
   child.gone = new Promise((resolve) => { child.on("exit", () => { children.delete(child); resolve(); }); });
   return child;

@@ -183,8 +183,8 @@ fn what_another_node_or_another_version_wrote_is_refused() {
             assert!(matches!(refused, Some(LogError::Foreign { .. })), "{refused:?}");
         }
         for (format, what) in [
-            (4, "this program reads up to 3; start the newer program that wrote it"),
-            (2, "this program reads from 3 on; start the older program that wrote it"),
+            (5, "this program reads up to 4; start the newer program that wrote it"),
+            (3, "this program reads from 4 on; start the older program that wrote it"),
         ] {
             let mut bytes = disk.read(FIRST);
             bytes[8] = format;

@@ -39,7 +39,7 @@ fn append() -> Request<R> {
 #[test]
 fn handshakes() {
     let hello = Hello { version: "1".to_owned(), ..Hello::new(identity(1), 2, Lane::Append) };
-    assert_eq!(hex(Kind::Hello, &hello), "534c505201010000080000003bca15bf0303070102010131");
+    assert_eq!(hex(Kind::Hello, &hello), "534c50520101000008000000acfd77700404070102010131");
     assert_eq!(
         hex::<Answer>(Kind::Welcome, &Err(Denial::Node { found: 3 })),
         "534c50520102000003000000fd54dfa4010203"
