@@ -95,13 +95,10 @@ step_chaos() {
     target/release/sluice-bench chaos power --rounds 2
     target/release/sluice-bench chaos members --interruptions 4
     target/release/sluice-bench chaos rolling --rounds 1
-    target/release/sluice-bench chaos pause --rounds 5
-    target/release/sluice-bench chaos clock --rounds 1
     target/release/sluice-bench chaos latency --rounds 2
     target/release/sluice-bench chaos learner --waiters 100000 --commands 1000000
     as_root target/release/sluice-bench chaos partition --rounds 1
     as_root target/release/sluice-bench chaos client --rounds 6
-    as_root target/release/sluice-bench chaos folders --rounds 6
 }
 
 step_compare() {
