@@ -1,13 +1,6 @@
 //! Who looks, and the owner that waits for it, under every interleaving. How to run: see `loom_waiters.rs`.
 //!
-//! What the test was seen to catch:
-//!
-//! | line broken | caught by |
-//! |---|---|
-//! | `end` relaxed | `a_poll_from_before_is_stored` |
-//! | `stored_until` loads relaxed | `a_poll_from_before_is_stored` |
-//! | either fence left out | `a_poll_from_before_is_stored` |
-//! | the clock read before the thread says that it begins | `a_poll_from_before_is_stored` |
+//! Both fences and the order in which a reader says that it begins are what it is about: each was put there for one interleaving.
 #![cfg(loom)]
 
 use loom::sync::Arc;

@@ -17,7 +17,6 @@
 //! | | a key lives at its deadline, too | `Added { …, epoch: 96, dense: 8 }` against `epoch: 122, dense: 1` |
 //! | | what is given to another consumer stays counted with the first | `pending: left (4, 2), right (2, 4)` |
 //! | | a lag is told with a hole at the id that the group has read | `InfoGroups …`: another `lag` |
-//! | I10 | the first block of a range counts towards what is wanted | `I10: 4402 for 8012`: `Range …` |
 //! | I10 | the room of a block that is sealed is not counted | `attempt to subtract with overflow` |
 //! | I9 | a key is not copied before its deadline changes | snapshots: `I9, seed 3` |
 //! | I9 | the order of appends is not restored | snapshots: `I9, seed 0` |
