@@ -15,6 +15,8 @@ function zone(...words) {
 async function tell(stories) {
   const browser = await chromium.launch({
     executablePath: "/usr/bin/chromium",
+    // Else the library closes the browser when the script is told to end, and the script goes on.
+    handleSIGTERM: false,
     args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
       // Names of strangers, some of which lead to this machine.
       "--host-resolver-rules=MAP *.example 127.0.0.1",
@@ -22,7 +24,13 @@ async function tell(stories) {
       "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,PrivateNetworkAccessSendPreflights",
       "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
+  let told;
+  process.once("SIGTERM", () => {
+    console.error(`${told}: did not end`);
+    process.exit(1);
+  });
   for (const [name, story] of Object.entries(stories)) {
+    told = name;
     const complaints = [];
     const contexts = [];
     const open = async (options) => {

@@ -38,7 +38,7 @@ fn check(script: &str, server: &Server) {
         assert!(needed.exists(), "{} is missing: run `deploy/test.sh tools` first", needed.display());
     }
     let output = Command::new("timeout")
-        .args([PATIENCE_S, "node"])
+        .args(["--kill-after=10", PATIENCE_S, "node"])
         .arg(folder.join("tests/browser").join(script))
         .args([&server.http.to_string(), &server.resp.to_string(), env!("CARGO_BIN_EXE_sluice")])
         .arg(server.admin().to_string())

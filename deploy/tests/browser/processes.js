@@ -18,6 +18,9 @@ process.on("exit", () => {
   fs.rmSync(folder, { recursive: true, force: true });
 });
 
+const secret = path.join(folder, "join-secret");
+fs.writeFileSync(secret, "a-join-secret-that-all-nodes-know");
+
 // Nothing that could configure it comes from this environment.
 const env = { PATH: process.env.PATH, SLUICE_LOG_LEVEL: "error" };
 
@@ -57,9 +60,9 @@ const status = (port, at) => new Promise((resolve) => {
   }).on("error", () => resolve(0));
 });
 
-// Between two looks everybody else has a turn.
+// Between two looks the processes that are waited for have the machine.
 async function until(what) {
-  while (!(await what())) await new Promise(setImmediate);
+  while (!(await what())) await new Promise((look) => setTimeout(look, 20));
 }
 
 // A node that outlives its process.
@@ -75,14 +78,17 @@ class Node {
   get admin() { return `http://127.0.0.1:${this.base + 2}`; }
 
   start() {
-    const secret = path.join(folder, "join-secret");
-    fs.writeFileSync(secret, "a-join-secret-that-all-nodes-know");
     const words = ["serve", "--workers", "2", "--ports", String(this.base), "--data", this.data, "--join-secret", secret];
     const peer = (node) => `127.0.0.1:${node.base + 3}`;
     this.child = run(binary, [...words, ...(this.first ? ["--join", peer(this.first)] : ["--peer", peer(this)])]);
   }
 
-  ready() { return until(async () => (await status(this.http, "/readyz")) === 200); }
+  ready() {
+    return until(async () => {
+      if (!children.has(this.child)) throw new Error(`the node at ${this.base} ended by itself`);
+      return (await status(this.http, "/readyz")) === 200;
+    });
+  }
 
   kill() { return kill(this.child); }
 }
