@@ -72,6 +72,8 @@ impl Cluster {
     /// A place for each host, and a cluster on the first `members` of them.
     pub(crate) fn start(server: PathBuf, hosts: Vec<Host>, members: usize, base: u16) -> Result<Cluster> {
         let folder = tempfile::tempdir().map_err(BenchError::io("making a folder"))?;
+        let secret = folder.path().join("join-secret");
+        fs::write(&secret, JOIN_SECRET).map_err(BenchError::io("writing the join secret"))?;
         let nodes: Vec<Node> = hosts
             .into_iter()
             .zip(0u16..)
@@ -226,7 +228,6 @@ impl Cluster {
         let output = output.map_err(BenchError::io("opening a node's output"))?;
         let errors = output.try_clone().map_err(BenchError::io("opening a node's output"))?;
         let secret = self.folder.path().join("join-secret");
-        fs::write(&secret, JOIN_SECRET).map_err(BenchError::io("writing the join secret"))?;
         let mut command = place.host.command(&self.server);
         command.args(["serve", "--insecure", "--workers", "1", "--data", DATA, "--join-secret"]).arg(&secret);
         command.args(["--ports", &place.port.to_string()]);
