@@ -132,7 +132,11 @@ impl Metadata {
                 if let Some(given) = self.nodes.get_mut(&node)
                     && given.part != Enrolment::Entered
                 {
+                    let peer = member.peer.clone();
                     *given = Enrolled { member, part: Enrolment::Entered, votes: given.votes };
+                    // Ids of processes that are there no more: they waited at this address and took none.
+                    self.nodes
+                        .retain(|_, other| other.part == Enrolment::Entered || other.member.peer != peer);
                 }
             }
             Change::Vote(node) => {
@@ -186,6 +190,19 @@ mod tests {
 
     fn given(node: NodeId) -> Change {
         Change::Add { node, member: Member::default(), nonce: node * 10, votes: false }
+    }
+
+    #[test]
+    fn an_id_whose_process_was_killed_goes_when_the_next_one_there_has_entered() {
+        let at = |peer: &str| Member { peer: peer.to_owned(), ..Member::default() };
+        let add = |node, nonce, peer| Change::Add { node, member: at(peer), nonce, votes: false };
+        let mut metadata = Metadata::default();
+        for change in [add(2, 20, "b:1"), add(3, 30, "c:1"), add(4, 40, "b:1")] {
+            metadata.apply(change);
+        }
+        metadata.apply(Change::Enter { node: 4, member: at("b:1") });
+        assert!(metadata.has_left(2) && metadata.has_entered(4));
+        assert!(metadata.nodes.contains_key(&3), "that one waits elsewhere");
     }
 
     #[test]
