@@ -25,9 +25,24 @@ pub struct Seq(pub u64);
 /// No place has this number or a higher one.
 pub(crate) const SEQ_END: u64 = 1 << 48;
 
-/// Generation of a token key; wraps after 255, by which time the old generation is long retired.
+/// Generation of a token key; wraps after 255, by which time the old generation is long retired. Of two the later one is at most
+/// 127 ahead, as serial numbers are compared (RFC 1982).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct KeyGen(pub u8);
+
+impl KeyGen {
+    /// Whether this one is of after `other`.
+    #[must_use]
+    pub fn is_after(self, other: KeyGen) -> bool {
+        (1..=127).contains(&self.0.wrapping_sub(other.0))
+    }
+
+    /// The one that follows.
+    #[must_use]
+    pub fn next(self) -> KeyGen {
+        KeyGen(self.0.wrapping_add(1))
+    }
+}
 
 /// A user id as the engine keeps it: a keyed 128-bit hash, never the text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -90,7 +90,8 @@ impl Keyring {
     #[must_use]
     pub fn installed(&self, generation: KeyGen, secret: [u8; 16]) -> Keyring {
         let mut next = self.clone();
-        if next.keys.iter().any(|key| key.generation == generation) {
+        let is_known = next.keys.iter().any(|key| key.generation == generation);
+        if is_known || !generation.is_after(self.active) {
             return next;
         }
         if next.keys.len() == KEYS_MAX {
@@ -102,8 +103,8 @@ impl Keyring {
         next
     }
 
-    /// This ring minting with an installed key; of the others only the last active one is kept.
-    /// `None` where the generation was never installed.
+    /// This ring minting with an installed key; of the others only the last active one is kept. The same ring where the key is
+    /// active or was before. `None` where the generation was never installed.
     #[must_use]
     pub fn activated(&self, generation: KeyGen) -> Option<Keyring> {
         self.keys.iter().find(|key| key.generation == generation)?;
