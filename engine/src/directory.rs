@@ -315,7 +315,13 @@ impl Directory {
         let refuse = || if self.zone(zone).is_some() { Refusal::BadToken } else { Refusal::NoZone };
         let unverified = UnverifiedToken::decode(text).ok_or_else(refuse)?;
         let shard = self.views.get(usize::from(unverified.group().0)).ok_or_else(refuse)?;
-        let token = unverified.verify(shard.keys(guard)).ok_or_else(refuse)?;
+        let keys = shard.keys(guard);
+        let Some(token) = unverified.verify(keys) else {
+            // A node that is behind may not have heard of the key that mints by now.
+            let is_coming = unverified.key() == keys.newest().next();
+            let no_leader = Refusal::NoLeader { retry_ms: NO_LEADER_RETRY_MS };
+            return Err(if is_coming && shard.prove(now).is_none() { no_leader } else { refuse() });
+        };
         let view = match shard.find(token.zone.ordinal, now, guard) {
             Ok(view) => view,
             Err(false) => return Ok(Found { token, shard, view: None }),

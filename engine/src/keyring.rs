@@ -42,6 +42,12 @@ impl Keyring {
         self.active
     }
 
+    /// The newest generation that is known: the active one, or one that was installed ahead.
+    #[must_use]
+    pub fn newest(&self) -> KeyGen {
+        self.keys.last().map_or(self.active, |key| key.generation)
+    }
+
     /// The MAC of `bytes` under a known generation.
     #[must_use]
     pub fn mac(&self, generation: KeyGen, bytes: &[u8]) -> Option<u64> {

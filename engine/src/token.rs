@@ -170,6 +170,11 @@ impl UnverifiedToken {
         GroupId(u16::from_be_bytes([self.raw[2], self.raw[3]]))
     }
 
+    /// The key that it claims to be signed with.
+    pub(crate) fn key(&self) -> KeyGen {
+        KeyGen(self.raw[1])
+    }
+
     /// The ordinal of the zone and the place that it claims, good for nothing but a hint.
     pub(crate) fn claims(&self) -> (u64, Seq) {
         (get48(&self.raw[4..10]), Seq(get48(&self.raw[10..16])))
@@ -179,7 +184,7 @@ impl UnverifiedToken {
     #[must_use]
     pub fn verify(&self, keys: &Keyring) -> Option<Token> {
         let (signed, mac) = self.raw[..self.len].split_at(self.len - MAC_BYTES);
-        let key = KeyGen(self.raw[1]);
+        let key = self.key();
         let expected = keys.mac(key, signed)?;
         // Comparing two words takes the same time whatever they hold.
         if expected.to_be_bytes() != *mac {
