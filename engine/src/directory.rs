@@ -230,10 +230,23 @@ impl Directory {
         self.with_keys(name, |keys| keys.request(name, parts))
     }
 
-    /// A key for this purpose, the same on every node of the cluster and nowhere else.
+    /// The key that signs for this purpose now, the same on every node of the cluster and nowhere else. It changes with the
+    /// cluster's secret.
     #[must_use]
-    pub fn derived_key(&self, purpose: &[u8]) -> [u8; 32] {
-        self.with_keys(b"", |keys| keys.derived(purpose))
+    pub fn signing_key(&self, purpose: &[u8]) -> [u8; 32] {
+        self.with_keys(b"", |keys| keys.signing(purpose))
+    }
+
+    /// The keys by which such a signature is verified: also those of before the last change, and of after a coming one.
+    #[must_use]
+    pub fn verifying_keys(&self, purpose: &[u8]) -> Vec<[u8; 32]> {
+        self.with_keys(b"", |keys| keys.verifying(purpose))
+    }
+
+    /// Bytes that stand for this cluster, for ever: a name, never a key.
+    #[must_use]
+    pub fn lasting_name(&self, purpose: &[u8]) -> [u8; 32] {
+        self.with_keys(b"", |keys| keys.lasting_name(purpose))
     }
 
     /// The keys that sign passes of this group, as this node has them.

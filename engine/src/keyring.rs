@@ -58,7 +58,7 @@ impl Keyring {
     /// The hash under which a user id is kept in one zone: equal ids of two zones look unrelated.
     #[must_use]
     pub fn user(&self, zone: &str, user: &[u8]) -> UserHash {
-        UserHash(self.identity_hash(b'u', zone.as_bytes(), user))
+        UserHash(named_hash(&self.identity, b'u', zone.as_bytes(), user))
     }
 
     /// The hash under which a request of one zone or key is remembered. All parts count: what they are, how many, and where
@@ -74,25 +74,37 @@ impl Keyring {
         RequestHash(hasher.finish128().as_u128())
     }
 
-    /// A key for another purpose: the same in every group and on every node, and for ever. It tells nothing of the secret,
-    /// nor of keys for other purposes.
+    /// The key that signs for another purpose now: derived from the active key, so that it changes with it. It tells nothing of
+    /// the secret, nor of keys for other purposes.
     #[must_use]
-    pub fn derived(&self, purpose: &[u8]) -> [u8; 32] {
-        let mut key = [0; 32];
-        for (half, number) in key.chunks_exact_mut(16).zip(0u8..) {
-            half.copy_from_slice(&self.identity_hash(b'k', purpose, &[number]).to_le_bytes());
-        }
-        key
+    pub fn signing(&self, purpose: &[u8]) -> [u8; 32] {
+        let active = self.keys.iter().find(|key| key.generation == self.active);
+        derived(&active.map_or(self.identity, |key| key.secret), purpose)
     }
 
-    /// The key that signs passes until an operator rotates it: the same in every group.
+    /// The keys by which what was signed for another purpose is verified: one for each that verifies tokens.
+    #[must_use]
+    pub fn verifying(&self, purpose: &[u8]) -> Vec<[u8; 32]> {
+        self.keys.iter().map(|key| derived(&key.secret, purpose)).collect()
+    }
+
+    /// Bytes that stand for the cluster: the same in every group and on every node, and for ever, whatever is rotated. They name, and
+    /// must never be what somebody is trusted for.
+    #[must_use]
+    pub fn lasting_name(&self, purpose: &[u8]) -> [u8; 32] {
+        derived(&self.identity, purpose)
+    }
+
+    /// The key that signs passes until an operator rotates it: the same in every group. Other secrets do not change it, for the
+    /// services that verify have it.
     pub(crate) fn first_pass_key(&self) -> PassKeys {
-        let name = self.derived(b"name of the first pass key");
+        let name = derived(&self.identity, b"name of the first pass key");
         let name = name.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        PassKeys::new(PassKeyId(name), PassSeed(self.derived(b"first pass key")))
+        PassKeys::new(PassKeyId(name), PassSeed(derived(&self.identity, b"first pass key")))
     }
 
-    /// This ring and one more key, which verifies from now on. The same ring where it is known.
+    /// This ring and one more key, which verifies from now on. The same ring where it is known, or older than the active one: a
+    /// message that was late brings no key back.
     #[must_use]
     pub fn installed(&self, generation: KeyGen, secret: [u8; 16]) -> Keyring {
         let mut next = self.clone();
@@ -115,7 +127,7 @@ impl Keyring {
     pub fn activated(&self, generation: KeyGen) -> Option<Keyring> {
         self.keys.iter().find(|key| key.generation == generation)?;
         let mut next = self.clone();
-        if generation != self.active {
+        if generation.is_after(self.active) {
             next.keys.retain(|key| key.generation == generation || key.generation == self.active);
             next.active = generation;
         }
@@ -143,14 +155,25 @@ impl Keyring {
         Some(Keyring { keys, active, identity })
     }
 
-    fn identity_hash(&self, domain: u8, name: &[u8], id: &[u8]) -> u128 {
-        let mut hasher = SipHasher24x128::new_with_key(&self.identity);
-        hasher.write_u8(domain);
-        hasher.write_usize(name.len());
-        hasher.write(name);
-        hasher.write(id);
-        hasher.finish128().as_u128()
+}
+
+/// The hash of an id under a name, in one of several domains.
+fn named_hash(secret: &[u8; 16], domain: u8, name: &[u8], id: &[u8]) -> u128 {
+    let mut hasher = SipHasher24x128::new_with_key(secret);
+    hasher.write_u8(domain);
+    hasher.write_usize(name.len());
+    hasher.write(name);
+    hasher.write(id);
+    hasher.finish128().as_u128()
+}
+
+/// 32 bytes for one purpose.
+fn derived(secret: &[u8; 16], purpose: &[u8]) -> [u8; 32] {
+    let mut key = [0; 32];
+    for (half, number) in key.chunks_exact_mut(16).zip(0u8..) {
+        half.copy_from_slice(&named_hash(secret, b'k', purpose, &[number]).to_le_bytes());
     }
+    key
 }
 
 impl Key {

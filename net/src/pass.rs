@@ -180,7 +180,7 @@ pub(crate) fn all_keys(directory: &Directory) -> Vec<PassKey> {
 
 /// Who issues the passes of a cluster: the same at every node.
 pub(crate) fn issuer(directory: &Directory) -> String {
-    let name = directory.derived_key(PURPOSE);
+    let name = directory.lasting_name(PURPOSE);
     let hex = name.iter().take(NAME_BYTES).map(|byte| format!("{byte:02x}"));
     hex.fold(String::from("sluice:"), |issuer, hex| issuer + &hex)
 }

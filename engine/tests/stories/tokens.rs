@@ -165,6 +165,53 @@ fn a_known_generation_keeps_its_secret() {
 }
 
 #[test]
+fn a_key_change_that_comes_late_brings_no_key_back() {
+    let mut node = Node::with_zone(limit(5));
+    let first = fill(&mut node);
+    let first_text = text(&node, &first);
+    for generation in [2, 3] {
+        install(&mut node, generation);
+        activate(&mut node, generation);
+    }
+    install(&mut node, 1);
+    assert_eq!(peek(&node, ZONE, &first_text), Err(Refusal::BadToken), "it was forgotten");
+    assert_eq!(activate(&mut node, 2), Reply::KeyChanged);
+    assert_eq!(node.join().unwrap().0.key, KeyGen(3), "the key before does not mint again");
+}
+
+#[test]
+fn keys_for_other_purposes_rotate_and_what_stands_for_people_and_the_cluster_stays() {
+    let mut node = Node::with_zone(limit(5));
+    let told = |node: &Node| {
+        let directory = &node.directory;
+        let request = directory.request_hash(b"k", &[b"id"]);
+        (directory.user_hash("shop", b"ann"), request, directory.lasting_name(b"issuer"))
+    };
+    let (before, first) = (told(&node), node.directory.signing_key(b"grants"));
+    let passes = |node: &Node| node.directory.pass_keys(GroupId(0));
+    let (pass_keys, name) = (passes(&node), node.directory.lasting_name(b"grants"));
+    assert_eq!(node.directory.verifying_keys(b"grants"), [first]);
+    assert_ne!(node.directory.signing_key(b"others"), first);
+    install(&mut node, 2);
+    assert_eq!(node.directory.signing_key(b"grants"), first, "an installed key only verifies");
+    assert_eq!(node.directory.verifying_keys(b"grants").len(), 2);
+    activate(&mut node, 2);
+    let second = node.directory.signing_key(b"grants");
+    assert_ne!(second, first);
+    assert_eq!(node.directory.verifying_keys(b"grants"), [first, second]);
+    let restored = Node::restored(Some(node.snapshot()));
+    assert_eq!(restored.directory.verifying_keys(b"grants"), [first, second], "after a restart, too");
+    assert_eq!(restored.directory.signing_key(b"grants"), second);
+    install(&mut node, 3);
+    activate(&mut node, 3);
+    assert!(!node.directory.verifying_keys(b"grants").contains(&first), "two rotations later it is over");
+    for node in [&node, &restored] {
+        assert!(told(node) == before && passes(node) == pass_keys);
+        assert_eq!(node.directory.lasting_name(b"grants"), name);
+    }
+}
+
+#[test]
 fn a_keyring_is_bounded_and_never_drops_the_key_that_mints() {
     let mut node = Node::with_zone(limit(5));
     let token = fill(&mut node);

@@ -53,7 +53,7 @@ pub(crate) fn run(visit: &mut Visit<'_, '_>) -> Handled {
     let Some(grant) = Grant::new(body.keys.iter().map(Text::bytes), until) else {
         return visit.problem(&BAD_KEYS);
     };
-    let token = grant.sign(&visit.desk.shared.directory.derived_key(PURPOSE));
+    let token = grant.sign(&visit.desk.shared.directory.signing_key(PURPOSE));
     let mut json = Vec::new();
     let mut object = Object::open(&mut json);
     object.text("token", token.as_bytes()).count("expiresAt", until.0);
@@ -70,9 +70,10 @@ pub(super) fn check(visit: &Visit<'_, '_>, keys: &[Key]) -> Result<(), Problem> 
         fields.cookie.and_then(|cookies| cookie::value(cookies, cookie::SUBSCRIBE)).map(Cow::Borrowed);
     let query = percent::parameters(visit.call.query).find(|(name, _)| *name == ACCESS_TOKEN);
     let query = query.and_then(|(_, token)| token);
-    let secret = visit.desk.shared.directory.derived_key(PURPOSE);
+    let secrets = visit.desk.shared.directory.verifying_keys(PURPOSE);
     for token in [header, cookie, query].into_iter().flatten() {
-        let Some(grant) = Grant::verify(&token, &secret) else { continue };
+        let known = secrets.iter().find_map(|secret| Grant::verify(&token, secret));
+        let Some(grant) = known else { continue };
         if grant.until <= visit.desk.shared.wall_ms() {
             best = RUN_OUT;
         } else if keys.iter().all(|key| grant.allows(key)) {
