@@ -2,6 +2,8 @@
 
 mod support;
 
+use sluice_engine::command::Command;
+use sluice_engine::id::{KeyGen, Ticket};
 use sluice_net::auth::{AuthTable, digest};
 use sluice_net::server::Server;
 use support::{Client, Response, config, start};
@@ -20,6 +22,26 @@ fn guarded() -> (Server, Client) {
             201
         );
     }
+    (server, client)
+}
+
+/// A server whose token key was rotated so often.
+fn rotated(times: u8) -> (Server, Client) {
+    let mut auth = AuthTable::open();
+    auth.add_writer(digest(b"w"));
+    let config = config(|config| config.auth = auth);
+    let (directory, mut owners) = support::open(&config);
+    for generation in (2..).take(usize::from(times)).map(KeyGen) {
+        for owner in &mut owners {
+            let secret = [generation.0; 16];
+            owner.submit(Command::KeyInstall { generation, secret }, Ticket(0)).unwrap();
+            owner.submit(Command::KeyActivate { generation }, Ticket(0)).unwrap();
+            owner.turn(config.clock.now());
+            owner.drain_replies(&mut Vec::new());
+        }
+    }
+    let server = Server::start(config, directory, owners).unwrap();
+    let client = Client::connect(server.local_addrs().http);
     (server, client)
 }
 
@@ -112,6 +134,22 @@ fn a_token_runs_out_but_not_under_an_open_stream() {
     );
     assert_eq!(post(&mut client, "/v1/streams/scan:7/events", BEARER_W, r#"{"a":2}"#).status, 201);
     reader.take_until(b"data: {\"a\":\"2\"}\n\n");
+}
+
+#[test]
+fn a_token_outlives_one_rotation_of_the_secret_and_not_two() {
+    let (_first, mut before) = rotated(0);
+    let (of_before, _) = token(&mut before, r#"{"keys":["scan:7"]}"#);
+    let (_second, mut after_one) = rotated(1);
+    let (of_after, _) = token(&mut after_one, r#"{"keys":["scan:7"]}"#);
+    let read = |client: &mut Client, token: &str| {
+        get(client, &format!("/v1/streams/scan:7/events?access_token={token}"), "").status
+    };
+    // There is no such stream: whoever is told so was let in.
+    assert_eq!([read(&mut after_one, &of_before), read(&mut after_one, &of_after)], [404, 404]);
+    assert_eq!(read(&mut before, &of_after), 401, "a key that is not known yet");
+    let (_third, mut after_two) = rotated(2);
+    assert_eq!([read(&mut after_two, &of_before), read(&mut after_two, &of_after)], [401, 404]);
 }
 
 #[test]
