@@ -154,7 +154,6 @@ impl Keyring {
         let keys = keys.iter().map(|(generation, secret)| Key::new(*generation, *secret)).collect();
         Some(Keyring { keys, active, identity })
     }
-
 }
 
 /// The hash of an id under a name, in one of several domains.

@@ -171,7 +171,8 @@ impl UnverifiedToken {
     }
 
     /// The key that it claims to be signed with.
-    pub(crate) fn key(&self) -> KeyGen {
+    #[must_use]
+    pub fn key(&self) -> KeyGen {
         KeyGen(self.raw[1])
     }
 

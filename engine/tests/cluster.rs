@@ -9,7 +9,9 @@ mod cluster {
 }
 
 use cluster::hub::{Cluster, NODES};
+use sluice_engine::command::Command;
 use sluice_engine::error::Refusal;
+use sluice_engine::id::KeyGen;
 use sluice_engine::reply::{Departure, Reply, Standing};
 use sluice_engine::sequencer::Ask;
 use sluice_engine::zone::settings::ZonePatch;
@@ -67,6 +69,27 @@ fn who_polls_only_at_a_follower_is_let_in_there() {
         cluster.poll(1, &tokens[1]).unwrap();
     }
     assert!(admitted > 1, "never let in, or forgotten again");
+}
+
+#[test]
+fn a_node_that_is_behind_does_not_call_a_token_of_the_next_key_forged() {
+    let mut cluster = Cluster::with_zone(limit(1));
+    queue(&mut cluster, 1, 1);
+    cluster.hub.lock().unwrap().cut = Some(2);
+    cluster.elect(Some(0));
+    cluster.run(1_000);
+    let generation = KeyGen(2);
+    for command in [Command::KeyInstall { generation, secret: [2; 16] }, Command::KeyActivate { generation }]
+    {
+        assert_eq!(cluster.ask(0, Ask::Change(Box::new(command))), Reply::KeyChanged);
+    }
+    let (token, _) = cluster.join(0);
+    assert_eq!(position(cluster.poll(1, &token).unwrap()), 2);
+    assert!(matches!(cluster.poll(2, &token), Err(Refusal::NoLeader { .. })), "it may well be good");
+    cluster.hub.lock().unwrap().cut = None;
+    cluster.elect(Some(0));
+    cluster.run(2_000);
+    assert_eq!(position(cluster.poll(2, &token).unwrap()), 2);
 }
 
 #[test]
