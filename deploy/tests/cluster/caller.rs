@@ -60,7 +60,7 @@ impl Caller {
     }
 
     pub(crate) async fn prove(&mut self, key: &Key, proves: Proven) -> Option<Counterproof> {
-        let claim = proof::claim(key, &self.binding, proves);
+        let claim = proof::claim([key], &self.binding, proves);
         self.write(&frame::encode(Kind::Proof, &claim).expect("fits")).await?;
         frame::decode(&self.next().await?.body).ok()
     }

@@ -159,6 +159,12 @@ impl Fuzzer {
         }
     }
 
+    /// Of any number of proofs.
+    fn claim(&mut self) -> Claim {
+        let proves = self.dice.pick(&[Proven::Membership, Proven::Joining]);
+        Claim { proves, proofs: vec![[7; 32]; self.dice.below(6)] }
+    }
+
     fn cast(&mut self) -> Cast {
         let (group, bytes) = (self.group(), self.dice.bytes(300));
         match self.dice.below(3) {
@@ -175,7 +181,7 @@ impl Fuzzer {
             0 => encode(Kind::Cast, &self.cast()),
             1 => encode(Kind::Response, &(id, Response::<R>::Noted)),
             2 => encode(Kind::Hello, &self.hello(2, 1)),
-            3 => encode(Kind::Proof, &Claim { proves: Proven::Membership, proof: [7; 32] }),
+            3 => encode(Kind::Proof, &self.claim()),
             4 => encode(Kind::Welcome, &self.dice.bytes(60).to_vec()),
             _ => encode(Kind::Request, &(id, within, self.request())),
         }

@@ -11,7 +11,7 @@ use std::io;
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::frame::{FORMAT_MAX, FORMAT_MIN};
-use super::limit::{BODY_BYTES_MAX, HELLO_BYTES_MAX, TEXT_CHARS_MAX};
+use super::limit::{BODY_BYTES_MAX, CLAIM_PROOFS_MAX, HELLO_BYTES_MAX, TEXT_CHARS_MAX};
 use super::message::Request;
 use super::proof::Proven;
 use super::tls::{Configs, Tls, Unsigned};
@@ -48,9 +48,21 @@ pub struct Local {
 /// What is proven to others, and accepted from them.
 #[derive(Debug, Default)]
 struct Keys {
-    /// Of members. The first is proven, each is accepted.
-    members: Vec<Key>,
-    joining: Option<Key>,
+    /// Of members: each is proven, and accepted.
+    members: Vec<Credential>,
+    joining: Option<Credential>,
+}
+
+/// Something that two nodes may both know.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    key: Key,
+}
+
+impl Credential {
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
 }
 
 impl Local {
@@ -74,18 +86,21 @@ impl Local {
         *self.identity.lock().unwrap_or_else(|broken| broken.into_inner()) = identity;
     }
 
-    /// From now on members are those who know one of these secrets; the first is this node's own proof. None: nobody is.
+    /// From now on members are those who know one of these secrets, the newest of which comes first. None: nobody is. At most
+    /// [`CLAIM_PROOFS_MAX`] count.
     pub fn trust(&self, secrets: &[ClusterSecret]) {
-        let members = secrets.iter().map(ClusterSecret::peer_key).collect();
+        let credential = |secret: &ClusterSecret| Credential { key: secret.peer_key() };
+        let members = secrets.iter().take(CLAIM_PROOFS_MAX).map(credential).collect();
         self.keys.write().unwrap_or_else(|broken| broken.into_inner()).members = members;
     }
 
     /// From now on this key is that of newcomers and of those who adopt them; none: nobody joins.
     pub fn let_join(&self, key: Option<Key>) {
-        self.keys.write().unwrap_or_else(|broken| broken.into_inner()).joining = key;
+        let joining = key.map(|key| Credential { key });
+        self.keys.write().unwrap_or_else(|broken| broken.into_inner()).joining = joining;
     }
 
-    pub(super) fn keys(&self, proves: Proven) -> Vec<Key> {
+    pub(super) fn credentials(&self, proves: Proven) -> Vec<Credential> {
         let keys = self.keys.read().unwrap_or_else(|broken| broken.into_inner());
         match proves {
             Proven::Membership => keys.members.clone(),

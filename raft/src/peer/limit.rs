@@ -8,6 +8,8 @@ pub const HEADER_BYTES: usize = 16;
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of a handshake's body: until it is over, nothing larger is read from a stranger.
 pub const HELLO_BYTES_MAX: usize = 4 * 1024;
+/// Proofs of a claim: of the newest secret and of the one before it, and one more.
+pub const CLAIM_PROOFS_MAX: usize = 3;
 /// Bytes of a cast; larger matter goes in several.
 pub const CAST_BYTES_MAX: usize = 256 * 1024;
 /// Characters of a peer's software version and of an address.
@@ -88,6 +90,7 @@ pub const CALL_MS_MAX: u64 = 10 * 60 * 1_000;
 const _: () = {
     assert!(CONNECTIONS_A_NODE < CONNECTIONS_MAX && UNPROVEN_A_SOURCE < UNPROVEN_CONNECTIONS_MAX);
     assert!(HELLO_BYTES_MAX > 4 * TEXT_CHARS_MAX);
+    assert!(CLAIM_PROOFS_MAX * crate::secret::PROOF_BYTES * 2 < HELLO_BYTES_MAX);
     assert!(BODY_BYTES_MAX <= u32::MAX as usize);
     assert!(CAST_BYTES_MAX < CASTS_BYTES_MAX && CASTS_BYTES_MAX < VOTE_LANE_BYTES_MAX);
     assert!(CAST_BYTES_MAX < PUBLISH_CASTS_BYTES_MAX && PUBLISH_CASTS_BYTES_MAX < BULK_LANE_BYTES_MAX);

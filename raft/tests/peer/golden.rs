@@ -8,6 +8,7 @@ use openraft::{Entry, EntryPayload, LogId, Vote};
 use serde::Serialize;
 use sluice_raft::peer::frame::{self, Kind};
 use sluice_raft::peer::handshake::{Answer, Hello};
+use sluice_raft::peer::proof::{Claim, Proven};
 use sluice_raft::peer::{Adoption, Cast, Denial, Lane, Refusal, Request, Response};
 use sluice_raft::secret::ClusterSecret;
 use sluice_raft::types::{Batch, Command, Types};
@@ -38,6 +39,9 @@ fn append() -> Request<R> {
 
 #[test]
 fn handshakes() {
+    let claim = Claim { proves: Proven::Membership, proofs: vec![[1; 32], [2; 32]] };
+    let proofs = format!("{}{}", "01".repeat(32), "02".repeat(32));
+    assert_eq!(hex(Kind::Proof, &claim), format!("534c50520106000042000000371e4ecc0002{proofs}"));
     let hello = Hello { version: "1".to_owned(), ..Hello::new(identity(1), 2, Lane::Append) };
     assert_eq!(hex(Kind::Hello, &hello), "534c50520101000008000000acfd77700404070102010131");
     assert_eq!(

@@ -186,7 +186,7 @@ impl Raw {
         let local = local(identity(node));
         let mut raw = Raw::new(accept(stream, &local).await.expect("TLS"));
         let claim: Claim = frame::decode(&raw.next().await.expect("a claim").body).expect("can be read");
-        let counterproof = proof::judge(&local, &raw.binding, &claim);
+        let counterproof: Counterproof = proof::judge(&local, &raw.binding, &claim).map(|(proof, _)| proof);
         raw.write(&frame::encode(Kind::Proof, &counterproof).expect("fits")).await;
         let hello = raw.next().await.expect("a greeting");
         assert_eq!(hello.kind, Kind::Hello);
@@ -206,7 +206,7 @@ impl Raw {
     }
 
     pub(crate) async fn prove(&mut self, key: &Key, proves: Proven) -> Counterproof {
-        let claim = proof::claim(key, &self.binding, proves);
+        let claim = proof::claim([key], &self.binding, proves);
         self.write(&frame::encode(Kind::Proof, &claim).expect("fits")).await;
         let answer = self.next().await.expect("an answer");
         assert_eq!(answer.kind, Kind::Proof);

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::super::frame::{self, FrameError, Kind};
-use super::super::handshake::{self, Answer, Hello, Local, Welcome};
+use super::super::handshake::{self, Answer, Credential, Hello, Local, Welcome};
 use super::super::limit::{
     APPEND_LANE_BYTES_MAX, BULK_LANE_BYTES_MAX, HANDSHAKE_MS, HELLO_BYTES_MAX, IDLE_MS, LANE_CALLS_MAX,
     RETRY_MS_MAX, RETRY_MS_MIN, VOTE_LANE_BYTES_MAX,
@@ -215,12 +215,12 @@ impl<R: AsyncRuntime> Driver<R> {
         let (binding, shown) = (channel.binding, channel.shown);
         let (read, write) = tokio::io::split(channel.socket);
         let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
-        let (proves, key) = proof::needed(&self.local, hello).map_err(CallError::Denied)?;
-        let claim = proof::claim(&key, &binding, proves);
+        let (proves, known) = proof::needed(&self.local, hello).map_err(CallError::Denied)?;
+        let claim = proof::claim(known.iter().map(Credential::key), &binding, proves);
         let answer: Counterproof =
             exchange(&mut reader, &mut writer, Kind::Proof, &claim, Kind::Proof).await?;
         let counterproof = answer.map_err(CallError::Denied)?;
-        proof::check(&key, &binding, proves, &counterproof).map_err(CallError::Denied)?;
+        proof::check(&known, &binding, proves, &counterproof).map_err(CallError::Denied)?;
         let answer: Answer = exchange(&mut reader, &mut writer, Kind::Hello, hello, Kind::Welcome).await?;
         let welcome = answer.map_err(CallError::Denied)?;
         handshake::check(hello, &welcome).map_err(CallError::Denied)?;

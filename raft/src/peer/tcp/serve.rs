@@ -24,7 +24,7 @@ use super::super::limit::{
     ACCEPT_RETRY_MS, CALL_MS_MAX, HANDSHAKE_MS, HELLO_BYTES_MAX, SERVING_BYTES_MAX, SERVING_MAX,
 };
 use super::super::message::{Refusal, Request, Response};
-use super::super::proof::{self, Claim, Proven};
+use super::super::proof::{self, Claim, Counterproof, Proven};
 use super::super::transport::Service;
 use super::connection::{Reader, Writer};
 use super::reserve::{Place, Reserve};
@@ -90,9 +90,10 @@ async fn open(stream: TcpStream, local: &Local) -> Result<Connection, String> {
     let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
     let claim = read_body(&mut reader, Kind::Proof).await?;
     let claim: Claim = frame::decode(&claim).map_err(|error| error.to_string())?;
-    let counterproof = proof::judge(local, &binding, &claim);
+    let judged = proof::judge(local, &binding, &claim);
+    let counterproof: Counterproof = judged.as_ref().map(|(proof, _)| *proof).map_err(Denial::clone);
     say(&mut writer, Kind::Proof, &counterproof).await?;
-    counterproof.map_err(|_| match claim.proves {
+    judged.map_err(|_| match claim.proves {
         Proven::Membership => "the caller does not know the cluster's secret".to_owned(),
         Proven::Joining => {
             "the caller does not know the join secret of this node, or there is none".to_owned()
