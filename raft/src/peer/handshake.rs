@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, RwLock};
+use tokio::sync::watch;
 
 use super::frame::{FORMAT_MAX, FORMAT_MIN};
 use super::limit::{BODY_BYTES_MAX, CLAIM_PROOFS_MAX, HELLO_BYTES_MAX, TEXT_CHARS_MAX};
@@ -41,6 +42,8 @@ impl Identity {
 pub struct Local {
     identity: Mutex<Identity>,
     keys: RwLock<Keys>,
+    /// Counts changes of the members' secrets.
+    changes: watch::Sender<u64>,
     tls: Option<Arc<Tls>>,
     unsigned: Unsigned,
 }
@@ -57,6 +60,8 @@ struct Keys {
 #[derive(Clone, Debug)]
 pub struct Credential {
     key: Key,
+    /// The secret of the cluster that it is the key of; none of a newcomer's.
+    secret: Option<ClusterSecret>,
 }
 
 impl Credential {
@@ -87,16 +92,33 @@ impl Local {
     }
 
     /// From now on members are those who know one of these secrets, the newest of which comes first. None: nobody is. At most
-    /// [`CLAIM_PROOFS_MAX`] count.
+    /// [`CLAIM_PROOFS_MAX`] count. Connections that were opened with another one end.
     pub fn trust(&self, secrets: &[ClusterSecret]) {
-        let credential = |secret: &ClusterSecret| Credential { key: secret.peer_key() };
+        let credential =
+            |secret: &ClusterSecret| Credential { key: secret.peer_key(), secret: Some(*secret) };
         let members = secrets.iter().take(CLAIM_PROOFS_MAX).map(credential).collect();
         self.keys.write().unwrap_or_else(|broken| broken.into_inner()).members = members;
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// Waits until what a connection was opened with makes nobody a member any more. It may be for ever.
+    pub(super) async fn distrusts(&self, known: &Credential) {
+        let mut changes = self.changes.subscribe();
+        let is_trusted = |known: &Credential| {
+            let keys = self.keys.read().unwrap_or_else(|broken| broken.into_inner());
+            known.secret.is_none() || keys.members.iter().any(|member| member.secret == known.secret)
+        };
+        while is_trusted(known) {
+            if changes.changed().await.is_err() {
+                // Not while this one is there.
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// From now on this key is that of newcomers and of those who adopt them; none: nobody joins.
     pub fn let_join(&self, key: Option<Key>) {
-        let joining = key.map(|key| Credential { key });
+        let joining = key.map(|key| Credential { key, secret: None });
         self.keys.write().unwrap_or_else(|broken| broken.into_inner()).joining = joining;
     }
 
@@ -209,7 +231,10 @@ impl fmt::Display for Denial {
             Denial::Full => f.write_str("too many connections"),
             Denial::Malformed => f.write_str("handshake that cannot be read"),
             Denial::NotMember => f.write_str("the node was removed from the cluster"),
-            Denial::Unproven => f.write_str("the two nodes do not know the same secret"),
+            Denial::Unproven => f.write_str(
+                "the two nodes do not know the same secret; that of a node which was removed, or whose folder was put back, may be an old \
+                 one",
+            ),
             Denial::NoSecret => f.write_str(
                 "this node has no join secret: start it with --join-secret and the file node/join-secret of a member",
             ),

@@ -165,6 +165,34 @@ async fn a_stranger_is_told_nothing_and_may_do_nothing() {
 }
 
 #[tokio::test]
+async fn a_secret_that_is_over_ends_what_was_opened_with_it_at_both_ends() {
+    let new = ClusterSecret::new([5; 16]);
+    let (called, calling) = (Arc::new(local(identity(2))), Arc::new(local(identity(1))));
+    called.trust(&[new, secret()]);
+    let (node, transport) = (start_at(any_port(), Arc::clone(&called)), Tcp::new(Arc::clone(&calling)));
+    assert_echoed(echo(&transport, 2, &node, "one is behind").await, "one is behind");
+    let mut raw = Raw::greeted(&node, 2).await;
+    called.trust(&[new]);
+    assert!(raw.next().await.is_none(), "closed");
+    let refused = loop {
+        match echo(&transport, 2, &node, "still here").await {
+            // On its way when the connection ended.
+            Err(CallError::Lost) => {}
+            other => break denial(other),
+        }
+    };
+    assert_eq!(refused, Denial::Unproven);
+    calling.trust(&[new, secret()]);
+    while echo(&transport, 2, &node, "it has caught up").await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    calling.trust(&[secret()]);
+    while echo(&transport, 2, &node, "the caller ends it, too").await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn the_join_secret_makes_nobody_a_member() {
     let node = start(2);
     let mut raw = Raw::connect(&node).await;

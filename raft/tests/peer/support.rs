@@ -117,12 +117,12 @@ pub(crate) fn any_port() -> SocketAddr {
 }
 
 /// Starts a node that is `local` at `address`.
-pub(crate) fn start_at(address: SocketAddr, local: Local) -> Node {
+pub(crate) fn start_at(address: SocketAddr, local: impl Into<Arc<Local>>) -> Node {
     let listener = listen(address).expect("a port");
     let address = listener.local_addr().expect("bound");
     let (sender, casts) = mpsc::unbounded_channel();
     let service = Arc::new(Known { gate: Semaphore::new(0), asked: Mutex::default(), casts: sender });
-    let serving = tokio::spawn(serve::<R>(listener, Arc::new(local), Arc::clone(&service) as _));
+    let serving = tokio::spawn(serve::<R>(listener, local.into(), Arc::clone(&service) as _));
     Node { address, service, casts, serving }
 }
 

@@ -146,9 +146,12 @@ impl<R: AsyncRuntime> Driver<R> {
     async fn run(mut self) {
         while let Ok(Some(first)) = timeout(Duration::from_millis(IDLE_MS), self.orders.recv()).await {
             match self.connect().await {
-                Ok(connection) => {
+                Ok((connection, known)) => {
                     self.failures = 0;
-                    let end = connection.run(first, &mut self.orders).await;
+                    let end = tokio::select! {
+                        end = connection.run(first, &mut self.orders) => end,
+                        () = self.local.distrusts(&known) => End::Distrusted,
+                    };
                     self.report(&end);
                     if matches!(end, End::Idle) {
                         return;
@@ -189,7 +192,7 @@ impl<R: AsyncRuntime> Driver<R> {
         }
     }
 
-    async fn connect(&self) -> Result<Connection<R>, CallError> {
+    async fn connect(&self) -> Result<(Connection<R>, Credential), CallError> {
         let unreachable = |error: std::io::Error| CallError::Unreachable(error.to_string());
         let stream = socket::connect(&self.target.address).await.map_err(unreachable)?;
         let opening = self.open(stream);
@@ -199,19 +202,23 @@ impl<R: AsyncRuntime> Driver<R> {
         }
     }
 
-    async fn open(&self, stream: tokio::net::TcpStream) -> Result<Connection<R>, CallError> {
+    async fn open(&self, stream: tokio::net::TcpStream) -> Result<(Connection<R>, Credential), CallError> {
         let channel = secure::dial(stream, &self.local);
         let channel = channel.await.map_err(|error| CallError::Unreachable(format!("TLS: {error}")))?;
         // Checked before anything is said; again when it is known who answered, where only an address was.
         channel.shown.check(self.target.node).map_err(CallError::Denied)?;
         let hello = Hello::new(self.local.get(), self.target.node, self.target.lane);
-        let (connection, welcome) = self.greet(channel, &hello).await?;
+        let (connection, welcome, known) = self.greet(channel, &hello).await?;
         let Target { node, address, lane } = &self.target;
         tracing::info!(node, address, ?lane, version = welcome.version, "connected");
-        Ok(connection)
+        Ok((connection, known))
     }
 
-    async fn greet(&self, channel: Channel, hello: &Hello) -> Result<(Connection<R>, Welcome), CallError> {
+    async fn greet(
+        &self,
+        channel: Channel,
+        hello: &Hello,
+    ) -> Result<(Connection<R>, Welcome, Credential), CallError> {
         let (binding, shown) = (channel.binding, channel.shown);
         let (read, write) = tokio::io::split(channel.socket);
         let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
@@ -220,12 +227,12 @@ impl<R: AsyncRuntime> Driver<R> {
         let answer: Counterproof =
             exchange(&mut reader, &mut writer, Kind::Proof, &claim, Kind::Proof).await?;
         let counterproof = answer.map_err(CallError::Denied)?;
-        proof::check(&known, &binding, proves, &counterproof).map_err(CallError::Denied)?;
+        let known = proof::check(&known, &binding, proves, &counterproof).map_err(CallError::Denied)?;
         let answer: Answer = exchange(&mut reader, &mut writer, Kind::Hello, hello, Kind::Welcome).await?;
         let welcome = answer.map_err(CallError::Denied)?;
         handshake::check(hello, &welcome).map_err(CallError::Denied)?;
         shown.check(welcome.from.node).map_err(CallError::Denied)?;
-        Ok((Connection::new(reader, writer), welcome))
+        Ok((Connection::new(reader, writer), welcome, known))
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::timeout;
 
 use super::super::frame::{self, Frame, FrameError, Kind};
-use super::super::handshake::{Answer, Denial, Hello, Local, Standing, judge};
+use super::super::handshake::{Answer, Credential, Denial, Hello, Local, Standing, judge};
 use super::super::limit::{
     ACCEPT_RETRY_MS, CALL_MS_MAX, HANDSHAKE_MS, HELLO_BYTES_MAX, SERVING_BYTES_MAX, SERVING_MAX,
 };
@@ -69,7 +69,12 @@ async fn converse<R: AsyncRuntime>(
     };
     let node = connection.standing.node();
     place.prove(node);
-    match connection.run(service).await {
+    let known = connection.known.clone();
+    let end = tokio::select! {
+        end = connection.run(service) => end,
+        () = local.distrusts(&known) => End::Distrusted,
+    };
+    match end {
         End::Frame(error) => tracing::error!(%from, node, %error, "connection refused"),
         end => tracing::debug!(%from, node, "connection ended: {end}"),
     }
@@ -79,6 +84,8 @@ struct Connection {
     reader: Reader,
     writer: Writer,
     standing: Standing,
+    /// What both sides have proven.
+    known: Credential,
 }
 
 /// The handshake: what both know, then who they are. The error is one line for the log.
@@ -93,7 +100,7 @@ async fn open(stream: TcpStream, local: &Local) -> Result<Connection, String> {
     let judged = proof::judge(local, &binding, &claim);
     let counterproof: Counterproof = judged.as_ref().map(|(proof, _)| *proof).map_err(Denial::clone);
     say(&mut writer, Kind::Proof, &counterproof).await?;
-    judged.map_err(|_| match claim.proves {
+    let (_, known) = judged.map_err(|_| match claim.proves {
         Proven::Membership => "the caller does not know the cluster's secret".to_owned(),
         Proven::Joining => {
             "the caller does not know the join secret of this node, or there is none".to_owned()
@@ -111,7 +118,7 @@ async fn open(stream: TcpStream, local: &Local) -> Result<Connection, String> {
     let answer: Answer = judged.as_ref().map(|(welcome, _)| welcome.clone()).map_err(Denial::clone);
     say(&mut writer, Kind::Welcome, &answer).await?;
     let (_, standing) = judged.map_err(|denial| format!("the caller was told: {denial}"))?;
-    Ok(Connection { reader, writer, standing })
+    Ok(Connection { reader, writer, standing, known })
 }
 
 async fn read_body(reader: &mut Reader, expected: Kind) -> Result<Bytes, String> {
@@ -187,7 +194,7 @@ impl<R: AsyncRuntime> Desk<R> {
 
 impl Connection {
     async fn run<R: AsyncRuntime>(self, service: Arc<dyn Service<R>>) -> End {
-        let Connection { mut reader, mut writer, standing } = self;
+        let Connection { mut reader, mut writer, standing, .. } = self;
         let mut desk = Desk { service, standing, serving: FuturesUnordered::new(), serving_bytes: 0 };
         loop {
             if let Err(end) = turn(&mut reader, &mut writer, &mut desk).await {

@@ -26,6 +26,8 @@ pub(super) enum End {
     Stalled,
     /// Nobody needs it.
     Idle,
+    /// The secret that it was opened with makes nobody a member any more.
+    Distrusted,
 }
 
 impl std::fmt::Display for End {
@@ -36,6 +38,7 @@ impl std::fmt::Display for End {
             End::Frame(error) => error.fmt(f),
             End::Stalled => f.write_str("stalled"),
             End::Idle => f.write_str("idle"),
+            End::Distrusted => f.write_str("opened with a secret of before a rotation"),
         }
     }
 }
