@@ -1,5 +1,8 @@
-//! What nodes know and strangers do not: the cluster's secret, which members hold, and the join secret, which a newcomer and the one
+//! What nodes know and strangers do not: the cluster's secrets, which members hold, and the join secret, which a newcomer and the one
 //! that adopts it prove to each other.
+//!
+//! A cluster has one secret from its founding on, and another after each rotation. The first goes on hashing the ids of people and
+//! requests, which grants nothing; what is granted follows the newest ([`MemberSecrets`]).
 //!
 //! Nobody is given the bytes: each use derives a key of its own, so that no key can stand in for another, and whoever changes a
 //! secret changes all of them.
@@ -9,11 +12,12 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use crate::limit::{JOIN_SECRET_CHARS_MAX, JOIN_SECRET_CHARS_MIN};
+use crate::types::NodeId;
 
 /// Bytes of a proof.
 pub const PROOF_BYTES: usize = 32;
 
-/// The secret of a cluster, drawn when it was founded. Its members hold it, and nobody else.
+/// A secret of a cluster, drawn when it was founded or when it was rotated. Its members hold it, and nobody else.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterSecret([u8; 16]);
 
@@ -30,10 +34,51 @@ impl ClusterSecret {
         Key::derive(&self.0, b"sluice peers 1")
     }
 
-    /// The first key that mints tokens, and from which those of passes and of subscribe tokens come.
+    /// The key that mints tokens, and from which those of subscribe tokens come; of the first secret also the first pass key.
     #[must_use]
     pub fn token_key(&self) -> [u8; 16] {
         self.0
+    }
+
+    /// What a node says to prove that it holds this secret. Only another holder can tell whether it is true.
+    #[must_use]
+    pub fn held_by(&self, node: NodeId) -> [u8; PROOF_BYTES] {
+        self.holding_key().prove(&node.to_le_bytes())
+    }
+
+    /// Whether that node said so, or somebody else who holds it.
+    #[must_use]
+    pub fn is_held_by(&self, node: NodeId, proof: &[u8; PROOF_BYTES]) -> bool {
+        self.holding_key().accepts(&node.to_le_bytes(), proof)
+    }
+
+    fn holding_key(&self) -> Key {
+        Key::derive(&self.0, b"sluice holds 1")
+    }
+}
+
+/// The secrets by which members know each other: the newest, and the one before it while not every node is known to hold the newest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MemberSecrets {
+    /// How many the cluster has had with the newest; the founding one is number 1.
+    pub number: u64,
+    /// The newest.
+    pub newest: ClusterSecret,
+    /// The one before it, as long as peers may prove it.
+    pub before: Option<ClusterSecret>,
+}
+
+impl MemberSecrets {
+    /// Those of a cluster whose secret was never rotated.
+    #[must_use]
+    pub fn founding(secret: ClusterSecret) -> MemberSecrets {
+        MemberSecrets { number: 1, newest: secret, before: None }
+    }
+
+    /// All that peers may prove, the newest first.
+    #[must_use]
+    pub fn all(&self) -> Vec<ClusterSecret> {
+        std::iter::once(self.newest).chain(self.before).collect()
     }
 }
 
@@ -158,6 +203,15 @@ mod tests {
         assert!(!join.key().accepts(b"channel", &proof));
         assert!(!Key::of_certificates().accepts(b"channel", &join.key().prove(b"channel")));
         assert!(!format!("{secret:?}{join:?}{:?}", join.key()).contains('7'));
+    }
+
+    #[test]
+    fn who_holds_a_secret_is_told_by_holders_only() {
+        let (secret, other) = (ClusterSecret::new([7; 16]), ClusterSecret::new([8; 16]));
+        let said = secret.held_by(3);
+        assert!(secret.is_held_by(3, &said));
+        assert!(!secret.is_held_by(2, &said) && !other.is_held_by(3, &said));
+        assert!(!secret.peer_key().accepts(&3_u64.to_le_bytes(), &said), "it proves nothing else");
     }
 
     #[test]
