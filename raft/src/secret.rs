@@ -2,7 +2,7 @@
 //! that adopts it prove to each other.
 //!
 //! A cluster has one secret from its founding on, and another after each rotation. The first goes on hashing the ids of people and
-//! requests, which grants nothing; what is granted follows the newest ([`MemberSecrets`]).
+//! requests, which grants nothing ([`crate::node::Identity::secret`]); what is granted follows the newest ([`MemberSecrets`]).
 //!
 //! Nobody is given the bytes: each use derives a key of its own, so that no key can stand in for another, and whoever changes a
 //! secret changes all of them.

@@ -17,7 +17,7 @@ use sluice_raft::peer::frame::{self, Kind};
 use sluice_raft::peer::handshake::Hello;
 use sluice_raft::peer::proof::{Claim, Proven};
 use sluice_raft::peer::{Adoption, Cast, Identity as Name, Lane, Request, Response};
-use sluice_raft::secret::{ClusterSecret, JoinSecret};
+use sluice_raft::secret::{ClusterSecret, JoinSecret, MemberSecrets};
 use sluice_raft::snapshot::SnapshotMeta;
 use sluice_raft::types::{Member, Types};
 use tokio::io::AsyncWriteExt as _;
@@ -151,6 +151,7 @@ impl Fuzzer {
                 groups: GROUPS,
                 nonce: transfer,
                 secret: ClusterSecret::new([0; 16]),
+                members: MemberSecrets::founding(ClusterSecret::new([0; 16])),
                 epoch: 1,
                 contacts: Vec::new(),
             }),

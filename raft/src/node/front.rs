@@ -55,6 +55,7 @@ impl<R: AsyncRuntime> Front<R> {
                 node: adoption.node,
                 groups: adoption.groups,
                 secret: adoption.secret,
+                members: adoption.members,
                 epoch: adoption.epoch,
                 is_founder: false,
                 contacts: adoption.contacts,

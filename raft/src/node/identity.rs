@@ -3,12 +3,12 @@
 //! ```text
 //! magic 8 | format u16 | body bytes u32 | body (postcard) | CRC32 of all before
 //! ```
-//! Its secret mints tokens, so only the owner of the data folder may read it.
+//! Its secrets mint tokens, so only the owner of the data folder may read it.
 
 use super::ledger;
 use crate::disk::Disk;
 use crate::peer::Contact;
-use crate::secret::{ClusterSecret, JoinSecret, NoJoinSecret};
+use crate::secret::{ClusterSecret, JoinSecret, MemberSecrets, NoJoinSecret};
 use crate::types::NodeId;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -36,8 +36,10 @@ pub struct Identity {
     pub node: NodeId,
     /// Groups of the cluster: fixed when it was founded.
     pub groups: u16,
-    /// The secret of the cluster.
+    /// The secret of the founding, for ever: ids of people and requests are hashed with it, and logs begin with its token key.
     pub secret: ClusterSecret,
+    /// The secrets that make somebody a member, as the file has them: what is held now is the node's to say.
+    pub members: MemberSecrets,
     /// Log time at which empty shards begin, ms.
     pub epoch: u64,
     /// This node founded the cluster, and is its only member until others are added.
@@ -213,7 +215,7 @@ async fn save(disk: &dyn Disk, path: &str, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::{Contact, FORMAT, Identity, IdentityError};
-    use crate::secret::ClusterSecret;
+    use crate::secret::{ClusterSecret, MemberSecrets};
 
     fn identity() -> Identity {
         Identity {
@@ -221,6 +223,11 @@ mod tests {
             node: 1,
             groups: 6,
             secret: ClusterSecret::new([9; 16]),
+            members: MemberSecrets {
+                number: 3,
+                newest: ClusterSecret::new([8; 16]),
+                before: Some(ClusterSecret::new([7; 16])),
+            },
             epoch: 1_000,
             is_founder: true,
             contacts: vec![Contact { node: 2, peer: "b:1".to_owned() }],

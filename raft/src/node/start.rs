@@ -31,7 +31,7 @@ use crate::group::{Clock, Files, Gate, Machine, Port, Raft, Shared, carry, open_
 use crate::log::{Expected, GroupLog, Log, LogError, LogOptions, Promised, Short};
 use crate::peer::{self, Networks, Transfers, Transport};
 use crate::queue::Queue;
-use crate::secret::{ClusterSecret, JoinSecret, Key};
+use crate::secret::{ClusterSecret, JoinSecret, Key, MemberSecrets};
 use crate::snapshot::{SnapshotFile, Snapshots};
 use crate::types::{Member, Types};
 
@@ -50,7 +50,7 @@ impl<R: AsyncRuntime> Node<R> {
         front: &Front<R>,
     ) -> Result<(Node<R>, Vec<Port>), StartError> {
         let identity = identify(&config, &transport, front).await?;
-        config.local.trust(&[identity.secret]);
+        config.local.trust(&identity.members.all());
         config.local.set(peer::Identity { cluster: identity.cluster, node: identity.node });
         let raft_config = Arc::new(config.timing.raft_config(identity.cluster, config.kept_entries)?);
         let (ledger, snapshots, log) = open::<R>(&config, &identity).await?;
@@ -240,11 +240,13 @@ fn next_index(promised: Promised) -> u64 {
 }
 
 async fn found(config: &NodeConfig) -> Result<Identity, StartError> {
+    let secret = ClusterSecret::new(config.drawn.secret);
     let identity = Identity {
         cluster: config.drawn.cluster,
         node: crate::cluster::FOUNDER,
         groups: config.groups,
-        secret: ClusterSecret::new(config.drawn.secret),
+        secret,
+        members: MemberSecrets::founding(secret),
         epoch: config.epoch,
         is_founder: true,
         contacts: Vec::new(),

@@ -15,7 +15,7 @@ use super::limit::APPEND_ENTRIES_MAX;
 use super::transport::Lane;
 use crate::codec::AtMost;
 use crate::log::Entry;
-use crate::secret::ClusterSecret;
+use crate::secret::{ClusterSecret, MemberSecrets};
 use crate::types::{Member, NodeId, Types};
 
 /// Asks for a [`Response`].
@@ -155,8 +155,10 @@ pub struct Adoption {
     pub groups: u16,
     /// The `nonce` of its own [`Request::Waiting`]: another process at the same address must refuse.
     pub nonce: u64,
-    /// The secret of the cluster: only a channel in which both sides have proven the join secret carries it.
+    /// The secret of the founding: only a channel in which both sides have proven the join secret carries it.
     pub secret: ClusterSecret,
+    /// The secrets that make somebody a member now.
+    pub members: MemberSecrets,
     /// Log time at which empty shards begin, ms.
     pub epoch: u64,
     /// Nodes that it can turn to, at most [`CONTACTS_MAX`](crate::node::limit::CONTACTS_MAX).

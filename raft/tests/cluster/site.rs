@@ -12,7 +12,7 @@ use sluice_raft::codec;
 use sluice_raft::log::{Entry, Log, LogId, LogOptions};
 use sluice_raft::node::{Drawn, Identity, NodeConfig, Timing};
 use sluice_raft::peer::Local;
-use sluice_raft::secret::{ClusterSecret, JoinSecret};
+use sluice_raft::secret::{ClusterSecret, JoinSecret, MemberSecrets};
 use sluice_raft::types::{Command, Member, NodeId};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -56,6 +56,7 @@ impl Site {
             node,
             groups: GROUPS,
             secret: ClusterSecret::new(SECRET),
+            members: MemberSecrets::founding(ClusterSecret::new(SECRET)),
             epoch: EPOCH,
             is_founder: false,
             contacts: Vec::new(),
@@ -139,7 +140,13 @@ pub(crate) fn config(
         groups: GROUPS,
         epoch: EPOCH,
         timing: Timing::default(),
-        drawn: Drawn { cluster: CLUSTER, secret: SECRET, join_secret: [6; 32], salt: site.node },
+        drawn: Drawn {
+            cluster: CLUSTER,
+            secret: SECRET,
+            join_secret: [6; 32],
+            salt: site.node,
+            
+        },
         drive: Box::new(|writer| drop(Runtime::spawn(writer))),
         door: Arc::new(|wake| wake),
         background: Arc::new(|job| drop(Runtime::spawn(async move { job() }))),

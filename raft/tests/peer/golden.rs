@@ -10,7 +10,7 @@ use sluice_raft::peer::frame::{self, Kind};
 use sluice_raft::peer::handshake::{Answer, Hello};
 use sluice_raft::peer::proof::{Claim, Proven};
 use sluice_raft::peer::{Adoption, Cast, Denial, Lane, Refusal, Request, Response};
-use sluice_raft::secret::ClusterSecret;
+use sluice_raft::secret::{ClusterSecret, MemberSecrets};
 use sluice_raft::types::{Batch, Command, Types};
 
 type C = Types<R>;
@@ -66,12 +66,13 @@ fn requests() {
         groups: 6,
         nonce: 5,
         secret: ClusterSecret::new([7; 16]),
+        members: MemberSecrets::founding(ClusterSecret::new([8; 16])),
         epoch: 9,
         contacts: Vec::new(),
     };
     assert_eq!(
         hex(Kind::Request, &(3_u64, 75_u64, Request::<R>::Adopt(adoption))),
-        "534c50520103000019000000d5307553034b0907040605070707070707070707070707070707070900"
+        "534c5052010300002b000000dc0c7587034b0907040605070707070707070707070707070707070108080808080808080808080808080808000900"
     );
 }
 

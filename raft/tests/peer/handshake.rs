@@ -11,7 +11,7 @@ use sluice_raft::peer::{
     Adoption, CallError, Called, Cast, Denial, Identity, Lane, Local, Refusal, Request, Response, Tcp,
     Transport,
 };
-use sluice_raft::secret::{ClusterSecret, JoinSecret};
+use sluice_raft::secret::{ClusterSecret, JoinSecret, MemberSecrets};
 use std::sync::Arc;
 
 fn denial<T>(called: Result<T, CallError>) -> Denial {
@@ -33,6 +33,7 @@ fn adopt() -> Request<crate::support::R> {
         groups: 6,
         nonce: 5,
         secret: ClusterSecret::new([7; 16]),
+        members: MemberSecrets::founding(ClusterSecret::new([8; 16])),
         epoch: 9,
         contacts: Vec::new(),
     })
