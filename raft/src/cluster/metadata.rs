@@ -5,6 +5,8 @@
 //!
 //! Invariants: an id that was given is never given again, whatever became of the node; a node that left never comes back.
 
+use super::rotation::{Rotation, Stage};
+use crate::secret::ClusterSecret;
 use crate::types::{Member, NodeId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,6 +29,8 @@ pub struct Metadata {
     pub nodes: BTreeMap<NodeId, Enrolled>,
     /// The change under way.
     pub operation: Option<Operation>,
+    /// The last rotation of the secret; `None`: it is that of the founding.
+    pub rotation: Option<Rotation>,
 }
 
 /// A node that belongs to the cluster, or is about to.
@@ -87,6 +91,20 @@ pub enum Change {
     Vote(NodeId),
     /// A node leaves for good.
     Leave(NodeId),
+    /// The cluster has another secret, unless a rotation is under way.
+    Rotate {
+        /// Its number: the next one.
+        number: u64,
+        /// The secret.
+        secret: ClusterSecret,
+    },
+    /// A rotation has come so far.
+    Rotated {
+        /// Number of its secret.
+        number: u64,
+        /// How far.
+        stage: Stage,
+    },
 }
 
 impl Default for Metadata {
@@ -94,7 +112,7 @@ impl Default for Metadata {
     fn default() -> Metadata {
         let founder = Enrolled { member: Member::default(), part: Enrolment::Entered, votes: true };
         let nodes = BTreeMap::from([(FOUNDER, founder)]);
-        Metadata { format: FORMAT, next_node: FOUNDER + 1, nodes, operation: None }
+        Metadata { format: FORMAT, next_node: FOUNDER + 1, nodes, operation: None, rotation: None }
     }
 }
 
@@ -145,6 +163,8 @@ impl Metadata {
                 }
             }
             Change::Leave(node) => drop(self.nodes.remove(&node)),
+            Change::Rotate { number, secret } => self.rotate(number, secret),
+            Change::Rotated { number, stage } => self.advance(number, stage),
         }
     }
 
@@ -185,7 +205,7 @@ impl Metadata {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Enrolment, GIVEN_MAX, Metadata, Operation};
+    use super::{Change, ClusterSecret, Enrolment, GIVEN_MAX, Metadata, Operation, Stage};
     use crate::types::{Member, NodeId};
 
     fn given(node: NodeId) -> Change {
@@ -228,6 +248,8 @@ mod tests {
             Change::Enter { node: 4, member: Member::default() },
             Change::Vote(4),
             Change::Leave(4),
+            Change::Rotate { number: 2, secret: ClusterSecret::new([2; 16]) },
+            Change::Rotated { number: 2, stage: Stage::Over },
             Change::End(Some(7)),
         ] {
             metadata.apply(change.clone());

@@ -12,7 +12,7 @@ use super::gate::Gate;
 use super::lane::Lane;
 use super::proposals::Proposals;
 use super::roles::{Lead, Roles};
-use crate::cluster::{Change, Metadata};
+use crate::cluster::{Change, Metadata, Rotation};
 use crate::queue::Queue;
 
 /// Milliseconds since the node started, by its runtime's clock.
@@ -89,6 +89,11 @@ impl Shared {
     /// The cluster's metadata, as far as it is applied here; `None` but in the first group.
     pub(crate) fn metadata(&self) -> Option<Metadata> {
         self.metadata.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The last rotation of the cluster's secret; none but in the first group.
+    pub(crate) fn rotation(&self) -> Option<Rotation> {
+        self.metadata.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.rotation
     }
 
     /// Whether that node was removed from the cluster; false but in the first group.
