@@ -74,6 +74,7 @@ pub(super) fn node_config(
             secret: random::bytes()?,
             join_secret: random::bytes()?,
             salt: u64::from_le_bytes(random::bytes()?),
+            later: Arc::new(|| random::bytes().ok()),
         },
         on_removed: removal.noted(),
         on_failure: Box::new(|why| {

@@ -56,7 +56,7 @@ impl Belief {
     }
 
     /// True where that is news. One that left stays so.
-    fn set(&self, belonging: Belonging) -> bool {
+    pub(super) fn set(&self, belonging: Belonging) -> bool {
         let before = self.get();
         if before == Belonging::Left {
             return false;
@@ -130,11 +130,9 @@ impl<R: AsyncRuntime> Inner<R> {
 
     /// This node is removed: that is written down, so that its next start says so too.
     async fn leave(&self) {
-        let removed = super::Identity { is_removed: true, ..self.identity.clone() };
-        if let Err(error) = removed.save(&*self.disk).await {
+        if let Err(error) = self.save_removed().await {
             tracing::error!(%error, "it cannot be written down that this node was removed");
         }
-        self.belief.set(Belonging::Left);
         (self.on_removed)(&StartError::removed(&self.identity).to_string());
     }
 

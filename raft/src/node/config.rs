@@ -44,7 +44,12 @@ pub struct Drawn {
     pub join_secret: [u8; 32],
     /// Salt of the log's checksums.
     pub salt: u64,
+    /// Draws the secrets of later.
+    pub later: Draw,
 }
+
+/// Draws a secret; `None` while the system gives no randomness.
+pub type Draw = Arc<dyn Fn() -> Option<[u8; 16]> + Send + Sync>;
 
 /// Drives the log's writer, which blocks in the disk's calls: on a thread of its own, or in a simulator as a task.
 pub type Drive = Box<dyn FnOnce(BoxFuture<'static, ()>) + Send>;

@@ -10,6 +10,7 @@
 //! ledger    what was acknowledged, on disk       proof     whether it is still there, and what may be done until it is
 //! belong    whether it is a member at all
 //! roll      who may ask what of which group      repair    a vote on disk that no election can have led to
+//! secrets   which of the cluster's secrets are proven and accepted
 //! ```
 //! [`Node::start`] gives a [`Port`](crate::group::Port) for each group. The owners of the shards start empty and are driven from
 //! the first moment: snapshots and the log reach them as events, also at a start.
@@ -31,6 +32,7 @@ mod proof;
 mod published;
 mod repair;
 mod roll;
+mod secrets;
 mod service;
 mod start;
 mod status;
@@ -39,7 +41,7 @@ mod threads;
 
 pub use crate::queue::{Door, Waker};
 pub use admin::Tell;
-pub use config::{Drawn, Drive, NodeConfig, StartError, Timing};
+pub use config::{Draw, Drawn, Drive, NodeConfig, StartError, Timing};
 pub use front::Front;
 pub use identity::{Identity, IdentityError};
 pub use ledger::{LedgerError, accept_loss};
@@ -63,6 +65,7 @@ use openraft::alias::MutexOf;
 use openraft::async_runtime::{AsyncRuntime, WatchReceiver};
 use proof::Proof;
 use published::Published;
+use secrets::Secrets;
 use sluice_engine::id::GroupId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -110,6 +113,7 @@ struct Inner<R: AsyncRuntime> {
     /// Where it is written down that this node was removed.
     disk: Arc<dyn Disk>,
     belief: Belief,
+    secrets: Secrets<R>,
     /// Changes that this node carries out, or has asked another one for.
     carried: AtomicUsize,
     on_removed: Box<dyn Fn(&str) + Send + Sync>,

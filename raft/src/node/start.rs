@@ -24,12 +24,13 @@ use super::ledger::{Ledger, Page};
 use super::neighbours::Neighbours;
 use super::proof::Proof;
 use super::published::{Published, tell_others};
+use super::secrets::{Secrets, follow_rotations};
 use super::telling::{keep_ledger, tell_neighbours};
 use super::{Front, Group, Inner, Node, repair};
 use crate::disk::Disk;
 use crate::group::{Clock, Files, Gate, Machine, Port, Raft, Shared, carry, open_gate, submit, watch};
 use crate::log::{Expected, GroupLog, Log, LogError, LogOptions, Promised, Short};
-use crate::peer::{self, Networks, Transfers, Transport};
+use crate::peer::{Networks, Transfers, Transport};
 use crate::queue::Queue;
 use crate::secret::{ClusterSecret, JoinSecret, Key, MemberSecrets};
 use crate::snapshot::{SnapshotFile, Snapshots};
@@ -50,8 +51,7 @@ impl<R: AsyncRuntime> Node<R> {
         front: &Front<R>,
     ) -> Result<(Node<R>, Vec<Port>), StartError> {
         let identity = identify(&config, &transport, front).await?;
-        config.local.trust(&identity.members.all());
-        config.local.set(peer::Identity { cluster: identity.cluster, node: identity.node });
+        let secrets = Secrets::begin(&identity, &config);
         let raft_config = Arc::new(config.timing.raft_config(identity.cluster, config.kept_entries)?);
         let (ledger, snapshots, log) = open::<R>(&config, &identity).await?;
         drop(R::spawn(log.answers(&config.door)));
@@ -84,6 +84,7 @@ impl<R: AsyncRuntime> Node<R> {
             neighbours: Neighbours::new(&before.others),
             disk: config.disk,
             belief: Belief::default(),
+            secrets,
             carried: AtomicUsize::new(0),
             on_removed: config.on_removed,
             operations: AtomicU64::new(config.drawn.salt),
@@ -170,6 +171,7 @@ fn begin_tasks<R: AsyncRuntime>(inner: &Arc<Inner<R>>, snapshot_bytes: u64) {
     drop(R::spawn(heed_log(Arc::clone(inner))));
     drop(R::spawn(belong(Arc::downgrade(inner))));
     drop(R::spawn(heal(Arc::downgrade(inner))));
+    drop(R::spawn(follow_rotations(Arc::downgrade(inner))));
     drop(R::spawn(administer(Arc::downgrade(inner), Arc::clone(&inner.requests))));
     drop(R::spawn(tell_others(Arc::downgrade(inner), Arc::clone(&inner.published))));
     drop(R::spawn(tell_neighbours(Arc::downgrade(inner))));

@@ -24,6 +24,8 @@ pub(crate) const SITES_MAX: usize = 5;
 pub(crate) const GROUPS: u16 = 2;
 const CLUSTER: u128 = 7;
 const SECRET: [u8; 16] = [3; 16];
+/// What it is rotated to.
+const LATER: [u8; 16] = [4; 16];
 const EPOCH: u64 = 1_000;
 /// So small that segments fill, snapshots are taken and followers need them, all within seconds.
 const SEGMENT_BYTES: u64 = 32 << 10;
@@ -145,7 +147,7 @@ pub(crate) fn config(
             secret: SECRET,
             join_secret: [6; 32],
             salt: site.node,
-            
+            later: Arc::new(|| Some(LATER)),
         },
         drive: Box::new(|writer| drop(Runtime::spawn(writer))),
         door: Arc::new(|wake| wake),

@@ -75,7 +75,13 @@ fn config(folder: &Path, port: u16, join: Option<u16>) -> ServerConfig {
         groups: GROUPS,
         epoch: 1_000,
         timing: Timing::default(),
-        drawn: Drawn { cluster: 7, secret: [3; 16], join_secret: [4; 32], salt: u64::from(port) },
+        drawn: Drawn {
+            cluster: 7,
+            secret: [3; 16],
+            join_secret: [4; 32],
+            salt: u64::from(port),
+            later: Arc::new(|| Some([5; 16])),
+        },
         on_removed: Box::new(|_| {}),
         on_failure: Box::new(|reason| panic!("the node failed: {reason}")),
     }

@@ -108,7 +108,7 @@ impl<R: AsyncRuntime> Inner<R> {
             groups: self.identity.groups,
             nonce: newcomer.nonce,
             secret: self.identity.secret,
-            members: self.identity.members,
+            members: self.secrets.held(),
             epoch: self.identity.epoch,
             contacts: self.contacts(),
         };
