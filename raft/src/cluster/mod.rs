@@ -15,4 +15,4 @@ pub(crate) use metadata::FOUNDER;
 pub use metadata::{Change, Enrolled, Enrolment, Metadata, Operation};
 pub use request::{AdminCode, AdminError, AdminReply, AdminRequest, Administered};
 pub use rotation::{Rotation, Stage};
-pub use status::{Belonging, ClusterStatus, GroupStatus, NodeStatus, Part};
+pub use status::{Belonging, ClusterStatus, GroupStatus, NodeStatus, Part, SecretStatus};

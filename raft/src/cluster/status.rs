@@ -20,6 +20,17 @@ pub struct ClusterStatus {
     pub operation: Option<String>,
     /// Whether this node belongs to the cluster.
     pub belonging: Belonging,
+    /// How the rotation of the secret stands.
+    pub secret: SecretStatus,
+}
+
+/// How the rotation of the cluster's secret stands.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SecretStatus {
+    /// Number of the newest; that of the founding is 1.
+    pub number: u64,
+    /// Nodes that are not known to hold it: until they are, peers may prove the one before it. Empty when no rotation is under way.
+    pub waits_for: Vec<NodeId>,
 }
 
 /// Whether a node belongs to its cluster, as far as it knows itself.

@@ -14,6 +14,7 @@ use super::limit::TOLD_VALID_MS;
 use super::{Group, Inner};
 use crate::group::Lead;
 use crate::log::{LogId, Promised};
+use crate::secret::PROOF_BYTES;
 use crate::types::{Member, NodeId};
 use openraft::async_runtime::WatchReceiver;
 
@@ -38,6 +39,17 @@ pub(super) struct Statement {
     pub(super) leads: Vec<Option<(u64, Option<LogId>)>>,
     /// Another process than the receiver is this node, and answers at its address.
     pub(super) is_twin: bool,
+    /// The newest secret of the cluster that it holds, durable.
+    pub(super) holds: Holding,
+}
+
+/// Says that a node holds a secret.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Holding {
+    /// Number of the secret.
+    pub(super) number: u64,
+    /// What only a holder can say ([`ClusterSecret::held_by`](crate::secret::ClusterSecret::held_by)).
+    pub(super) proof: [u8; PROOF_BYTES],
 }
 
 /// What is known of a node.
@@ -50,6 +62,8 @@ struct Known {
     is_full: bool,
     is_behind: bool,
     promised: Vec<Promised>,
+    /// Number of the newest secret that it is known to hold: one that it holds it keeps.
+    holds: u64,
 }
 
 impl Known {
@@ -124,6 +138,18 @@ impl Neighbours {
         self.lock().get(&node).is_some_and(|known| known.is_fresh(now_ms) && known.is_full)
     }
 
+    /// It is proven that the node holds the secret of this number.
+    pub(super) fn holds(&self, node: NodeId, number: u64) {
+        let mut known = self.lock();
+        let known = known.entry(node).or_default();
+        known.holds = known.holds.max(number);
+    }
+
+    /// Whether the node is known to hold the secret of this number.
+    pub(super) fn is_holder(&self, node: NodeId, number: u64) -> bool {
+        self.lock().get(&node).is_some_and(|known| known.holds >= number)
+    }
+
     /// Whether the node has less than it promised.
     pub(super) fn is_behind(&self, node: NodeId) -> bool {
         self.lock().get(&node).is_some_and(|known| known.is_behind)
@@ -192,6 +218,7 @@ impl<R: AsyncRuntime> Inner<R> {
             yours: self.groups.iter().map(known).collect(),
             leads,
             is_twin: false,
+            holds: self.holding(),
         }
     }
 }
@@ -215,7 +242,7 @@ impl<R: AsyncRuntime> Group<R> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Neighbours, Statement};
+    use super::{Holding, Neighbours, Statement};
     use crate::log::{LogId, Promised};
     use sluice_engine::id::GroupId;
     use std::collections::BTreeMap;
@@ -232,6 +259,7 @@ mod tests {
             yours: Vec::new(),
             leads: Vec::new(),
             is_twin: false,
+            holds: Holding { number: 1, proof: [0; 32] },
         }
     }
 

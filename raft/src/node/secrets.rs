@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use super::config::{Draw, NodeConfig};
 use super::limit::RETRY_MS;
+use super::neighbours::Holding;
 use super::{Identity, IdentityError, Inner};
-use crate::cluster::Belonging;
+use crate::cluster::{Belonging, Metadata};
 use crate::peer::{self, Local};
 use crate::secret::{ClusterSecret, MemberSecrets};
-use crate::types::Types;
+use crate::types::{NodeId, Types};
 
 /// What this node holds.
 pub(super) struct Secrets<R: AsyncRuntime> {
@@ -43,6 +44,12 @@ impl<R: AsyncRuntime> Secrets<R> {
     /// A new one; `None` while the system gives no randomness.
     pub(super) fn draw(&self) -> Option<ClusterSecret> {
         (self.draw)().map(ClusterSecret::new)
+    }
+
+    /// Whether it is proven that a node holds the newest secret that this one holds.
+    pub(super) fn is_held(&self, by: NodeId, holding: &Holding) -> bool {
+        let held = self.held();
+        holding.number == held.number && held.newest.is_held_by(by, &holding.proof)
     }
 
     fn set(&self, held: MemberSecrets) {
@@ -98,5 +105,22 @@ impl<R: AsyncRuntime> Inner<R> {
         let saved = Identity { members, is_removed: true, ..self.identity.clone() }.save(&*self.disk).await;
         self.belief.set(Belonging::Left);
         saved
+    }
+
+    /// What this node says of the newest secret.
+    pub(super) fn holding(&self) -> Holding {
+        let held = self.secrets.held();
+        Holding { number: held.number, proof: held.newest.held_by(self.identity.node) }
+    }
+
+    /// Nodes that are not known to hold the secret of the rotation under way; none where there is no rotation. Those that were given an
+    /// id may have taken it, with the secret of before.
+    pub(super) fn without_newest_secret(&self, metadata: &Metadata) -> Vec<NodeId> {
+        let Some(rotation) = metadata.rotating() else { return Vec::new() };
+        let holds = |node: NodeId| match node == self.identity.node {
+            true => self.secrets.held().number >= rotation.number,
+            false => self.neighbours.is_holder(node, rotation.number),
+        };
+        metadata.nodes.keys().copied().filter(|node| !holds(*node)).collect()
     }
 }

@@ -5,7 +5,7 @@ use sluice_engine::id::GroupId;
 use std::collections::BTreeMap;
 
 use super::{Group, Inner};
-use crate::cluster::{ClusterStatus, FOUNDER, GroupStatus, Metadata, NodeStatus, Part};
+use crate::cluster::{ClusterStatus, FOUNDER, GroupStatus, Metadata, NodeStatus, Part, SecretStatus};
 use crate::group::Lead;
 use crate::types::{Member, NodeId};
 
@@ -42,6 +42,10 @@ impl<R: AsyncRuntime> Inner<R> {
             node: self.identity.node,
             nodes: nodes.into_values().chain(waiting).collect(),
             groups: (0..).zip(&self.groups).map(|(id, group)| self.group_status(id, group)).collect(),
+            secret: SecretStatus {
+                number: metadata.secret_number(),
+                waits_for: self.without_newest_secret(&metadata),
+            },
             operation: metadata.operation.map(|operation| operation.text),
             belonging: self.belonging(),
         }

@@ -97,6 +97,9 @@ impl<R: AsyncRuntime> Inner<R> {
 
     fn take(&self, from: NodeId, said: &Statement) {
         self.neighbours.take(from, said, (self.clock)());
+        if self.secrets.is_held(from, &said.holds) {
+            self.neighbours.holds(from, said.holds.number);
+        }
         for group in self.proof.compare(from, &said.yours, &self.has()) {
             tracing::error!(
                 group = group.0,
