@@ -4,15 +4,18 @@ use openraft::ChangeMembers;
 use openraft::async_runtime::{AsyncRuntime, Instant, WatchReceiver};
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
 use serde::{Deserialize, Serialize};
-use sluice_engine::id::GroupId;
+use sluice_engine::command::Command as ShardCommand;
+use sluice_engine::id::{GroupId, KeyGen};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::super::limit::{RETRY_MS, STEP_MS, TRANSFER_MS};
 use super::super::{Group, Inner};
 use crate::cluster::{AdminCode, AdminError};
+use crate::codec;
 use crate::group::{Lead, Raft};
-use crate::types::{Member, NodeId, Types};
+use crate::secret::ClusterSecret;
+use crate::types::{Batch, Command, Member, NodeId, Types};
 
 /// What to do, in which group. Each may be done twice without harm.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,6 +34,10 @@ pub(super) enum Act {
     Transfer(NodeId),
     /// Leave a joint configuration.
     Finish,
+    /// Make the token key of a new secret known.
+    InstallKey(KeyGen, ClusterSecret),
+    /// Mint tokens with it.
+    ActivateKey(KeyGen),
 }
 
 impl Step {
@@ -88,11 +95,11 @@ impl<R: AsyncRuntime> Inner<R> {
         let Some(group) = self.groups.get(usize::from(step.group)) else {
             return Stepped::Failed("there is no such group".to_owned());
         };
-        let (Some(raft), Lead::Here(_)) = (group.raft.get(), group.shared.roles.lead()) else {
+        let (Some(raft), Lead::Here(session)) = (group.raft.get(), group.shared.roles.lead()) else {
             return Stepped::Again;
         };
         let within = Duration::from_millis(STEP_MS);
-        match R::timeout(within, act(self, group, raft, step.act)).await {
+        match R::timeout(within, act(self, group, raft, (session, step.act))).await {
             Ok(Change::Done) => group.report(self.lease_ms).map_or(Stepped::Again, Stepped::Done),
             Ok(Change::Again) => Stepped::Again,
             Ok(Change::Failed(why)) => Stepped::Failed(why),
@@ -103,7 +110,12 @@ impl<R: AsyncRuntime> Inner<R> {
     }
 }
 
-async fn act<R: AsyncRuntime>(inner: &Inner<R>, group: &Group<R>, raft: &Raft<R>, act: Act) -> Change {
+async fn act<R: AsyncRuntime>(
+    inner: &Inner<R>,
+    group: &Group<R>,
+    raft: &Raft<R>,
+    (session, act): (u64, Act),
+) -> Change {
     let written = match act {
         Act::Look => return Change::Done,
         Act::AddLearner(node, member) => raft.add_learner(node, member, false).await,
@@ -114,9 +126,29 @@ async fn act<R: AsyncRuntime>(inner: &Inner<R>, group: &Group<R>, raft: &Raft<R>
         Act::Transfer(node) => return transfer(raft, node).await,
         // Adds nobody: openraft goes from a joint configuration to the uniform one.
         Act::Finish => raft.change_membership(ChangeMembers::AddVoterIds(BTreeSet::new()), true).await,
+        Act::InstallKey(generation, secret) => {
+            let install = ShardCommand::KeyInstall { generation, secret: secret.token_key() };
+            return apply(raft, session, install).await;
+        }
+        Act::ActivateKey(generation) => {
+            return apply(raft, session, ShardCommand::KeyActivate { generation }).await;
+        }
     };
     changed::<R>(written)
 }
+
+/// Has a group's shard apply a command that no client may ask for. It is nobody's proposal, and takes the stamp of what is there.
+async fn apply<R: AsyncRuntime>(raft: &Raft<R>, session: u64, command: ShardCommand) -> Change {
+    let commands = codec::encode(&vec![command]);
+    let batch = Batch { session, proposal: NOBODYS, stamp: 0, wall: 0, commands };
+    let written = raft.client_write(Command::Batch(batch)).await;
+    // Of another session it is void.
+    let is_void = written.as_ref().is_ok_and(|written| written.log_id.leader_id.term != session);
+    if is_void { Change::Again } else { changed::<R>(written) }
+}
+
+/// Owners count their proposals from 1.
+const NOBODYS: u64 = 0;
 
 type Written<R> =
     Result<openraft::raft::ClientWriteResponse<Types<R>>, RaftError<Types<R>, ClientWriteError<Types<R>>>>;
