@@ -47,6 +47,11 @@ pub enum AdminRequest {
     },
     /// Complete, or give up, a change that was interrupted.
     Finish,
+    /// Replace the cluster's secret by another one.
+    RotateSecret {
+        /// Number of the new one: asked for twice it is done once. `None`: that of the rotation under way, else the next.
+        number: Option<u64>,
+    },
 }
 
 impl fmt::Display for AdminRequest {
@@ -60,6 +65,10 @@ impl fmt::Display for AdminRequest {
             AdminRequest::Snapshot { .. } => f.write_str("write snapshots"),
             AdminRequest::Replace { node, peer } => write!(f, "replace node {node} by the one at {peer}"),
             AdminRequest::Finish => f.write_str("finish an interrupted change"),
+            AdminRequest::RotateSecret { number: None } => f.write_str("rotate the secret"),
+            AdminRequest::RotateSecret { number: Some(number) } => {
+                write!(f, "rotate the secret to number {number}")
+            }
         }
     }
 }

@@ -29,7 +29,9 @@ impl<R: AsyncRuntime> Inner<R> {
             AdminRequest::Snapshot { group } => return self.snapshot(*group).await,
             _ => {}
         }
+        let request = self.numbered(request);
         self.check_ids(&request)?;
+        self.check_number(&request)?;
         let nonce = self.operations.fetch_add(1, Ordering::Relaxed);
         let operation = Operation { nonce, text: request.to_string() };
         let metadata = self.record(&Change::Begin(operation.clone())).await?;
@@ -51,6 +53,7 @@ impl<R: AsyncRuntime> Inner<R> {
             AdminRequest::Promote { node } => self.promote(node).await,
             AdminRequest::Remove { node } => self.remove(node).await,
             AdminRequest::Replace { node, peer } => self.replace(node, &peer).await,
+            AdminRequest::RotateSecret { number } => self.rotate(number.unwrap_or_default()).await,
             AdminRequest::Transfer { .. } | AdminRequest::Snapshot { .. } | AdminRequest::Finish => {
                 unreachable!("carried out above")
             }

@@ -1,5 +1,5 @@
-//! Brings the members of every group to what the first group's log says of them: after a change whose carrier was lost, and for nodes
-//! that say themselves that they were taken in.
+//! Brings the members of every group, and the secret, to what the first group's log says of them: after a change whose carrier was
+//! lost, for nodes that say themselves that they were taken in, and when the last node has come to hold the secret.
 //!
 //! The leader of the first group looks at what its own logs say, and asks only where that differs twice in a row.
 
@@ -23,14 +23,14 @@ pub(in crate::node) async fn heal<R: AsyncRuntime>(inner: Weak<Inner<R>>) {
     loop {
         R::sleep(Duration::from_millis(HEAL_MS)).await;
         let Some(inner) = inner.upgrade() else { return };
-        let differs = inner.is_at_rest() && inner.differs(&inner.metadata());
+        let differs = inner.is_at_rest() && inner.has_something_to_do();
         if differs && differed {
             match inner.bring_about().await {
                 Ok(done) if !done.is_empty() => {
-                    tracing::warn!("members brought to what was decided: {}", done.join(", "));
+                    tracing::warn!("brought to what was decided: {}", done.join(", "));
                 }
                 Ok(_) => {}
-                Err(error) => tracing::info!(%error, "members are not yet what was decided"),
+                Err(error) => tracing::info!(%error, "not everything is yet as it was decided"),
             }
         }
         differed = differs;
@@ -46,6 +46,11 @@ impl<R: AsyncRuntime> Inner<R> {
     /// This node leads the first group, and has applied all that was decided before it did.
     pub(in crate::node) fn decides(&self) -> bool {
         matches!(self.groups[usize::from(FIRST.0)].shared.roles.told(), Lead::Here(_))
+    }
+
+    fn has_something_to_do(&self) -> bool {
+        let metadata = self.metadata();
+        self.differs(&metadata) || self.has_rotation_to_do(&metadata)
     }
 
     /// Whether a group, as this node knows it, has other members than was decided.
@@ -67,6 +72,12 @@ impl<R: AsyncRuntime> Inner<R> {
     /// Does what is left to do of all that was decided; says what that was.
     pub(super) async fn bring_about(&self) -> Outcome<Vec<String>> {
         let mut done = Vec::new();
+        if self.mint().await? {
+            done.push("tokens are minted with the new secret".to_owned());
+        }
+        if self.end_rotation().await? {
+            done.push("the secret of before is not accepted any more".to_owned());
+        }
         for group in self.all() {
             if self.at(group, Act::Look).await?.is_joint {
                 self.at(group, Act::Finish).await?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  any node ── operation ──▶ leader of the first group: change ── step ──▶ leader of each group: step
-//!                              │ marks the change in its log                  │ openraft's membership, transfer, snapshot
+//!                              │ marks the change in its log                  │ openraft's membership, transfer, snapshot; token keys
 //! ```
 //! One change at a time: the mark is replicated, so it holds also where the node that carries a change out is lost. Then the
 //! mark stays until an operator finishes the change, or asks for the same again. What a change decides about members is written
@@ -11,6 +11,7 @@
 mod add;
 mod change;
 mod heal;
+mod rotate;
 mod step;
 mod waiting;
 
