@@ -108,6 +108,8 @@ mod tests {
             ("transfer", r#"{"node":4}"#, Operation::Transfer { group: None, node: 4 }),
             ("snapshot", "", Operation::Snapshot { group: None }),
             ("replace", r#"{"node":3,"peer":"a:1"}"#, Operation::Replace { node: 3, peer: peer() }),
+            ("rotate-secret", "", Operation::RotateSecret { number: None }),
+            ("rotate-secret", r#"{"number":2}"#, Operation::RotateSecret { number: Some(2) }),
         ] {
             assert_eq!(parse(name, body.as_bytes()).unwrap(), operation, "{name} {body}");
         }

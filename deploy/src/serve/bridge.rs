@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use openraft_rt_tokio::TokioRuntime;
 use sluice_net::cluster::{
     Addresses, Clocks, Cluster, Decide, Decision, Done, Group, Log, Member, Operation, Part, Progress,
-    Refused, Standing, Status,
+    Refused, Secret, Standing, Status,
 };
 use sluice_raft::cluster::{
     AdminRequest, Administered, Belonging, ClusterStatus, GroupStatus, NodeStatus, Part as NodePart,
@@ -106,6 +106,7 @@ fn asked(operation: Operation) -> AdminRequest {
         Operation::Snapshot { group } => AdminRequest::Snapshot { group },
         Operation::Replace { node, peer } => AdminRequest::Replace { node, peer },
         Operation::Finish => AdminRequest::Finish,
+        Operation::RotateSecret { number } => AdminRequest::RotateSecret { number },
     }
 }
 
@@ -133,6 +134,7 @@ fn told(status: ClusterStatus) -> Status {
         node: status.node,
         nodes: status.nodes.into_iter().map(member).collect(),
         groups: status.groups.into_iter().map(group).collect(),
+        secret: Secret { number: status.secret.number, waits_for: status.secret.waits_for },
         operation: status.operation,
         log: Log::default(),
         refused_messages: 0,

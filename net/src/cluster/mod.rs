@@ -15,7 +15,7 @@ mod status;
 
 pub use alone::Alone;
 pub use operation::{Decide, Decision, Done, Operation, Refused};
-pub use status::{Addresses, Clocks, Group, Log, Member, Part, Progress, Slots, Standing, Status};
+pub use status::{Addresses, Clocks, Group, Log, Member, Part, Progress, Secret, Slots, Standing, Status};
 
 /// What commands and health may ask and have done. Calls return at once.
 pub trait Cluster: Send + Sync {

@@ -47,6 +47,11 @@ pub enum Operation {
     },
     /// Complete a change that was interrupted half-way.
     Finish,
+    /// Replace the cluster's secret by another one.
+    RotateSecret {
+        /// Number of the new one: asked for twice it is done once. `None`: that of the rotation under way, else the next.
+        number: Option<u64>,
+    },
 }
 
 /// What was done.

@@ -30,6 +30,18 @@ pub struct Status {
     /// Messages of peers that this node refused: of no member, or with what cannot be true.
     #[serde(default)]
     pub refused_messages: u64,
+    /// The cluster's secret, without the secret.
+    #[serde(default)]
+    pub secret: Secret,
+}
+
+/// How the rotation of the cluster's secret stands.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Secret {
+    /// Number of the newest, from 1; 0 where that is not known.
+    pub number: u64,
+    /// Nodes that are not known to hold it: until they are, peers may prove the one before it. Empty when no rotation is under way.
+    pub waits_for: Vec<u64>,
 }
 
 /// Wall clocks of the nodes, as a leader finds them.

@@ -3,8 +3,8 @@
 
 use super::fixture::Fixture;
 use crate::cluster::{
-    Addresses, Clocks, Cluster, Decide, Group, Log, Member, Operation, Part, Progress, Refused, Standing,
-    Status,
+    Addresses, Clocks, Cluster, Decide, Group, Log, Member, Operation, Part, Progress, Refused, Secret,
+    Standing, Status,
 };
 use crate::request::{Answer, Request, RequestKind};
 use crate::resp::command::encode_answer;
@@ -59,6 +59,7 @@ impl Cluster for Three {
             clocks: Clocks::default(),
             standing: Standing::Member,
             refused_messages: 0,
+            secret: Secret { number: 1, waits_for: Vec::new() },
         }
     }
 
