@@ -35,6 +35,12 @@ pub(crate) struct ClusterArgs {
     command: ClusterCommand,
 }
 
+const ROTATION: &str = "\
+Tokens that the secret before signed stay good until the next rotation: who waits with one that is two rotations old loses the place.\n\
+A node that is down is waited for: until it was seen with the new secret, or was removed, peers may prove the one before it, too.\n\
+After a leak rotate the keys of passes as well (sluice key rotate) and revoke the first of them, which came from the secret; and start \
+each node with another join secret.";
+
 #[derive(Subcommand, Debug)]
 enum ClusterCommand {
     /// Take in every node that waits to be added, and give each a vote
@@ -86,6 +92,9 @@ enum ClusterCommand {
     },
     /// Complete a change that was interrupted half-way
     Finish,
+    /// Replace the secret by which nodes know each other and sign tokens
+    #[command(after_help = ROTATION)]
+    RotateSecret,
     /// Have a stopped node go on, once, without entries that its data folder lost; asks no running node
     AcceptLoss {
         /// The data folder
@@ -116,6 +125,7 @@ impl ClusterCommand {
             ClusterCommand::Snapshot { group } => Operation::Snapshot { group: *group },
             ClusterCommand::Replace { node, peer } => Operation::Replace { node: *node, peer: peer.clone() },
             ClusterCommand::Finish => Operation::Finish,
+            ClusterCommand::RotateSecret => Operation::RotateSecret { number: None },
         })
     }
 }
@@ -132,14 +142,23 @@ pub(crate) fn run(args: &ClusterArgs) -> Result<(), PlaneError> {
     if let ClusterCommand::Init { expect: Some(nodes) } = args.command {
         gather(&plane, nodes)?;
     }
-    let Some(operation) = args.command.operation() else {
+    let Some(mut operation) = args.command.operation() else {
         let status = complete(plane.status()?, args.token.as_deref());
         print::show(&if args.json { json(&status) } else { table::draw(&status) });
         return Ok(());
     };
+    if let Operation::RotateSecret { number } = &mut operation {
+        *number = next_secret(&plane.status()?);
+    }
     let done: Done = plane.administer(&operation)?;
     print::show(&if args.json { json(&done) } else { format!("{}\n", done.message) });
     Ok(())
+}
+
+/// Number of the secret that a rotation leads to: named, so that a request that arrives twice rotates once.
+fn next_secret(status: &Status) -> Option<u64> {
+    let is_new = status.secret.number > 0 && status.secret.waits_for.is_empty() && status.operation.is_none();
+    is_new.then_some(status.secret.number + 1)
 }
 
 /// Writes down that an operator gives up what a folder lost.
@@ -239,6 +258,7 @@ mod tests {
             ("snapshot", Some(Operation::Snapshot { group: None })),
             ("replace 3 10.0.0.4:7382", Some(Operation::Replace { node: 3, peer: peer() })),
             ("finish", Some(Operation::Finish)),
+            ("rotate-secret", Some(Operation::RotateSecret { number: None })),
             ("repair-vote --data node1", None),
         ] {
             assert_eq!(operation(line), expected, "{line}");

@@ -91,11 +91,25 @@ fn troubles(status: &Status) -> Vec<String> {
             plural(joint, "group")
         ));
     }
+    troubles.extend(rotation(status));
     troubles.extend(newcomers(status));
     if let Some(operation) = &status.operation {
         troubles.push(format!("under way: {operation}"));
     }
     troubles
+}
+
+/// Whom the rotation of the secret waits for.
+fn rotation(status: &Status) -> Option<String> {
+    let nodes: Vec<String> = status.secret.waits_for.iter().map(u64::to_string).collect();
+    let which = nodes.join(", ");
+    let number = status.secret.number;
+    (!nodes.is_empty()).then(|| {
+        format!(
+            "the rotation to secret {number} waits for node {which}, and peers may prove the one before it until then: start node {which}, \
+             or remove it"
+        )
+    })
 }
 
 /// Who is not a member, or not yet.
@@ -313,7 +327,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::draw;
-    use sluice_net::cluster::{Addresses, Group, Member, Part, Progress, Status};
+    use sluice_net::cluster::{Addresses, Group, Member, Part, Progress, Secret, Status};
 
     fn node(id: u64, part: Part, reachable: bool) -> Member {
         let at = |port: u64| format!("127.0.0.1:{}", port + id * 10);
@@ -358,6 +372,7 @@ mod tests {
             ],
             groups: vec![led, group(1, None)],
             operation: Some("promoting node 3".to_owned()),
+            secret: Secret { number: 2, waits_for: vec![3, 4] },
             ..Status::default()
         };
         let expected = "\
@@ -365,6 +380,7 @@ cluster 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f  format 1  3 voters, 2 groups
   ! 1 of 3 voters down (3): no other may be lost
   ! no leader known for group 1
   ! a change of voters is half-way in 1 group: `sluice cluster finish` completes it
+  ! the rotation to secret 2 waits for node 3, 4, and peers may prove the one before it until then: start node 3, 4, or remove it
   ! node 4 was given its id and has not come yet: start it again, or `sluice cluster remove 4`
   ! 1 node waits to be added: `sluice cluster init` takes in all
   ! under way: promoting node 3
