@@ -1,16 +1,22 @@
-//! Every change of the members, interrupted by the loss of a node at one moment after another, and then asked for again: it is carried
+//! Every change of the members, and of the secret, interrupted by the loss of a node at one moment after another, and then asked for again: it is carried
 //! out, or was, nobody is ready who does not have what there was before, nothing is lost, and whoever is left out is told.
 
-use crate::cluster::client::pause;
+use crate::cluster::client::{ZONES, pause};
 use crate::cluster::door::{Request, Told};
 use crate::cluster::members::{Members, condemn};
 use crate::cluster::process::Process;
 use crate::cluster::runtime::{Runtime, panicked};
-use crate::cluster::site::{FOUNDERS, GROUPS, Site};
+use crate::cluster::site::{FOUNDERS, GROUPS, LATER, Site};
 use crate::cluster::world::World;
 use crate::cluster::writer::STREAMS;
 use openraft::async_runtime::AsyncRuntime;
+use sluice_engine::error::Refusal;
+use sluice_engine::id::KeyGen;
+use sluice_engine::reply::Standing;
+use sluice_engine::token::UnverifiedToken;
 use sluice_raft::cluster::{AdminCode, AdminRequest, Administered, Part};
+use sluice_raft::node::Identity;
+use sluice_raft::secret::ClusterSecret;
 use sluice_raft::types::NodeId;
 use std::time::Duration;
 
@@ -33,10 +39,11 @@ pub(crate) enum Plan {
     Replace,
     Transfer,
     Finish,
+    Rotate,
 }
 
 /// All of them.
-pub(crate) const PLANS: [Plan; 8] = [
+pub(crate) const PLANS: [Plan; 9] = [
     Plan::Init,
     Plan::Add,
     Plan::Promote,
@@ -45,6 +52,7 @@ pub(crate) const PLANS: [Plan; 8] = [
     Plan::Replace,
     Plan::Transfer,
     Plan::Finish,
+    Plan::Rotate,
 ];
 
 /// Who is lost meanwhile.
@@ -70,6 +78,8 @@ struct Scene {
     newcomer: Option<String>,
     /// What every node had of each group before.
     applied: Vec<u64>,
+    /// An admission to each zone.
+    tokens: Vec<Vec<u8>>,
 }
 
 /// Plays one change, with this node lost so long after it was asked for.
@@ -102,6 +112,17 @@ async fn play(plan: Plan, victim: Victim, after: Duration) {
     scene.check_whole().await;
 }
 
+/// Enters a zone: the token.
+async fn join(world: &World, node: NodeId, zone: &'static str, request: &str) -> Vec<u8> {
+    let request = Request::Join { zone, request: request.to_owned() };
+    loop {
+        if let Some(Ok(Told::Place { token, .. })) = world.town.ask(node, request.clone()).await {
+            return token;
+        }
+        pause(LOOK_MS).await;
+    }
+}
+
 impl Scene {
     async fn set(plan: Plan) -> Scene {
         let mut world = World::found(plan as u64).await;
@@ -113,6 +134,10 @@ impl Scene {
                 }
             }
         }
+        let mut tokens = Vec::new();
+        for zone in ZONES {
+            tokens.push(join(&world, 1, zone, "before").await);
+        }
         world.agree().await;
         let status = world.running[&1].status();
         let applied = status.groups.iter().map(|group| group.applied).collect();
@@ -120,7 +145,7 @@ impl Scene {
         let mut others = world.nodes().into_iter().filter(|node| *node != leader);
         let (asked, third) = (others.next().expect("three nodes"), others.next().expect("three nodes"));
         let request = AdminRequest::Transfer { group: None, node: third };
-        let mut scene = Scene { world, request, leader, asked, newcomer: None, applied };
+        let mut scene = Scene { world, request, leader, asked, newcomer: None, applied, tokens };
         scene.request = scene.prepare(plan, third).await;
         scene
     }
@@ -128,6 +153,7 @@ impl Scene {
     async fn prepare(&mut self, plan: Plan, third: NodeId) -> AdminRequest {
         match plan {
             Plan::Transfer => AdminRequest::Transfer { group: None, node: third },
+            Plan::Rotate => AdminRequest::RotateSecret { number: Some(2) },
             Plan::Remove => AdminRequest::Remove { node: third },
             Plan::RemoveLeader => AdminRequest::Remove { node: self.leader },
             Plan::Init => {
@@ -273,10 +299,60 @@ impl Scene {
         let are_ready = self.world.running.values().all(|process| process.is_ready());
         let nodes = self.world.nodes();
         let are_in = nodes.iter().all(|node| members.is_everywhere(*node));
+        let waits = |process: &Process| !process.status().secret.waits_for.is_empty();
+        let is_over = is_over && !self.world.running.values().any(waits);
         is_over && are_ready && are_in && members.count() == nodes.len() && self.world.newcomers.is_empty()
     }
 
+    /// Every node has the new secret on its disk, and only that one.
+    async fn check_secret(&mut self) {
+        let until = self.world.town.now() + OVER_MS;
+        for node in self.world.nodes() {
+            loop {
+                let loaded = Identity::load(&self.world.sites[&node].disk).await;
+                let held = loaded.expect("it can be read").expect("there is one").members;
+                if (held.number, held.before) == (2, None) {
+                    assert_eq!(held.newest, ClusterSecret::new(LATER), "as it was drawn");
+                    break;
+                }
+                assert!(self.world.town.now() < until, "node {node} does not follow: {held:?}");
+                self.step().await;
+            }
+        }
+        for process in self.world.running.values() {
+            let secret = process.status().secret;
+            assert_eq!((secret.number, secret.waits_for), (2, Vec::new()));
+        }
+        for zone in ZONES {
+            let token = UnverifiedToken::decode(&join(&self.world, 1, zone, "after").await).expect("a token");
+            assert_eq!(token.key(), KeyGen(2), "what is minted now in {zone}");
+        }
+    }
+
+    /// Who was let in before is let in still, at every node.
+    async fn check_tokens(&self) {
+        for node in self.world.nodes() {
+            for (zone, token) in ZONES.into_iter().zip(&self.tokens) {
+                let request = Request::Poll { zone, token: token.clone() };
+                let standing = loop {
+                    match self.world.town.ask(node, request.clone()).await {
+                        Some(Ok(Told::Place { standing, .. })) => break standing,
+                        Some(Err(Refusal::NoLeader { .. } | Refusal::Busy { .. })) | None => {
+                            pause(LOOK_MS).await
+                        }
+                        other => panic!("the token of {zone} at node {node}: {other:?}"),
+                    }
+                };
+                assert!(matches!(standing, Standing::Admitted(_)), "{zone} at node {node}: {standing:?}");
+            }
+        }
+    }
+
     async fn check_whole(mut self) {
+        if let AdminRequest::RotateSecret { .. } = self.request {
+            self.check_secret().await;
+        }
+        self.check_tokens().await;
         let was_removed = |node: NodeId| !self.world.sites.contains_key(&node);
         match self.request {
             AdminRequest::Remove { node } | AdminRequest::Replace { node, .. } => assert!(was_removed(node)),

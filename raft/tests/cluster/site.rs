@@ -25,7 +25,7 @@ pub(crate) const GROUPS: u16 = 2;
 const CLUSTER: u128 = 7;
 const SECRET: [u8; 16] = [3; 16];
 /// What it is rotated to.
-const LATER: [u8; 16] = [4; 16];
+pub(crate) const LATER: [u8; 16] = [4; 16];
 const EPOCH: u64 = 1_000;
 /// So small that segments fill, snapshots are taken and followers need them, all within seconds.
 const SEGMENT_BYTES: u64 = 32 << 10;
