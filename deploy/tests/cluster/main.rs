@@ -15,4 +15,5 @@ mod nodes;
 mod passes;
 mod pausing;
 mod publishing;
+mod rotating;
 mod trust;
