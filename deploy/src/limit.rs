@@ -28,6 +28,18 @@ pub(crate) const MEMORY_BYTES_MIN: u64 = 16 << 20;
 pub(crate) const ALARM_CHECK_MS: u64 = 1_000;
 /// A bound that stays in the way is told again after this long, ms.
 pub(crate) const ALARM_PAUSE_MS: u64 = 60_000;
+/// How often it is looked how much of memory the process has, ms.
+pub(crate) const RESIDENT_CHECK_MS: u64 = 100;
+/// From this many parts of the bound on, of so many, all that is free is given back at once...
+pub(crate) const RESIDENT_NEAR_PARTS: u64 = 13;
+/// See there.
+pub(crate) const RESIDENT_PARTS: u64 = 16;
+/// ...where the process has grown by one part in so many since, or after so many looks; else it would find nothing.
+pub(crate) const RESIDENT_STEP_PARTS: u64 = 64;
+/// See there.
+pub(crate) const RESIDENT_AGAIN_LOOKS: u32 = 20;
+/// Looks between two at which only pages go that have been free for long.
+pub(crate) const RESIDENT_DECAY_LOOKS: u32 = 10;
 /// What a machine that does not say how much memory it has is taken to have.
 pub(crate) const MEMORY_BYTES_UNKNOWN: u64 = 1 << 30;
 /// The longest drain delay.

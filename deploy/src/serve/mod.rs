@@ -17,6 +17,7 @@ mod front;
 mod peers;
 mod random;
 mod removal;
+mod resident;
 mod shards;
 mod signal;
 
@@ -42,6 +43,7 @@ use banner::{Banner, Waiting};
 use bridge::Bridge;
 pub(crate) use error::StartError;
 use removal::Removal;
+use resident::Resident;
 use shards::Shards;
 use signal::Stop;
 
@@ -83,7 +85,7 @@ pub(crate) fn run(config: &Config) -> Result<(), StartError> {
     }
     node.node().set_intake(Box::new(server.intake()));
     plane.show(server.observer());
-    let alarm = Alarm::watch(server.observer());
+    let alarm = (Alarm::watch(server.observer()), Resident::watch(memory_max_bytes));
     let has_peers = config.listens_alone() || node.node().has_others();
     announce(config, server.local_addrs(), &addresses, has_peers, workers);
     stop.wait();
