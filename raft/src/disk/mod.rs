@@ -17,6 +17,18 @@ use std::sync::Arc;
 /// What an operation of a disk returns: real disks block, simulated ones wait in virtual time.
 pub type Io<'a, T> = BoxFuture<'a, io::Result<T>>;
 
+/// Puts a file into its folder whole, or leaves the one that was there. When this returns it is durable; the file stays open.
+pub(crate) async fn put(disk: &dyn Disk, path: &str, bytes: &[u8]) -> io::Result<Arc<dyn File>> {
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let new = format!("{path}.new");
+    let file = disk.create(&new, 0).await?;
+    file.write_at(bytes, 0).await?;
+    file.sync().await?;
+    disk.rename(&new, path).await?;
+    disk.sync_folder(folder).await?;
+    Ok(file)
+}
+
 /// A place for files.
 ///
 /// Errors are the operating system's. [`io::ErrorKind::StorageFull`] says that there is no room; the operation

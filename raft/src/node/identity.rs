@@ -6,7 +6,7 @@
 //! Its secrets mint tokens, so only the owner of the data folder may read it.
 
 use super::ledger;
-use crate::disk::Disk;
+use crate::disk::{Disk, put};
 use crate::peer::Contact;
 use crate::secret::{ClusterSecret, JoinSecret, MemberSecrets, NoJoinSecret};
 use crate::types::NodeId;
@@ -204,12 +204,7 @@ pub(super) async fn save_join_secret(disk: &dyn Disk, secret: &JoinSecret) -> Re
 /// Puts a file into the folder whole, or leaves the one that was there.
 async fn save(disk: &dyn Disk, path: &str, bytes: &[u8]) -> io::Result<()> {
     disk.list(FOLDER).await?;
-    let new = format!("{path}.new");
-    let file = disk.create(&new, 0).await?;
-    file.write_at(bytes, 0).await?;
-    file.sync().await?;
-    disk.rename(&new, path).await?;
-    disk.sync_folder(FOLDER).await
+    put(disk, path, bytes).await.map(drop)
 }
 
 #[cfg(test)]
