@@ -136,7 +136,7 @@ impl Identity {
     /// # Errors
     /// [`IdentityError::Io`].
     pub async fn save(&self, disk: &dyn Disk) -> Result<(), IdentityError> {
-        ledger::begin(disk).await?;
+        ledger::begin(disk, self.is_founder).await?;
         Ok(save(disk, PATH, &self.to_bytes()).await?)
     }
 

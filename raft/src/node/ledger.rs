@@ -4,14 +4,16 @@
 //! ```text
 //! node/ledger-1, node/ledger-2:  magic 8 | format u16 | body bytes u32 | body (postcard) | CRC32 of all before
 //! ```
-//! Written in turns, about once a second and at an orderly stop, so a write that is cut short leaves the one before. Never on the
-//! way of a request: what came after the last write is known to the other nodes only.
+//! Written in turns, about once a second and at an orderly stop, so a write that is cut short leaves the one before: a page of an odd
+//! number is `ledger-2`, and a file that no page of this process stands in yet is replaced by one that is whole. Never on the way of
+//! a request: what came after the last write is known to the other nodes only.
 
-use crate::disk::{Disk, File};
+use crate::disk::{Disk, File, put};
 use crate::log::{Mark, Promised};
 use crate::types::{Member, NodeId};
 use serde::{Deserialize, Serialize};
 use sluice_engine::id::GroupId;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
@@ -19,8 +21,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"SLUICELG";
-/// The format that this version writes and reads.
-const FORMAT: u16 = 1;
+/// The format that this version writes and reads. Format 1 did not say whether a cluster was only just founded.
+const FORMAT: u16 = 2;
 const HEAD_BYTES: usize = 14;
 /// More than a ledger ever takes.
 const BYTES_MAX: u64 = 4 << 20;
@@ -44,6 +46,8 @@ pub(super) struct Page {
     pub(super) voters: BTreeSet<NodeId>,
     /// What other nodes said that they have acknowledged.
     pub(super) others: BTreeMap<NodeId, Vec<Promised>>,
+    /// The cluster was founded here, and no group had voters yet. A ledger that is lost never says so.
+    pub(super) is_new: bool,
 }
 
 impl Page {
@@ -53,9 +57,18 @@ impl Page {
     }
 
     /// Whether nobody else could ever know what `node` has acknowledged. One without any page does not know.
-    pub(super) fn is_alone(&self, node: NodeId, is_founder: bool) -> bool {
-        let is_new = self.voters.is_empty() && self.number > 0 && is_founder;
-        self.voters.iter().eq([&node]) || is_new
+    pub(super) fn is_alone(&self, node: NodeId) -> bool {
+        self.voters.iter().eq([&node]) || self.is_new
+    }
+
+    /// The first page of a folder.
+    fn first(is_new: bool) -> Page {
+        Page { number: 1, is_new, ..Page::default() }
+    }
+
+    /// Whether nothing was ever written but the first page.
+    fn is_first(&self) -> bool {
+        *self == Page::first(self.is_new)
     }
 }
 
@@ -68,6 +81,8 @@ pub enum LedgerError {
     Damaged,
     /// A newer version wrote it, in this format.
     Newer(u16),
+    /// A version wrote it, in this format, that this one does not follow.
+    Older(u16),
 }
 
 impl fmt::Display for LedgerError {
@@ -83,6 +98,12 @@ impl fmt::Display for LedgerError {
             LedgerError::Newer(format) => write!(
                 f,
                 "{} has format {format}, this program reads {FORMAT}; start the newer program that wrote it",
+                PATHS[0]
+            ),
+            LedgerError::Older(format) => write!(
+                f,
+                "{} has format {format} of an older program, this one reads {FORMAT}; start the older program, or move the data folder \
+                 away to begin anew",
                 PATHS[0]
             ),
         }
@@ -107,22 +128,48 @@ pub fn accept_loss(data: &Path) -> io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }
 
-/// Begins a ledger in a folder that has none.
+/// Begins a ledger in a folder that has none, of a node that founds a cluster or of one that joins. What a start that was cut short
+/// left behind is no ledger.
 ///
 /// # Errors
 /// Those of the disk.
-pub(super) async fn begin(disk: &dyn Disk) -> io::Result<()> {
-    if disk.list(FOLDER).await?.iter().any(|name| is_page(name)) {
-        return Ok(());
+pub(super) async fn begin(disk: &dyn Disk, is_founder: bool) -> io::Result<()> {
+    let first = Page::first(is_founder);
+    let known = match newest(disk).await {
+        // Whoever opens it says what is wrong.
+        Err(LedgerError::Newer(_) | LedgerError::Older(_)) => return Ok(()),
+        Err(LedgerError::Io(error)) => return Err(error),
+        Err(LedgerError::Damaged) => None,
+        Ok(page) => Some(page),
+    };
+    match known {
+        Some(page) if page == first || !page.is_first() => Ok(()),
+        _ => put(disk, path(first.number), &to_bytes(&first)).await.map(drop),
     }
-    let file = disk.create(PATHS[0], 0).await?;
-    file.write_at(&to_bytes(&Page { number: 1, ..Page::default() }), 0).await?;
-    file.sync().await?;
-    disk.sync_folder(FOLDER).await
 }
 
-fn is_page(name: &str) -> bool {
-    PATHS.iter().any(|path| path[FOLDER.len() + 1..] == *name)
+/// Where a page of this number stands.
+fn path(number: u64) -> &'static str {
+    PATHS[turn(number)]
+}
+
+fn turn(number: u64) -> usize {
+    (number % 2) as usize
+}
+
+/// The newest page that is whole.
+async fn newest(disk: &dyn Disk) -> Result<Page, LedgerError> {
+    let names = disk.list(FOLDER).await?;
+    let is_there = |path: &&str| names.iter().any(|name| *name == path[FOLDER.len() + 1..]);
+    let mut newest: Option<Page> = None;
+    for path in PATHS.into_iter().filter(is_there) {
+        match read(disk, path).await {
+            Ok(page) => newest = newest.filter(|known| known.number > page.number).or(Some(page)),
+            Err(LedgerError::Damaged) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    newest.ok_or(LedgerError::Damaged)
 }
 
 /// The files.
@@ -141,24 +188,25 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`]; nothing that is missing or damaged is an error once the operator accepts the loss.
     pub(super) async fn open(disk: Arc<dyn Disk>) -> Result<Ledger, LedgerError> {
-        let names = disk.list(FOLDER).await?;
-        let has = |name: &str| names.iter().any(|known| known == name);
-        let accepts_loss = has(ACCEPT);
-        let mut pages = Vec::new();
-        for path in PATHS.into_iter().filter(|path| has(&path[FOLDER.len() + 1..])) {
-            match read(&*disk, path).await {
-                Ok(page) => pages.push(page),
-                Err(LedgerError::Damaged) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let newest = pages.into_iter().max_by_key(|page| page.number);
-        let page = match newest {
-            Some(page) => page,
-            None if accepts_loss => Page::default(),
-            None => return Err(LedgerError::Damaged),
+        let accepts_loss = disk.list(FOLDER).await?.iter().any(|name| name == ACCEPT);
+        let page = match newest(&*disk).await {
+            Err(LedgerError::Damaged) if accepts_loss => Page::default(),
+            page => page?,
         };
         Ok(Ledger { disk, files: [None, None], page, accepts_loss })
+    }
+
+    /// Writes a page where it is news, and then takes the operator's word back: what is missing was given up once, and what is there
+    /// from here on is written down.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::write`].
+    pub(super) async fn keep(&mut self, page: Page) -> io::Result<()> {
+        let is_there = self.page.number > 0;
+        if !is_there || (Page { number: self.page.number, ..page.clone() }) != self.page {
+            self.write(page).await?;
+        }
+        self.accepted().await
     }
 
     /// Writes a page, under the next number. When this returns it is durable.
@@ -166,29 +214,21 @@ impl Ledger {
     /// # Errors
     /// Those of the disk. One of a sync says that nobody knows what is on the disk.
     pub(super) async fn write(&mut self, page: Page) -> io::Result<()> {
-        let number = self.page.number + 1;
-        let page = Page { number, ..page };
-        let turn = (number % 2) as usize;
-        let is_new = self.files[turn].is_none();
-        let file = match &self.files[turn] {
-            Some(file) => Arc::clone(file),
-            None => self.disk.create(PATHS[turn], 0).await?,
-        };
-        file.write_at(&to_bytes(&page), 0).await?;
-        file.sync().await?;
-        if is_new {
-            self.disk.sync_folder(FOLDER).await?;
-            self.files[turn] = Some(file);
+        let page = Page { number: self.page.number + 1, ..page };
+        let bytes = to_bytes(&page);
+        match &mut self.files[turn(page.number)] {
+            // The page before stands in the other one.
+            Some(file) => {
+                file.write_at(&bytes, 0).await?;
+                file.sync().await?;
+            }
+            file => *file = Some(put(&*self.disk, path(page.number), &bytes).await?),
         }
         self.page = page;
         Ok(())
     }
 
-    /// The operator's word was heeded: it counts once.
-    ///
-    /// # Errors
-    /// Those of the disk.
-    pub(super) async fn accepted(&mut self) -> io::Result<()> {
+    async fn accepted(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.accepts_loss) {
             self.disk.remove(ACCEPT_PATH).await?;
             self.disk.sync_folder(FOLDER).await?;
@@ -230,9 +270,11 @@ fn from_bytes(bytes: &[u8]) -> Result<Page, LedgerError> {
     if *checksum != crc32fast::hash(&bytes[..HEAD_BYTES + length]).to_le_bytes() {
         return Err(damaged());
     }
-    // Only a whole page says truly that it is newer.
-    if format != FORMAT {
-        return Err(LedgerError::Newer(format));
+    // Only a whole page says truly that another version wrote it.
+    match format.cmp(&FORMAT) {
+        Ordering::Less => return Err(LedgerError::Older(format)),
+        Ordering::Greater => return Err(LedgerError::Newer(format)),
+        Ordering::Equal => {}
     }
     match postcard::take_from_bytes(body) {
         Ok((page, [])) => Ok(page),
@@ -242,8 +284,9 @@ fn from_bytes(bytes: &[u8]) -> Result<Page, LedgerError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ledger, Page, accept_loss, from_bytes, to_bytes};
+    use super::{FORMAT, Ledger, LedgerError, Page, accept_loss, from_bytes, to_bytes};
     use crate::disk::{Disk, Folder};
+    use crate::log::Promised;
     use futures_util::FutureExt as _;
     use std::path::Path;
     use std::sync::Arc;
@@ -253,7 +296,11 @@ mod tests {
         future.now_or_never().expect("nothing waits")
     }
 
-    fn open(path: &Path) -> Result<Ledger, super::LedgerError> {
+    fn begin(path: &Path, is_founder: bool) {
+        now(super::begin(&Folder::open(path).expect("a folder"), is_founder)).expect("written");
+    }
+
+    fn open(path: &Path) -> Result<Ledger, LedgerError> {
         let disk: Arc<dyn Disk> = Arc::new(Folder::open(path).expect("a folder"));
         now(Ledger::open(disk))
     }
@@ -279,10 +326,10 @@ mod tests {
     fn a_torn_page_leaves_the_one_before_and_two_are_damage_unless_accepted() {
         let folder = tempfile::tempdir().expect("a folder");
         assert!(open(folder.path()).is_err(), "one was begun with the identity");
-        now(super::begin(&Folder::open(folder.path()).expect("a folder"))).expect("written");
+        begin(folder.path(), true);
         let mut ledger = open(folder.path()).expect("empty");
         for term in 1..4 {
-            let promised = vec![crate::log::Promised { last: None, term }];
+            let promised = vec![Promised { term, ..Promised::default() }];
             now(ledger.write(Page { promised, ..Page::default() })).expect("written");
         }
         drop(ledger);
@@ -295,9 +342,56 @@ mod tests {
         accept_loss(folder.path()).expect("the folder is there");
         let mut ledger = open(folder.path()).expect("accepted");
         assert!(ledger.accepts_loss);
-        now(ledger.write(Page::default())).expect("written");
-        now(ledger.accepted()).expect("removed");
+        now(ledger.keep(Page::default())).expect("written");
         drop(ledger);
         assert!(!open(folder.path()).expect("whole").accepts_loss, "it counts once");
+    }
+
+    #[test]
+    fn what_a_start_that_was_cut_short_left_behind_is_begun_anew_and_a_page_that_says_something_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("node")).expect("made");
+        for name in ["ledger-1", "ledger-2", "ledger-2.new"] {
+            std::fs::write(folder.path().join("node").join(name), b"").expect("written");
+        }
+        begin(folder.path(), true);
+        assert_eq!(open(folder.path()).expect("whole").page, Page::first(true));
+        // The folder is given to a node that joins, before it is anybody's.
+        begin(folder.path(), false);
+        let mut ledger = open(folder.path()).expect("whole");
+        assert_eq!(ledger.page, Page::first(false));
+        now(ledger.write(Page { is_new: true, ..Page::default() })).expect("written");
+        let page = ledger.page.clone();
+        drop(ledger);
+        begin(folder.path(), false);
+        assert_eq!(open(folder.path()).expect("whole").page, page);
+    }
+
+    #[test]
+    fn whoever_lost_the_ledger_is_not_alone() {
+        let founder = Page::first(true);
+        assert!(founder.is_alone(1) && !Page::first(false).is_alone(1));
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("node")).expect("made");
+        accept_loss(folder.path()).expect("the folder is there");
+        let mut ledger = open(folder.path()).expect("accepted");
+        for _ in 0..2 {
+            assert!(!ledger.page.is_alone(1), "it may have been one of several");
+            now(ledger.write(Page::default())).expect("written");
+        }
+    }
+
+    #[test]
+    fn other_formats_are_told_from_damage() {
+        let read = |format: u16| {
+            let mut bytes = to_bytes(&Page::default());
+            bytes.truncate(bytes.len() - 4);
+            bytes[8..10].copy_from_slice(&format.to_le_bytes());
+            let checksum = crc32fast::hash(&bytes);
+            bytes.extend(checksum.to_le_bytes());
+            from_bytes(&bytes)
+        };
+        assert!(matches!(read(FORMAT + 1), Err(LedgerError::Newer(format)) if format == FORMAT + 1));
+        assert!(matches!(read(FORMAT - 1), Err(LedgerError::Older(format)) if format == FORMAT - 1));
     }
 }

@@ -106,6 +106,8 @@ struct Inner<R: AsyncRuntime> {
     statements: AtomicU64,
     /// The operator gave up what was lost.
     accepts_loss: bool,
+    /// The cluster was founded in this folder, and no group had voters when this process started.
+    is_new: bool,
     /// Members and voters as the last start knew them.
     members_before: BTreeMap<NodeId, Member>,
     voters_before: BTreeSet<NodeId>,

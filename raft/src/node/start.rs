@@ -63,13 +63,14 @@ impl<R: AsyncRuntime> Node<R> {
         let transfers = Transfers::new(snapshots.clone());
         let files = Files { snapshots: snapshots.clone(), log: log.clone(), background: config.background };
         let before = ledger.page.clone();
-        let is_alone = before.is_alone(identity.node, identity.is_founder);
+        let is_alone = before.is_alone(identity.node);
         let inner = Arc::new(Inner {
             proof: Proof::new(identity.groups),
             member: config.member.clone(),
             boot: config.drawn.salt.wrapping_add(before.number),
             statements: AtomicU64::new(0),
             accepts_loss: ledger.accepts_loss,
+            is_new: before.is_new,
             members_before: before.members.clone(),
             voters_before: before.voters.clone(),
             ledger: MutexOf::<Types<R>, _>::new(ledger),
@@ -97,7 +98,8 @@ impl<R: AsyncRuntime> Node<R> {
             on_failure: config.on_failure,
         });
         inner.prove(&before, is_alone)?;
-        inner.begin_ledger().await?;
+        // From here on the ledger is about the log as it is.
+        inner.write_ledger().await;
         for group in (0..inner.identity.groups).map(GroupId) {
             let starting = Starting {
                 inner: Arc::clone(&inner),
@@ -196,7 +198,7 @@ async fn check_empty(disk: &dyn Disk) -> Result<(), StartError> {
 /// What the log has to reach. A node that alone knows what it acknowledged does not go on with less.
 fn expected(ledger: &Ledger, identity: &Identity) -> Option<Expected> {
     let mark = ledger.page.mark.filter(|_| !ledger.accepts_loss)?;
-    let or_refuse = ledger.page.is_alone(identity.node, identity.is_founder);
+    let or_refuse = ledger.page.is_alone(identity.node);
     Some(Expected { mark, or_refuse })
 }
 
@@ -205,6 +207,13 @@ impl<R: AsyncRuntime> Inner<R> {
     fn prove(&self, before: &Page, is_alone: bool) -> Result<(), LogError> {
         if self.accepts_loss {
             tracing::warn!("what is missing in log/ is given up, as the operator said");
+            let knows_nobody = before.number == 0 && self.has().iter().all(|has| has.last.is_none());
+            if knows_nobody {
+                tracing::warn!(
+                    "neither node/ledger nor log/ says which nodes there are: this one waits for the others of its cluster; where \
+                     there are none, begin anew in an empty folder"
+                );
+            }
             return Ok(());
         }
         let short = self.log.short().cloned();
@@ -228,12 +237,6 @@ impl<R: AsyncRuntime> Inner<R> {
             self.proof.fell_behind(group, promised);
         }
         Ok(())
-    }
-
-    /// From here on the ledger is about the log as it is.
-    async fn begin_ledger(&self) -> Result<(), StartError> {
-        self.write_ledger().await;
-        self.ledger.lock().await.accepted().await.map_err(|error| StartError::Ledger(error.into()))
     }
 }
 

@@ -132,10 +132,7 @@ impl<R: AsyncRuntime> Inner<R> {
     pub(super) async fn write_ledger(&self) {
         let page = self.page();
         let mut ledger = self.ledger.lock().await;
-        if (Page { number: ledger.page.number, ..page.clone() }) == ledger.page {
-            return;
-        }
-        match ledger.write(page).await {
+        match ledger.keep(page).await {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
                 tracing::warn!(
@@ -166,6 +163,7 @@ impl<R: AsyncRuntime> Inner<R> {
             voters.clone_from(&self.voters_before);
         }
         let (mark, others) = (self.log.durable().mark, self.neighbours.promised());
-        Page { number: 0, mark, promised, members, voters, others }
+        Page { number: 0, mark, promised, members, voters, others, is_new }
     }
 }
+        let is_new = self.is_new && voters.is_empty();
