@@ -6,6 +6,7 @@
 
 use super::segment::{self, HEAD};
 use super::{LogId, lock};
+use crate::limit::{INDEX_MAX, TERM_MAX, TERM_STEP_MAX};
 use serde::{Deserialize, Serialize};
 use sluice_engine::id::GroupId;
 use std::collections::BTreeMap;
@@ -27,19 +28,52 @@ pub struct Promised {
     pub last: Option<LogId>,
     /// The term of its vote.
     pub term: u64,
+    /// In what a node has: an entry that a leader had it take back, and that no later one has come up to since. That it is gone breaks
+    /// no promise: a leader takes back only what was never committed.
+    pub excused: Option<LogId>,
 }
 
 impl Promised {
     /// Whether a node that has this keeps what `other` promises.
     #[must_use]
     pub fn keeps(&self, other: &Promised) -> bool {
-        self.last >= other.last && self.term >= other.term
+        self.last.max(self.excused) >= other.last && self.term >= other.term
     }
 
     /// What keeps both.
     #[must_use]
     pub fn or(self, other: Promised) -> Promised {
-        Promised { last: self.last.max(other.last), term: self.term.max(other.term) }
+        Promised {
+            last: self.last.max(other.last),
+            term: self.term.max(other.term),
+            excused: self.excused.max(other.excused),
+        }
+    }
+
+    /// What of it can be true of a node that has `has`. Terms that no election leads to from there, and indexes that no log comes
+    /// to, are nobody's promise: they are left of a vote that was damaged or made up.
+    #[must_use]
+    pub fn believable(self, has: &Promised) -> Promised {
+        let term = has.last.map_or(0, |last| *last.leader_id).max(has.term);
+        let term_max = term.saturating_add(TERM_STEP_MAX).min(TERM_MAX);
+        let can_be = |entry: &LogId| *entry.leader_id <= term_max && entry.index <= INDEX_MAX;
+        Promised {
+            last: self.last.filter(can_be),
+            term: if self.term <= term_max { self.term } else { 0 },
+            excused: self.excused.filter(can_be),
+        }
+    }
+
+    /// The log ends with `last`, appended.
+    pub(super) fn append(&mut self, last: LogId) {
+        self.last = Some(last);
+        self.excused = self.excused.filter(|excused| *excused > last);
+    }
+
+    /// The log ends with `last`: a leader took back what came behind.
+    pub(super) fn truncate(&mut self, last: Option<LogId>) {
+        self.excused = self.excused.max(self.last);
+        self.last = last;
     }
 }
 
@@ -146,4 +180,49 @@ pub(super) fn digest(bytes: &[u8], end: usize) -> crc32fast::Hasher {
     let mut digest = crc32fast::Hasher::new();
     digest.update(bytes.get(HEAD..end).unwrap_or_default());
     digest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LogId, Promised};
+    use crate::limit::{TERM_MAX, TERM_STEP_MAX};
+
+    fn id(term: u64, index: u64) -> LogId {
+        LogId { leader_id: term.into(), index }
+    }
+
+    fn promised(term: u64, index: u64) -> Promised {
+        Promised { last: Some(id(term, index)), term, excused: None }
+    }
+
+    #[test]
+    fn what_a_leader_took_back_breaks_no_promise_until_a_later_entry_is_acknowledged() {
+        let before = promised(6, 100);
+        let mut has = before;
+        has.truncate(Some(id(5, 90)));
+        assert!(has.keeps(&before) && has.last == Some(id(5, 90)));
+        // Entries of older terms may come first.
+        has.append(id(5, 99));
+        assert!(has.keeps(&before));
+        has.append(id(7, 100));
+        assert_eq!(has.excused, None);
+        let lost = Promised { last: Some(id(5, 99)), ..has };
+        assert!(!lost.keeps(&has));
+        let excused = Promised { excused: Some(id(6, 100)), ..lost };
+        assert!(excused.keeps(&before) && !excused.keeps(&has), "that was another entry");
+    }
+
+    #[test]
+    fn a_term_that_no_election_leads_to_is_no_promise() {
+        let has = promised(7, 20);
+        assert_eq!(promised(9, 30).believable(&has), promised(9, 30));
+        let highest = Promised { term: 7 + TERM_STEP_MAX, ..has };
+        assert_eq!(highest.believable(&has), highest);
+        for term in [8 + TERM_STEP_MAX, TERM_MAX + 1, u64::MAX] {
+            let absurd = Promised { term, ..has };
+            assert_eq!(absurd.believable(&has), Promised { term: 0, ..has });
+            assert_eq!(promised(term, 20).believable(&has), Promised::default());
+        }
+        assert_eq!(promised(7, u64::MAX).believable(&has).last, None);
+    }
 }

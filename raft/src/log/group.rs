@@ -38,6 +38,8 @@ pub(super) struct Group {
     pub(super) purged: Option<LogId>,
     /// The last entry, or the purged one when there is none.
     pub(super) last: Option<LogId>,
+    /// The highest of the last entries that were truncated.
+    truncated: Option<LogId>,
     /// The last entries of the log, ending with `last`.
     recent: VecDeque<Recent>,
     recent_bytes: usize,
@@ -91,8 +93,14 @@ impl Group {
             self.recent_bytes -= gone.map_or(0, |gone| gone.bytes);
         }
         if end < self.end() {
+            self.truncated = self.truncated.max(self.last);
             self.last = after.max(self.purged);
         }
+    }
+
+    /// A last entry that was truncated, and that the log has not come up to since; as far as the segments tell that are left.
+    pub(super) fn excused(&self) -> Option<LogId> {
+        self.truncated.filter(|truncated| Some(*truncated) > self.last)
     }
 
     /// Forgets the entries up to `upto`, in memory.

@@ -87,7 +87,7 @@ pub(super) async fn recover(disk: &dyn Disk, options: &LogOptions) -> Result<Fou
     let marks = groups.iter().map(|(id, group)| (*id, marks(group))).collect();
     let promised = |group: &Group| {
         let term = group.vote.map_or(0, |vote| vote.leader_id().term);
-        Promised { last: group.last, term }
+        Promised { last: group.last, term, excused: group.excused() }
     };
     let promised = groups.iter().map(|(id, group)| (*id, promised(group))).collect();
     let tail = Tail { marks, last, unsealed, promising: Promising::new(digest, promised) };

@@ -210,7 +210,11 @@ impl<R: AsyncRuntime> Writer<R> {
                     let place = self.record(Kind::Entry, group, &entry).await?;
                     self.steps.push(Step::Placed { group, index: entry.log_id.index, place });
                 }
-                self.promising.change(group, |promised| promised.last = last.or(promised.last));
+                self.promising.change(group, |promised| {
+                    if let Some(last) = last {
+                        promised.append(last);
+                    }
+                });
                 self.steps.push(Step::Wrote { group, append });
                 self.answers.push(Answer::Append { done });
             }
@@ -219,7 +223,7 @@ impl<R: AsyncRuntime> Writer<R> {
                 let purged = self.marks.get(&group).and_then(|marks| marks.purged);
                 self.promising.change(group, |promised| {
                     if next(after) < next(promised.last) {
-                        promised.last = after.max(purged);
+                        promised.truncate(after.max(purged));
                     }
                 });
                 self.steps.push(Step::Truncated { group, after });

@@ -206,7 +206,7 @@ impl<R: AsyncRuntime> Inner<R> {
         let leads = self.groups.iter().map(Group::session).collect();
         let known = |group: &Group<R>| {
             let told = self.neighbours.promise(to, group.shared.group);
-            told.or(Promised { last: group.matched(to), term: 0 })
+            told.or(Promised { last: group.matched(to), ..Promised::default() })
         };
         Statement {
             boot: self.boot,
@@ -248,7 +248,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn said(boot: u64, number: u64, index: u64) -> Statement {
-        let promised = vec![Promised { last: Some(LogId { leader_id: 1.into(), index }), term: 1 }];
+        let last = Some(LogId { leader_id: 1.into(), index });
+        let promised = vec![Promised { last, term: 1, excused: None }];
         Statement {
             boot,
             number,

@@ -142,7 +142,7 @@ mod tests {
     const GROUP: GroupId = GroupId(0);
 
     fn promised(term: u64, index: u64) -> Promised {
-        Promised { last: Some(LogId { leader_id: term.into(), index }), term }
+        Promised { last: Some(LogId { leader_id: term.into(), index }), term, excused: None }
     }
 
     #[test]

@@ -38,6 +38,31 @@ async fn written() -> (Disk, Log<SimRuntime>) {
     (disk, log)
 }
 
+#[test]
+fn what_a_leader_took_back_just_before_a_crash_is_no_loss() {
+    run(async {
+        let disk = Disk::new(1);
+        let log = open(&disk).await.expect("a new log");
+        let mut group = log.group(GroupId(0));
+        let entries: Vec<_> = (0..10).map(|index| entry(4, index, 30)).collect();
+        group.blocking_append(entries).await.expect("appended");
+        let promised = log.durable().groups[&GroupId(0)];
+        assert_eq!(promised.last, Some(id(4, 9)));
+        group.truncate_after(Some(id(4, 5))).await.expect("truncated");
+        // Answered in order: the truncation is durable then.
+        group.save_vote(&Vote::new(5, 2)).await.expect("saved");
+        for found in [log.durable(), open(&disk.crash()).await.expect("whole").durable()] {
+            let has = found.groups[&GroupId(0)];
+            assert_eq!(has.last, Some(id(4, 5)));
+            assert!(has.keeps(&promised), "{has:?} after {promised:?}");
+        }
+        group.blocking_append([entry(5, 6, 30)]).await.expect("appended");
+        let replaced = log.durable().groups[&GroupId(0)];
+        let again = open(&disk.crash()).await.expect("whole").durable().groups[&GroupId(0)];
+        assert_eq!((replaced.excused, again), (None, replaced), "what replaces it is a promise of its own");
+    });
+}
+
 /// Bytes of a segment that are not the zeros at its end.
 fn used(disk: &Disk, path: &str) -> usize {
     disk.read(path).iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
