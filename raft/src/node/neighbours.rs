@@ -72,6 +72,10 @@ impl Known {
         if is_same && said.number <= self.number {
             return;
         }
+        // A term that a damaged vote left behind is nobody's promise.
+        for (known, has) in self.promised.iter_mut().zip(&said.promised) {
+            *known = known.believable(has);
+        }
         let keeps = |(has, known): (&Promised, &Promised)| has.keeps(known);
         let keeps_all = said.promised.iter().zip(&self.promised).all(keeps);
         // A process that runs on may truncate what it acknowledged, when a leader says so.
@@ -285,5 +289,21 @@ mod tests {
         let given_up = Statement { accepts_loss: true, ..said(9, 1, 3) };
         neighbours.take(2, &given_up, 6);
         assert!(!neighbours.is_behind(2) && promised(&neighbours) == Some(3));
+    }
+
+    #[test]
+    fn what_a_node_truncated_before_it_ended_is_no_loss_and_an_absurd_term_none_that_is_asked_back() {
+        let neighbours = Neighbours::new(&BTreeMap::new());
+        neighbours.take(2, &said(7, 1, 100), 0);
+        let mut truncated = said(8, 1, 90);
+        truncated.promised[0].excused = truncated.promised[0].last.map(|last| LogId { index: 100, ..last });
+        neighbours.take(2, &truncated, 1);
+        assert!(!neighbours.is_behind(2) && promised(&neighbours) == Some(90));
+        let mut absurd = said(9, 1, 91);
+        absurd.promised[0].term = u64::MAX;
+        neighbours.take(2, &absurd, 2);
+        neighbours.take(2, &said(10, 1, 92), 3);
+        assert!(!neighbours.is_behind(2), "the vote was repaired");
+        assert_eq!(neighbours.promise(2, GroupId(0)).term, 1);
     }
 }

@@ -218,7 +218,7 @@ impl<R: AsyncRuntime> Inner<R> {
         }
         let short = self.log.short().cloned();
         for (group, has) in (0..self.identity.groups).map(GroupId).zip(self.has()) {
-            let promised = before.promised_in(group);
+            let promised = before.promised_in(group).believable(&has);
             if short.is_none() && has.keeps(&promised) {
                 continue;
             }

@@ -100,18 +100,24 @@ impl<R: AsyncRuntime> Inner<R> {
         if self.secrets.is_held(from, &said.holds) {
             self.neighbours.holds(from, said.holds.number);
         }
-        for group in self.proof.compare(from, &said.yours, &self.has()) {
+        let has = self.has();
+        // What was given up is not asked back, whoever has not heard of that yet.
+        let yours = match self.accepts_loss {
+            true => has.clone(),
+            false => said.yours.iter().zip(&has).map(|(known, has)| known.believable(has)).collect(),
+        };
+        for group in self.proof.compare(from, &yours, &has) {
             tracing::error!(
                 group = group.0,
                 "log/ and node/ of the data folder are older than what node {from} knows that this node acknowledged: it neither \
                  votes nor leads until a leader has given that back; put the newest folder back where no leader is left"
             );
         }
-        for (group, leads) in (0..).map(GroupId).zip(&said.leads) {
-            if let Some((term, last)) = leads
-                && self.proof.may_follow(group, *term)
-            {
-                self.proof.leader_has(group, *last);
+        for ((group, leads), has) in (0..).map(GroupId).zip(&said.leads).zip(&has) {
+            let Some((term, last)) = *leads else { continue };
+            let leads = Promised { last, term, excused: None };
+            if leads.believable(has) == leads && self.proof.may_follow(group, term) {
+                self.proof.leader_has(group, last);
             }
         }
     }
