@@ -41,6 +41,8 @@ pub const TELL_MS: u64 = 500;
 pub const LEDGER_MS: u64 = 1_000;
 /// How long one may take to answer, ms.
 pub const TELL_WITHIN_MS: u64 = 1_000;
+/// Nodes that are remembered to have said what they know, unless there are more members.
+pub const ASKED_MAX: usize = 1_000;
 /// What a node said counts for so long, ms.
 pub const TOLD_VALID_MS: u64 = 5_000;
 

@@ -6,11 +6,12 @@
 //! each other node, which is asked before that node gets a vote.
 
 use sluice_engine::id::GroupId;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::limit::ASKED_MAX;
 use crate::log::{LogId, Promised};
-use crate::types::NodeId;
+use crate::types::{Member, NodeId};
 
 /// One group's part of it.
 #[derive(Clone, Copy, Default)]
@@ -76,6 +77,14 @@ impl Proof {
             }
         }
         fallen
+    }
+
+    /// Forgets who was asked and is no member, where more were than there are ever members of one cluster.
+    pub(super) fn keep_only(&self, members: &BTreeMap<NodeId, Member>) {
+        let mut state = self.lock();
+        if state.asked.len() > ASKED_MAX {
+            state.asked.retain(|node| members.contains_key(node));
+        }
     }
 
     /// The leader of a group says how far its log goes.

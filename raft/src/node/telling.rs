@@ -25,6 +25,7 @@ pub(super) async fn tell_neighbours<R: AsyncRuntime>(inner: Weak<Inner<R>>) {
             let Some(inner) = inner.upgrade() else { return };
             let others = inner.known_nodes();
             inner.neighbours.keep_only(&others);
+            inner.proof.keep_only(&others);
             join_all(others.iter().map(|(to, member)| inner.exchange(*to, member))).await;
             // Those that do not answer are asked before they get a vote.
             inner.proof.complete();
@@ -47,15 +48,16 @@ impl<R: AsyncRuntime> Inner<R> {
     /// Takes another node's statement, and answers with this one's.
     pub(super) async fn told(&self, from: NodeId, bytes: &[u8]) -> Result<Bytes, Refusal> {
         let said = self.read(bytes)?;
-        let mut answer = self.statement(from);
-        let others = self.known_nodes();
-        if let Some(member) = others.get(&from) {
-            answer.is_twin = self.is_twin(from, member, said.boot).await;
-            if !answer.is_twin {
-                self.take(from, &said);
-            }
+        let is_twin = match self.known_nodes().get(&from) {
+            Some(member) => self.is_twin(from, member, said.boot).await,
+            // It came while this node was away: it may need this node's vote before the log tells of it.
+            None => false,
+        };
+        if !is_twin {
+            self.take(from, &said);
         }
-        Ok(codec::encode(&answer))
+        // Made now: it may have given up what it was known to have promised.
+        Ok(codec::encode(&Statement { is_twin, ..self.statement(from) }))
     }
 
     fn read(&self, bytes: &[u8]) -> Result<Statement, Refusal> {
@@ -168,8 +170,8 @@ impl<R: AsyncRuntime> Inner<R> {
         if voters.is_empty() {
             voters.clone_from(&self.voters_before);
         }
+        let is_new = self.is_new && voters.is_empty();
         let (mark, others) = (self.log.durable().mark, self.neighbours.promised());
         Page { number: 0, mark, promised, members, voters, others, is_new }
     }
 }
-        let is_new = self.is_new && voters.is_empty();
