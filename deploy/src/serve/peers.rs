@@ -75,6 +75,7 @@ pub(super) fn node_config(
             join_secret: random::bytes()?,
             salt: u64::from_le_bytes(random::bytes()?),
             later: Arc::new(|| random::bytes().ok()),
+            process: u64::from_le_bytes(random::bytes()?),
         },
         on_removed: removal.noted(),
         on_failure: Box::new(|why| {

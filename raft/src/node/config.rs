@@ -42,10 +42,13 @@ pub struct Drawn {
     pub secret: [u8; 16],
     /// The join secret, where this node has to make one.
     pub join_secret: [u8; 32],
-    /// Salt of the log's checksums.
+    /// Salt of the log's checksums: no other node ever hears of it.
     pub salt: u64,
     /// Draws the secrets of later.
     pub later: Draw,
+    /// What others tell this process by: as the nonce of a node that waits, in what it says of itself, and in the operations that it
+    /// begins.
+    pub process: u64,
 }
 
 /// Draws a secret; `None` while the system gives no randomness.

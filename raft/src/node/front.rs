@@ -38,7 +38,7 @@ impl<R: AsyncRuntime> Front<R> {
         transport: &Arc<dyn Transport<R>>,
         at: &str,
     ) -> Result<Identity, StartError> {
-        let nonce = config.drawn.salt;
+        let nonce = config.drawn.process;
         loop {
             let announced = announce(&**transport, at, &config.member, nonce);
             let Select2::First(Some((adoption, answer))) = R::select2(self.adoptions.next(), announced).await

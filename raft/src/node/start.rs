@@ -67,7 +67,7 @@ impl<R: AsyncRuntime> Node<R> {
         let inner = Arc::new(Inner {
             proof: Proof::new(identity.groups),
             member: config.member.clone(),
-            boot: config.drawn.salt.wrapping_add(before.number),
+            boot: config.drawn.process.wrapping_add(before.number),
             statements: AtomicU64::new(0),
             accepts_loss: ledger.accepts_loss,
             is_new: before.is_new,
@@ -88,7 +88,7 @@ impl<R: AsyncRuntime> Node<R> {
             secrets,
             carried: AtomicUsize::new(0),
             on_removed: config.on_removed,
-            operations: AtomicU64::new(config.drawn.salt),
+            operations: AtomicU64::new(config.drawn.process),
             requests: Arc::new(Queue::new()),
             published: Published::new(),
             refused: AtomicU64::new(0),
