@@ -18,7 +18,7 @@ use crate::cluster::Metadata;
 use crate::limit::{SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_RETRY_MS};
 use crate::log::Log;
 use crate::queue::Queue;
-use crate::snapshot::{SnapshotFile, Snapshots};
+use crate::snapshot::{Check, SnapshotFile, Snapshots};
 use crate::types::Types;
 
 /// Something that takes long and must not hold up the raft runtime.
@@ -61,7 +61,24 @@ impl<R: AsyncRuntime> Files<R> {
         (self.background)(Box::new(move || result.push(Detached::restore(&bytes, group))));
         let restored = restored.next().await.ok_or_else(|| io::Error::other("the loading thread ended"))?;
         let state = restored.map_err(|error| damaged(format!("{file:?}: {error}")))?;
+        let index = file.meta.last_log_id.map_or(0, |log_id| log_id.index + 1);
+        if state.index() != index {
+            return Err(damaged(format!("{file:?} holds a state at {}", state.index())));
+        }
         Ok((head, state))
+    }
+
+    /// Loads what another node sent, and lets go of it: only what can be loaded takes the place of what could be.
+    pub(crate) fn check(&self) -> Check {
+        let files = self.clone();
+        Arc::new(move |file| {
+            let files = files.clone();
+            Box::pin(async move {
+                let (_, state) = files.load(file.group, &file).await?;
+                (files.background)(Box::new(move || drop(state)));
+                Ok(())
+            })
+        })
     }
 }
 

@@ -60,8 +60,8 @@ impl<R: AsyncRuntime> Node<R> {
         let clock = clock::<R>();
         let groups = make_groups::<R>(&identity, &clock);
         let ports = groups.iter().map(|group| Port::new(Arc::clone(&group.shared))).collect();
-        let transfers = Transfers::new(snapshots.clone());
         let files = Files { snapshots: snapshots.clone(), log: log.clone(), background: config.background };
+        let transfers = Transfers::new(snapshots.checked(files.check()));
         let before = ledger.page.clone();
         let is_alone = before.is_alone(identity.node);
         let inner = Arc::new(Inner {

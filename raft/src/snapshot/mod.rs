@@ -12,7 +12,7 @@ mod writer;
 pub use reader::SnapshotReader;
 pub use writer::SnapshotWriter;
 
-use crate::disk::{Disk, File};
+use crate::disk::{Disk, File, Io};
 use crate::log::LogError;
 use crate::types::{Member, NodeId};
 use empty::Empty;
@@ -71,7 +71,11 @@ impl std::fmt::Debug for SnapshotFile {
 #[derive(Clone)]
 pub struct Snapshots {
     shared: Arc<Shared>,
+    check: Option<Check>,
 }
+
+/// Looks into a file that is whole, and says what is wrong with it.
+pub type Check = Arc<dyn Fn(SnapshotFile) -> Io<'static, ()> + Send + Sync>;
 
 struct Shared {
     disk: Arc<dyn Disk>,
@@ -109,7 +113,14 @@ impl Snapshots {
             disk.remove(&path).await.map_err(LogError::io(format!("cannot remove {path}")))?;
         }
         let shared = Shared { disk, cluster, newest: Mutex::new(newest), started: AtomicU64::new(0) };
-        Ok(Snapshots { shared: Arc::new(shared) })
+        Ok(Snapshots { shared: Arc::new(shared), check: None })
+    }
+
+    /// A handle of the same folder for what others send: a file that is written through it takes the place of an older one only when
+    /// `check` finds nothing wrong with it. A start could not do without either.
+    #[must_use]
+    pub fn checked(&self, check: Check) -> Snapshots {
+        Snapshots { shared: Arc::clone(&self.shared), check: Some(check) }
     }
 
     /// The newest snapshot of the group.
@@ -133,6 +144,9 @@ impl Snapshots {
 
     /// A file is whole and durable: gives it its name, and removes what it replaces.
     async fn adopt(&self, part: &str, file: SnapshotFile) -> io::Result<SnapshotFile> {
+        if let Some(check) = &self.check {
+            check(file.clone()).await?;
+        }
         let disk = &*self.shared.disk;
         disk.rename(part, &path(file.group, file.index())).await?;
         disk.sync_folder(FOLDER).await?;

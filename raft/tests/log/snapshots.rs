@@ -66,6 +66,27 @@ fn the_newest_is_found_again_and_replaces_the_older() {
 }
 
 #[test]
+fn what_cannot_be_loaded_takes_the_place_of_nothing() {
+    run(async {
+        let disk = Disk::new(1);
+        let snapshots = open(&disk).await.expect("a new folder");
+        write(&snapshots, 5).await.expect("written");
+        let received = snapshots.checked(Arc::new(|file| {
+            Box::pin(async move {
+                let is_good = read(&file).await? == content(7);
+                is_good.then_some(()).ok_or_else(|| io::Error::other("no state"))
+            })
+        }));
+        assert!(write(&received, 6).await.is_err());
+        assert_eq!(disk.names("snapshot"), ["3-5.snap"], "and the other one is gone");
+        assert_eq!(snapshots.newest(GROUP).expect("found").index(), 5);
+        write(&received, 7).await.expect("that is one");
+        assert_eq!(disk.names("snapshot"), ["3-7.snap"]);
+        assert_eq!(snapshots.newest(GROUP).expect("found").index(), 7);
+    });
+}
+
+#[test]
 fn a_power_cut_leaves_the_old_one_or_the_new_one() {
     run(async {
         for seed in 0..200 {
