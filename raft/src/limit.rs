@@ -29,6 +29,9 @@ pub const REPAIRED_TERM_STEP: u64 = 1_000_000;
 const _: () =
     assert!(REPAIRED_TERM_STEP < TERM_STEP_MAX && TERM_STEP_MAX < TERM_MAX && TERM_MAX < u64::MAX / 2);
 
+/// The highest id of a node: one more than it is a number that every client of the admin port can read.
+pub const NODE_ID_MAX: u64 = 1 << 52;
+
 /// Characters of a join secret, at least: what can be guessed is none.
 pub const JOIN_SECRET_CHARS_MIN: usize = 16;
 /// Characters of a join secret, at most.

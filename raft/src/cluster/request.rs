@@ -93,7 +93,7 @@ pub enum AdminCode {
     Quorum,
     /// The node has not caught up yet. Try again.
     NotCaughtUp,
-    /// The id belonged to a node before.
+    /// The id belonged to a node before, or is beyond those that nodes have.
     UsedId,
     /// No such node, or no such group.
     Unknown,

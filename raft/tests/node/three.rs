@@ -52,6 +52,9 @@ fn ids_are_never_given_twice_and_a_lost_majority_is_refused() {
     let mut nodes = three(&folders);
     let refused = nodes.administer(1, AdminRequest::AddLearner { node: Some(2), peer: "x:1".to_owned() });
     assert_eq!(refused.unwrap_err().code, AdminCode::UsedId);
+    let beyond = AdminRequest::AddLearner { node: Some(u64::MAX), peer: "x:1".to_owned() };
+    let refused = nodes.administer(1, beyond).unwrap_err();
+    assert!(refused.code == AdminCode::UsedId && refused.message.contains("smaller"), "{refused:?}");
     assert_eq!(nodes.administer(2, AdminRequest::Promote { node: 9 }).unwrap_err().code, AdminCode::Unknown);
     nodes.administer(2, AdminRequest::Transfer { group: None, node: 2 }).unwrap();
     assert!(nodes.up.iter().all(|run| {

@@ -14,6 +14,7 @@ use crate::cluster::{
     AdminCode as Code, AdminError, AdminReply, AdminRequest, Administered, Change, Metadata, Operation,
 };
 use crate::codec;
+use crate::limit::NODE_ID_MAX;
 use crate::types::{Command, NodeId};
 
 pub(super) type Outcome<T> = Result<T, AdminError>;
@@ -64,6 +65,11 @@ impl<R: AsyncRuntime> Inner<R> {
 
     fn check_ids(&self, request: &AdminRequest) -> Outcome<()> {
         let AdminRequest::AddLearner { node: Some(node), peer } = request else { return Ok(()) };
+        if *node > NODE_ID_MAX {
+            // The next one is one more: there has to be one.
+            let message = format!("node ids end at {NODE_ID_MAX}: leave it out, or take a smaller one");
+            return Err(AdminError::new(Code::UsedId, message));
+        }
         let metadata = self.metadata();
         let is_same = metadata.nodes.get(node).is_some_and(|enrolled| enrolled.member.peer == *peer);
         if *node >= metadata.next_node || is_same {
