@@ -115,9 +115,13 @@ fn a_lone_node_refuses_a_log_that_is_older_cut_or_missing_until_it_is_put_back_o
     // It counts once: what is acknowledged from here on is kept again.
     let token = stopped.nodes.wait_in(0, "shop");
     let mut stopped = stopped.stop();
+    copy(&stopped.data(), &newest);
     stopped.put_back("log");
     refuses(&mut stopped);
-    assert!(!token.is_empty());
+    copy(&newest, &stopped.data());
+    stopped.nodes.start(0, None);
+    stopped.nodes.wait_writable(0);
+    stopped.nodes.everywhere("shop", &token, 2);
 }
 
 #[test]
@@ -170,24 +174,24 @@ fn an_older_folder_of_one_of_three_is_found_by_the_others_and_caught_up() {
 #[test]
 fn a_node_with_an_older_log_gives_nobody_a_vote_until_a_leader_has_given_it_back() {
     let mut stopped = Stopped::new(3);
-    // Node 1 sleeps through what the two others decide.
-    stopped.nodes.signal(1, Signal::STOP);
-    let token = eventually("a place", || {
-        let place = stopped.nodes.zone(0, &["join", "shop"]).ok()?;
-        place["token"].as_str().map(str::to_owned)
-    });
+    // Node 1 is away while the two others decide. Not stopped: one that goes on reads first what waits in its sockets, and takes a
+    // leader that was killed since for one that it hears of.
+    stopped.nodes.kill(1);
+    let token = stopped.nodes.wait_in(0, "shop");
     stopped.nodes.signal(2, Signal::TERM);
     stopped.nodes.ended(2);
     stopped.nodes.clear_log(2);
     stopped.put_back("log");
     stopped.nodes.kill(0);
-    stopped.nodes.signal(1, Signal::CONT);
+    stopped.nodes.start(1, None);
     stopped.nodes.start(2, None);
     stopped.nodes.wait_logged(2, "less than it acknowledged");
-    eventually("the status to say it", || {
-        let said = stopped.nodes.cluster(2, &["status"]);
-        said.contains("node 3 has less than it acknowledged").then_some(())
-    });
+    for node in [1, 2] {
+        eventually("the status to say it", || {
+            let said = stopped.nodes.try_cluster(node, &["status"]).stdout;
+            String::from_utf8_lossy(&said).contains("node 3 has less than it acknowledged").then_some(())
+        });
+    }
     // Two of three are here, and only one of them may vote.
     for _ in 0..20 {
         for node in [1, 2] {
