@@ -63,3 +63,23 @@ fn an_absurd_vote_stops_the_start_with_a_line_and_can_be_repaired() {
     nodes.wait_writable(0);
     nodes.everywhere("shop", &token, 1);
 }
+
+#[test]
+fn one_of_three_whose_vote_was_repaired_votes() {
+    let mut nodes = Nodes::form(3);
+    nodes.insist(0, &["set", "shop", "--limit", "1", "--poll-ms", "60000", "--abandon-ms", "600000"]);
+    nodes.insist(0, &["join", "shop"]);
+    let token = nodes.wait_in(0, "shop");
+    nodes.signal(2, Signal::TERM);
+    nodes.ended(2);
+    let data = nodes.all[2].data.clone();
+    poison(&data);
+    let repaired = repair(&data);
+    assert!(repaired.status.success(), "{repaired:?}");
+    nodes.start(2, None);
+    nodes.wait_ready(2);
+    nodes.kill(0);
+    (1..3).for_each(|node| nodes.wait_writable(node));
+    nodes.everywhere("shop", &token, 1);
+    assert!(!nodes.logged(2).contains("acknowledged"), "nothing is lost: {}", nodes.logged(2));
+}
