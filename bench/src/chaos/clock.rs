@@ -5,7 +5,7 @@ use super::cluster::{ANSWER_WITHIN, Cluster, pause, server_binary};
 use super::host::{FAKETIME, Host};
 use super::kill::PORTS;
 use crate::error::{BenchError, Result};
-use sluice_client::Connection;
+use sluice_client::{ClientError, Connection};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,6 +16,11 @@ const KEYS: u32 = 12;
 /// Seconds to live of those that stay, and of those that go.
 const STAYS_S: i64 = 600;
 const GOES_S: i64 = 3;
+/// A key may go so much before its time by this program's clock: nodes follow a step of theirs by a hundredth, and look at the time now
+/// and then. Less than the smallest step.
+const EARLY_MS: i64 = 300;
+/// What is said to be left when all has settled is at most so much more than that.
+const LATE_MS: i64 = 700;
 /// By how much clocks are set, s.
 const STEPS_S: [i64; 4] = [-3_600, -1, 1, 3_600];
 /// Every other time a clock is set back after this long, and else after the keys have gone.
@@ -58,11 +63,12 @@ fn step(
     wrong: &mut Vec<String>,
 ) -> Result<()> {
     let who = format!("node {node} set by {step_s} s");
+    let mut keys = Vec::new();
     for key in 0..KEYS {
         write(cluster, &[b"XADD", stays(key).as_bytes(), b"MAXLEN", b"1", b"*", b"f", b"v"])?;
-        write(cluster, &[b"EXPIRE", stays(key).as_bytes(), STAYS_S.to_string().as_bytes()])?;
+        let stays = expire(cluster, &stays(key), STAYS_S)?;
         write(cluster, &[b"XADD", goes(key).as_bytes(), b"*", b"f", b"v"])?;
-        write(cluster, &[b"EXPIRE", goes(key).as_bytes(), GOES_S.to_string().as_bytes()])?;
+        keys.push(Key { stays, goes: expire(cluster, &goes(key), GOES_S)? });
     }
     let began = Instant::now();
     set(clock, step_s)?;
@@ -73,10 +79,11 @@ fn step(
     let mut gone = [[false; KEYS as usize]; NODES];
     while began.elapsed() < Duration::from_secs(GOES_S as u64 * 3) {
         for (at, gone) in gone.iter_mut().enumerate() {
-            look(cluster, at, gone, &who, wrong);
+            look(cluster, at, &keys, gone, &who, wrong);
         }
-        pause(Duration::from_millis(100));
+        pause(Duration::from_millis(20));
     }
+    (0..NODES).for_each(|at| look_late(cluster, at, &keys, &who, wrong));
     let left = gone.iter().flatten().filter(|gone| !**gone).count();
     wrong.extend((left > 0).then(|| format!("{who}: {left} keys are still there long after their time")));
     if !is_brief && step_s.abs() >= 1 {
@@ -95,26 +102,74 @@ fn goes(key: u32) -> String {
     format!("goes-{key}")
 }
 
+/// When a key was told to expire, by this program's clock, which nobody sets: it began to live in between.
+struct Expires {
+    asked: Instant,
+    told: Instant,
+}
+
+impl Expires {
+    /// How long it has at least lived, and at most, ms.
+    fn lived_ms(&self) -> (i64, i64) {
+        (self.told.elapsed().as_millis() as i64, self.asked.elapsed().as_millis() as i64)
+    }
+}
+
+/// The keys of one number.
+struct Key {
+    stays: Expires,
+    goes: Expires,
+}
+
+fn expire(cluster: &Cluster, key: &str, seconds: i64) -> Result<Expires> {
+    let asked = Instant::now();
+    write(cluster, &[b"EXPIRE", key.as_bytes(), seconds.to_string().as_bytes()])?;
+    Ok(Expires { asked, told: Instant::now() })
+}
+
 /// What a node says of all keys; what it refuses to say says nothing.
-fn look(cluster: &Cluster, node: usize, gone: &mut [bool], who: &str, wrong: &mut Vec<String>) {
-    let Ok(mut connection) = Connection::connect_within(cluster.nodes[node].resp, ANSWER_WITHIN) else {
-        return;
-    };
-    let mut ask = |command: &[u8], key: &str| {
-        connection.call(&[command, key.as_bytes()], |value| Ok(value.integer().unwrap_or(-9))).ok()
-    };
-    for (key, gone) in (0..).zip(gone) {
-        if let Some(left) = ask(b"TTL", &stays(key))
-            && !(STAYS_S - 60..=STAYS_S).contains(&left)
+fn look(cluster: &Cluster, node: usize, keys: &[Key], gone: &mut [bool], who: &str, wrong: &mut Vec<String>) {
+    let Ok(mut connection) = connect(cluster, node) else { return };
+    for ((number, key), gone) in (0..).zip(keys).zip(gone) {
+        if let Some(left) = ask(&mut connection, b"PTTL", &stays(number))
+            && left + key.stays.lived_ms().1 < STAYS_S * 1_000 - EARLY_MS
         {
-            wrong.push(format!("{who}: node {node} says that {} lives for {left} s", stays(key)));
+            wrong.push(format!("{who}: node {node} says that {} lives for {left} ms only", stays(number)));
         }
-        match ask(b"EXISTS", &goes(key)) {
-            Some(0) => *gone = true,
-            Some(1) if *gone => wrong.push(format!("{who}: {} came back at node {node}", goes(key))),
+        match ask(&mut connection, b"EXISTS", &goes(number)) {
+            Some(0) if !*gone => {
+                *gone = true;
+                let lived_ms = key.goes.lived_ms().1;
+                if lived_ms < GOES_S * 1_000 - EARLY_MS {
+                    let key = goes(number);
+                    wrong.push(format!("{who}: {key} is gone at node {node} after {lived_ms} ms"));
+                }
+            }
+            Some(1) if *gone => wrong.push(format!("{who}: {} came back at node {node}", goes(number))),
             _ => {}
         }
     }
+}
+
+/// Whether a node says that a key lives for longer than it should, when nothing happens any more.
+fn look_late(cluster: &Cluster, node: usize, keys: &[Key], who: &str, wrong: &mut Vec<String>) {
+    let Ok(mut connection) = connect(cluster, node) else { return };
+    for (number, key) in (0..).zip(keys) {
+        let lived_ms = key.stays.lived_ms().0;
+        if let Some(left) = ask(&mut connection, b"PTTL", &stays(number))
+            && left + lived_ms > STAYS_S * 1_000 + LATE_MS
+        {
+            wrong.push(format!("{who}: node {node} says that {} lives for {left} ms still", stays(number)));
+        }
+    }
+}
+
+fn connect(cluster: &Cluster, node: usize) -> std::result::Result<Connection, ClientError> {
+    Connection::connect_within(cluster.nodes[node].resp, ANSWER_WITHIN)
+}
+
+fn ask(connection: &mut Connection, command: &[u8], key: &str) -> Option<i64> {
+    connection.call(&[command, key.as_bytes()], |value| Ok(value.integer().unwrap_or(-9))).ok()
 }
 
 /// A change, at whichever node takes it.
