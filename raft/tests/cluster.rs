@@ -37,6 +37,7 @@ mod cluster {
     pub(crate) mod ids;
     pub(crate) mod interrupted;
     pub(crate) mod judge;
+    pub(crate) mod losses;
     pub(crate) mod members;
     pub(crate) mod newcomer;
     pub(crate) mod process;
@@ -54,6 +55,7 @@ mod net;
 
 use cluster::interrupted;
 use cluster::judge::Tally;
+use cluster::losses;
 use cluster::runtime::{Runtime as SimRuntime, watch_panics};
 use cluster::world;
 use std::ops::RangeInclusive;
@@ -122,6 +124,36 @@ impl Drop for Moment {
             eprintln!("{:?}, {:?} lost after {} µs", self.0, self.1, self.2);
         }
     }
+}
+
+#[test]
+fn a_first_start_that_is_cut_short_anywhere_is_made_up_for_by_the_next() {
+    watch_panics();
+    losses::cut_short();
+}
+
+#[test]
+fn a_founder_that_lost_its_ledger_and_its_log_founds_no_second_cluster() {
+    watch_panics();
+    losses::founder_that_lost_all();
+}
+
+#[test]
+fn a_loss_that_is_given_up_is_not_asked_back_by_those_who_remember() {
+    watch_panics();
+    losses::loss_that_is_given_up();
+}
+
+#[test]
+fn a_voter_that_slept_through_a_change_votes_for_the_newcomer() {
+    watch_panics();
+    losses::change_that_a_voter_slept_through();
+}
+
+#[test]
+fn a_term_that_no_election_leads_to_is_no_promise_once_the_vote_is_repaired() {
+    watch_panics();
+    losses::absurd_promise();
 }
 
 #[test]

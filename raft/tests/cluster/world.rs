@@ -88,33 +88,43 @@ pub(crate) fn run(seed: u64, trouble: bool) -> Tally {
 impl World {
     pub(crate) async fn found(seed: u64) -> World {
         let mut rng = fastrand::Rng::with_seed(seed);
+        let mut sites = BTreeMap::new();
+        for node in 1..=FOUNDERS {
+            sites.insert(node, Site::found(node, seed, rate(&mut rng)).await);
+        }
+        let mut world = World { sites, ..World::of(rng) };
+        world.town.nodes.lock().expect("no panic").extend(1..=FOUNDERS);
+        for node in 1..=FOUNDERS {
+            world.start(node).await;
+        }
+        world.town.create_zones().await;
+        world
+    }
+
+    /// Without any node.
+    pub(crate) fn nobody(seed: u64) -> World {
+        World::of(fastrand::Rng::with_seed(seed))
+    }
+
+    fn of(mut rng: fastrand::Rng) -> World {
         let town = Arc::new(Town {
-            nodes: Mutex::new((1..=FOUNDERS).collect()),
+            nodes: Mutex::default(),
             doors: Mutex::default(),
             judge: Arc::new(Mutex::new(Judge::default())),
             is_closing: AtomicBool::new(false),
             began: SimInstant::now(),
         });
-        let mut sites = BTreeMap::new();
-        for node in 1..=FOUNDERS {
-            sites.insert(node, Site::found(node, seed, rate(&mut rng)).await);
-        }
-        let mut world = World {
+        World {
             net: Net::new(rng.u64(..), Faults::NONE),
             rng,
-            sites,
+            sites: BTreeMap::new(),
             running: BTreeMap::new(),
             newcomers: Vec::new(),
             lost: BTreeSet::new(),
             condemned: BTreeSet::new(),
             places: FOUNDERS,
             town,
-        };
-        for node in 1..=FOUNDERS {
-            world.start(node).await;
         }
-        world.town.create_zones().await;
-        world
     }
 
     /// Starts a node from its disk.

@@ -87,6 +87,28 @@ fn what_cannot_be_loaded_takes_the_place_of_nothing() {
 }
 
 #[test]
+fn a_disk_that_fails_at_any_change_leaves_the_old_one_or_the_new_one() {
+    run(async {
+        for kind in [io::ErrorKind::Other, io::ErrorKind::StorageFull] {
+            for changes in 0.. {
+                let disk = Disk::new(changes);
+                let snapshots = open(&disk).await.expect("a new folder");
+                write(&snapshots, 5).await.expect("written");
+                disk.fail_after(changes, kind);
+                let is_written = write(&snapshots, 8).await.is_ok();
+                let found = open(&disk.copy()).await.expect("a good folder").newest(GROUP).expect("found");
+                assert_eq!(read(&found).await.expect("readable"), content(found.index()));
+                assert!(found.index() == 8 || !is_written, "{kind} after {changes} changes");
+                if !disk.has_failed() {
+                    assert!(is_written);
+                    break;
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn a_power_cut_leaves_the_old_one_or_the_new_one() {
     run(async {
         for seed in 0..200 {

@@ -42,6 +42,9 @@ struct State {
     is_sync_broken: bool,
     sync_us_max: u64,
     syncs: u64,
+    /// Changes that still succeed, and how the others fail.
+    left: Option<(u64, io::ErrorKind)>,
+    has_failed: bool,
 }
 
 #[derive(Clone)]
@@ -74,6 +77,8 @@ impl<R: AsyncRuntime> FaultyDisk<R> {
             is_sync_broken: false,
             sync_us_max: 0,
             syncs: 0,
+            left: None,
+            has_failed: false,
         })
     }
 
@@ -105,6 +110,17 @@ impl<R: AsyncRuntime> FaultyDisk<R> {
         self.state().is_sync_broken = true;
     }
 
+    /// After so many changes each fails with this, and has no effect: as if the process had ended, or where it is
+    /// [`io::ErrorKind::StorageFull`], as if the disk were full.
+    pub(crate) fn fail_after(&self, changes: u64, kind: io::ErrorKind) {
+        self.state().left = Some((changes, kind));
+    }
+
+    /// Whether any change failed for that.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.state().has_failed
+    }
+
     /// Syncs of files so far.
     pub(crate) fn syncs(&self) -> u64 {
         self.state().syncs
@@ -131,6 +147,8 @@ impl<R: AsyncRuntime> FaultyDisk<R> {
             is_sync_broken: false,
             sync_us_max: state.sync_us_max,
             syncs: 0,
+            left: None,
+            has_failed: false,
             rng,
         })
     }
@@ -151,6 +169,8 @@ impl<R: AsyncRuntime> FaultyDisk<R> {
             is_sync_broken: false,
             sync_us_max: 0,
             syncs: 0,
+            left: None,
+            has_failed: false,
         })
     }
 
@@ -183,6 +203,21 @@ impl<R: AsyncRuntime> FaultyDisk<R> {
 }
 
 impl State {
+    /// One more change. What takes no room succeeds on a full disk.
+    fn count(&mut self, takes_room: bool) -> io::Result<()> {
+        match &mut self.left {
+            Some((0, kind)) if takes_room || *kind != io::ErrorKind::StorageFull => {
+                self.has_failed = true;
+                Err((*kind).into())
+            }
+            Some((left, _)) => {
+                *left = left.saturating_sub(1);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     fn used(&self) -> u64 {
         self.names.values().map(|number| self.files[number].now.len() as u64).sum()
     }
@@ -193,6 +228,12 @@ impl State {
     }
 
     fn create(&mut self, path: &str, bytes: u64) -> io::Result<usize> {
+        if let Err(error) = self.count(true) {
+            if error.kind() == io::ErrorKind::StorageFull && self.names.contains_key(path) {
+                self.change(NameChange::Remove(path.to_owned()));
+            }
+            return Err(error);
+        }
         let replaced = self.names.get(path).map_or(0, |number| self.files[number].now.len() as u64);
         if self.used() - replaced + bytes > self.room {
             if self.names.contains_key(path) {
@@ -209,6 +250,7 @@ impl State {
     }
 
     fn write(&mut self, number: usize, bytes: &[u8], offset: usize) -> io::Result<()> {
+        self.count(true)?;
         let end = offset + bytes.len();
         let grows = end.saturating_sub(self.files[&number].now.len()) as u64;
         if grows > 0 && self.used() + grows > self.room {
@@ -305,21 +347,32 @@ impl<R: AsyncRuntime> Disk for FaultyDisk<R> {
     }
 
     fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> Io<'a, ()> {
-        self.state().change(NameChange::Rename(from.to_owned(), to.to_owned()));
-        ready(Ok(()))
+        let mut state = self.state();
+        let counted = state.count(false);
+        if counted.is_ok() {
+            state.change(NameChange::Rename(from.to_owned(), to.to_owned()));
+        }
+        ready(counted)
     }
 
     fn remove<'a>(&'a self, path: &'a str) -> Io<'a, ()> {
-        self.state().change(NameChange::Remove(path.to_owned()));
-        ready(Ok(()))
+        let mut state = self.state();
+        let counted = state.count(false);
+        if counted.is_ok() {
+            state.change(NameChange::Remove(path.to_owned()));
+        }
+        ready(counted)
     }
 
     fn sync_folder<'a>(&'a self, _: &'a str) -> Io<'a, ()> {
         // All folders at once: their changes are in one list.
         let mut state = self.state();
-        state.durable_names = state.names.clone();
-        state.name_changes.clear();
-        ready(Ok(()))
+        let counted = state.count(false);
+        if counted.is_ok() {
+            state.durable_names = state.names.clone();
+            state.name_changes.clear();
+        }
+        ready(counted)
     }
 }
 
@@ -357,6 +410,7 @@ impl<R: AsyncRuntime> File for Open<R> {
                 R::sleep(Duration::from_micros(wait_us)).await;
             }
             let mut state = self.disk.state();
+            state.count(false)?;
             let is_broken = state.is_sync_broken;
             let content = state.files.get_mut(&self.number).ok_or(io::ErrorKind::NotFound)?;
             if is_broken {
