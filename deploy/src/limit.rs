@@ -118,6 +118,12 @@ pub(crate) const LANGUAGE_BYTES_MAX: usize = 35;
 pub(crate) const RECOVERY_TURN_MS: u64 = 1;
 /// How long the command line waits for a server to take or give anything.
 pub(crate) const CLI_PATIENCE_MS: u64 = 10_000;
+/// Bytes of log lines that may wait to be written; what comes then is left out.
+pub(crate) const LOG_BYTES_MAX: usize = 1 << 20;
+/// What a line counts for beside its bytes.
+pub(crate) const LOG_LINE_BYTES: usize = 32;
+/// How long a process that ends waits for whoever reads its log.
+pub(crate) const LOG_FLUSH_MS: u64 = 1_000;
 /// Bytes of a configuration file or a file of credentials.
 pub(crate) const FILE_BYTES_MAX: u64 = 64 << 20;
 /// Bytes of the name in a line of credentials.

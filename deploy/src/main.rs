@@ -65,9 +65,12 @@ fn main() -> ExitCode {
         Command::Config(ConfigCommand::Check { file }) => check(&file),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            log::flush();
+            ExitCode::SUCCESS
+        }
         Err(failure) => {
-            eprintln!("sluice: {failure}");
+            log::end_with(&format_args!("sluice: {failure}"));
             match failure {
                 Failure::Cluster(error) => ExitCode::from(error.exit_code()),
                 _ => ExitCode::FAILURE,

@@ -15,6 +15,7 @@ use sluice_raft::types::Member;
 use super::error::StartError;
 use super::{random, removal::Removal, signal};
 use crate::config::Config;
+use crate::log;
 
 /// The exit code of a node whose disk failed it.
 const FAILED_EXIT: i32 = 1;
@@ -80,7 +81,7 @@ pub(super) fn node_config(
         on_removed: removal.noted(),
         on_failure: Box::new(|why| {
             // Nothing may be acknowledged any more, and nothing here can mend it.
-            eprintln!("sluice: {why}");
+            log::end_with(&format_args!("sluice: {why}"));
             std::process::exit(FAILED_EXIT);
         }),
     })

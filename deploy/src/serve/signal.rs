@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::limit;
+use crate::{limit, log};
 
 /// What a shell reports for a process that a second signal ended.
 const HURRIED_EXIT: i32 = 130;
@@ -41,6 +41,7 @@ impl Stop {
             let echo = Duration::from_millis(limit::SIGNAL_ECHO_MS);
             if self.signals.forever().any(|_| arrived.elapsed() >= echo) {
                 tracing::warn!("stopped without draining");
+                log::flush();
                 process::exit(HURRIED_EXIT);
             }
         });

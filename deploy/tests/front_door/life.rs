@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::Signal;
 
 use crate::server::{Server, run, sluice};
@@ -74,6 +75,39 @@ fn the_last_connection_is_closed_and_then_it_ends() {
     server.signal(Signal::INT);
     assert_eq!(idle.read(&mut pong).unwrap(), 0, "closed in order");
     assert_eq!(server.wait().code(), Some(0), "an echo of the signal does not hurry it");
+}
+
+/// A pipe that is full, and its end to read from.
+fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let flags = fcntl_getfl(&writer).expect("flags");
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).expect("writes that do not wait");
+    while (&writer).write(&[b'.'; 4_096]).is_ok() {}
+    while (&writer).write(b".").is_ok() {}
+    // The server's writes wait, as any program's do.
+    fcntl_setfl(&writer, flags).expect("writes that wait");
+    (reader, writer)
+}
+
+#[test]
+fn a_server_whose_log_nobody_reads_serves_on_and_ends_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut unread, full) = full_pipe();
+    let mut command = sluice(&["serve", "--ports", "0", "--data"]);
+    // Each step of each group makes a line.
+    command.arg(folder.path()).env("SLUICE_LOG_LEVEL", "debug").stderr(full);
+    let mut server = Server::spawn(command);
+    for entry in 0..20 {
+        let field = format!("number={entry}");
+        assert!(server.stream(&["append", "news", &field]).is_string());
+    }
+    assert_eq!(server.ready_status(), 200);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    drop(server);
+    let mut read = Vec::new();
+    unread.read_to_end(&mut read).expect("the pipe was full");
+    assert!(read.iter().all(|byte| *byte == b'.'), "a line came between: the pipe was not full");
 }
 
 #[test]
