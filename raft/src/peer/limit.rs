@@ -53,7 +53,7 @@ pub const CONNECTIONS_A_NODE: usize = 12;
 pub const CONNECTIONS_OF_NEWCOMERS: usize = 64;
 /// Connections of those who have proven nothing yet.
 pub const UNPROVEN_CONNECTIONS_MAX: usize = 128;
-/// How many of these one address may have.
+/// How many of these one address may have; of IPv6 a /64.
 pub const UNPROVEN_A_SOURCE: usize = 64;
 /// Listen backlog.
 pub const BACKLOG: i32 = 1_024;

@@ -6,6 +6,7 @@ use crate::support::{
 };
 use sluice_raft::peer::frame::{self, FORMAT_MAX, FORMAT_MIN, Kind};
 use sluice_raft::peer::handshake::Hello;
+use sluice_raft::peer::limit::UNPROVEN_CONNECTIONS_MAX;
 use sluice_raft::peer::proof::Proven;
 use sluice_raft::peer::{
     Adoption, CallError, Called, Cast, Denial, Identity, Lane, Local, Refusal, Request, Response, Tcp,
@@ -13,6 +14,8 @@ use sluice_raft::peer::{
 };
 use sluice_raft::secret::{ClusterSecret, JoinSecret, MemberSecrets};
 use std::sync::Arc;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpSocket, TcpStream};
 
 fn denial<T>(called: Result<T, CallError>) -> Denial {
     match called {
@@ -229,6 +232,30 @@ async fn what_a_newcomer_may_send_is_small() {
     raw.greet(&Hello::new(Identity::default(), 0, Lane::Bulk)).await.expect("welcome");
     raw.ask(1, 60_000, &forward(ECHO, vec![0; 10_000])).await;
     assert!(raw.next().await.is_none(), "the connection must end");
+}
+
+/// Connects from one of this host's addresses.
+async fn connect_from(last: u8, to: std::net::SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, last], 0).into()).expect("an address of this host");
+    socket.connect(to).await.expect("is accepted")
+}
+
+#[tokio::test]
+async fn floods_from_two_sources_end_no_handshake_of_a_third() {
+    let node = start(2);
+    let mut member = Raw::connect(&node).await;
+    let count = 4 * UNPROVEN_CONNECTIONS_MAX;
+    let mut silent = Vec::new();
+    for at in 0..count {
+        silent.push(connect_from(2 + (at % 2) as u8, node.address).await);
+    }
+    // All that gave way to later ones are closed: so all but the last have been taken.
+    for stream in &mut silent[..count - UNPROVEN_CONNECTIONS_MAX] {
+        assert!(!matches!(stream.read(&mut [0; 8]).await, Ok(1..)), "nothing was said");
+    }
+    let greeted = member.greet(&Hello::new(identity(9), 2, Lane::Bulk)).await;
+    assert!(greeted.is_ok(), "it was first, and from elsewhere");
 }
 
 #[tokio::test]

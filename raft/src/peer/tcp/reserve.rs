@@ -1,11 +1,11 @@
 //! Who has a connection to this node, and who gives way when there are too many.
 //!
-//! Invariants: whoever has proven nothing takes no room from those who have; no address has more than its share of the unproven;
-//! a member has room for its lanes whatever others do. The oldest of those that compete gives way, for it has had its time: silent
-//! connections shut the port to nobody.
+//! Invariants: whoever has proven nothing takes no room from those who have; no source has more than its share of the unproven;
+//! a member has room for its lanes whatever others do. Of the unproven the source that has most gives way, with its oldest, so few
+//! sources push out nobody but themselves, however often they come: silent connections shut the port to nobody.
 
-use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::task::AbortHandle;
 
@@ -23,8 +23,21 @@ pub(super) struct Reserve(Mutex<Lists>);
 struct Lists {
     next: u64,
     /// Oldest first, as in the other one.
-    unproven: VecDeque<(u64, IpAddr, AbortHandle)>,
+    unproven: VecDeque<(u64, Source, AbortHandle)>,
     proven: VecDeque<(u64, NodeId, AbortHandle)>,
+}
+
+/// Whoever may have all of these addresses at once: one of IPv4, a /64 of IPv6.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Source(IpAddr);
+
+impl Source {
+    fn of(address: IpAddr) -> Source {
+        Source(match address.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            address => address,
+        })
+    }
 }
 
 /// A connection's place, held by what serves it and free again when that ends.
@@ -65,18 +78,11 @@ impl Place {
 }
 
 impl Reserve {
-    /// A connection from `source` is served by what `spawn` starts.
-    pub(super) fn enter(self: &Arc<Self>, source: IpAddr, spawn: impl FnOnce(Place) -> AbortHandle) {
+    /// A connection from `address` is served by what `spawn` starts.
+    pub(super) fn enter(self: &Arc<Self>, address: IpAddr, spawn: impl FnOnce(Place) -> AbortHandle) {
+        let source = Source::of(address);
         let mut lists = self.lock();
-        let own = lists.unproven.iter().filter(|(_, other, _)| *other == source).count();
-        let gives_way = if own >= UNPROVEN_A_SOURCE {
-            lists.unproven.iter().position(|(_, other, _)| *other == source)
-        } else if lists.unproven.len() >= UNPROVEN_CONNECTIONS_MAX {
-            Some(0)
-        } else {
-            None
-        };
-        if let Some((.., task)) = gives_way.and_then(|at| lists.unproven.remove(at)) {
+        if let Some((.., task)) = lists.gives_way(source).and_then(|at| lists.unproven.remove(at)) {
             task.abort();
         }
         let id = lists.next;
@@ -90,11 +96,26 @@ impl Reserve {
     }
 }
 
+impl Lists {
+    /// Which of the unproven goes when one more comes from `source`, if any has to.
+    fn gives_way(&self, source: Source) -> Option<usize> {
+        let mut counts: BTreeMap<Source, usize> = BTreeMap::from([(source, 1)]);
+        self.unproven.iter().for_each(|(_, other, _)| *counts.entry(*other).or_default() += 1);
+        if counts[&source] <= UNPROVEN_A_SOURCE && self.unproven.len() < UNPROVEN_CONNECTIONS_MAX {
+            return None;
+        }
+        let most =
+            if counts[&source] > UNPROVEN_A_SOURCE { counts[&source] } else { *counts.values().max()? };
+        // The oldest of those who have most.
+        self.unproven.iter().position(|(_, other, _)| counts[other] == most)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::super::limit::{CONNECTIONS_A_NODE, UNPROVEN_A_SOURCE, UNPROVEN_CONNECTIONS_MAX};
-    use super::{Place, Reserve};
-    use std::net::Ipv4Addr;
+    use super::{Place, Reserve, Source};
+    use std::net::{IpAddr, Ipv4Addr};
     use std::sync::Arc;
     use std::sync::mpsc::{Receiver, channel};
     use tokio::task::{JoinHandle, yield_now};
@@ -144,6 +165,29 @@ mod tests {
         let left = 2 * UNPROVEN_A_SOURCE - gone(&silent).await + others.len() - gone(&others).await;
         assert_eq!(left, UNPROVEN_CONNECTIONS_MAX, "all together");
         assert!(members.iter().all(|(guest, _)| !guest.task.is_finished()));
+    }
+
+    #[tokio::test]
+    async fn two_sources_push_out_nobody_but_themselves() {
+        let reserve = Arc::new(Reserve::default());
+        let sources = [2, 3];
+        let before: Vec<_> =
+            (0..UNPROVEN_CONNECTIONS_MAX).map(|at| enter(&reserve, sources[at % 2])).collect();
+        let member = enter(&reserve, 1);
+        let after: Vec<_> =
+            (0..5 * UNPROVEN_CONNECTIONS_MAX).map(|at| enter(&reserve, sources[at % 2])).collect();
+        assert_eq!(gone(&[member]).await, 0, "it had no time to prove anything");
+        assert_eq!(gone(&before).await, before.len());
+        assert_eq!(after.len() - gone(&after).await, UNPROVEN_CONNECTIONS_MAX - 1);
+    }
+
+    #[test]
+    fn a_source_has_all_its_addresses() {
+        let source = |text: &str| Source::of(text.parse::<IpAddr>().expect("an address"));
+        assert_eq!(source("2001:db8:0:1::1"), source("2001:db8:0:1:ffff::2"));
+        assert_ne!(source("2001:db8:0:1::1"), source("2001:db8:0:2::1"));
+        assert_eq!(source("::ffff:10.0.0.1"), source("10.0.0.1"));
+        assert_ne!(source("::ffff:10.0.0.1"), source("::ffff:10.0.0.2"));
     }
 
     #[tokio::test]
