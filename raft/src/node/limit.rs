@@ -25,7 +25,7 @@ pub const HAND_OVER_CHECK_MS: u64 = 20;
 
 const _: () = assert!(HAND_OVER_CHECK_MS < HAND_OVER_MS);
 
-/// Threads that wait for the disk, and for names of nodes, in the place of the node's own. Each lives for some seconds without work.
+/// Threads that wait for the disk in the place of the node's own. Each lives for some seconds without work.
 pub const DISK_THREADS_MAX: usize = 64;
 
 /// How often it is looked whether the disk is full, ms.

@@ -55,6 +55,8 @@ pub const CONNECTIONS_OF_NEWCOMERS: usize = 64;
 pub const UNPROVEN_CONNECTIONS_MAX: usize = 128;
 /// How many of these one address may have; of IPv6 a /64.
 pub const UNPROVEN_A_SOURCE: usize = 64;
+/// Names of hosts that are looked up at once: each takes a thread until the system's resolver answers.
+pub const NAMES_MAX: usize = 32;
 /// Listen backlog.
 pub const BACKLOG: i32 = 1_024;
 /// Bytes collected before they are written.

@@ -25,6 +25,7 @@ use super::super::message::Request;
 use super::super::proof::{self, Counterproof};
 use super::super::transport::{CallError, Called, Lane};
 use super::connection::{Connection, Reader, Writer};
+use super::names::{Names, Question};
 use super::order::{Order, Share, Waiting};
 use super::secure::{self, Channel};
 use super::socket;
@@ -65,11 +66,12 @@ struct Pause {
 }
 
 impl<R: AsyncRuntime> Link<R> {
-    pub(super) fn open(target: Target, local: Arc<Local>) -> Arc<Link<R>> {
+    pub(super) fn open(target: Target, local: Arc<Local>, names: &Arc<Names>) -> Arc<Link<R>> {
         let (queue, orders) = mpsc::channel(LANE_CALLS_MAX);
         let (held, pause) = (Arc::default(), Arc::default());
         let bytes_max = target.bytes_max();
-        let driver = Driver { target, local, orders, pause: Arc::clone(&pause), failures: 0 };
+        let question = Question::new(names);
+        let driver = Driver { target, local, question, orders, pause: Arc::clone(&pause), failures: 0 };
         tokio::spawn(driver.run());
         Arc::new(Link { queue, held, bytes_max, next_id: AtomicU64::new(1), pause })
     }
@@ -135,6 +137,7 @@ impl<R: AsyncRuntime> Link<R> {
 struct Driver<R: AsyncRuntime> {
     target: Target,
     local: Arc<Local>,
+    question: Question,
     orders: mpsc::Receiver<Order<R>>,
     pause: Arc<Mutex<Option<Pause>>>,
     /// Connections that failed since the last that worked.
@@ -192,9 +195,9 @@ impl<R: AsyncRuntime> Driver<R> {
         }
     }
 
-    async fn connect(&self) -> Result<(Connection<R>, Credential), CallError> {
+    async fn connect(&mut self) -> Result<(Connection<R>, Credential), CallError> {
         let unreachable = |error: std::io::Error| CallError::Unreachable(error.to_string());
-        let stream = socket::connect(&self.target.address).await.map_err(unreachable)?;
+        let stream = socket::connect(&mut self.question, &self.target.address).await.map_err(unreachable)?;
         let opening = self.open(stream);
         match timeout(Duration::from_millis(HANDSHAKE_MS), opening).await {
             Ok(opened) => opened,

@@ -9,6 +9,7 @@
 
 mod connection;
 mod link;
+mod names;
 mod order;
 mod reserve;
 mod secure;
@@ -29,6 +30,7 @@ use super::message::{Cast, Request};
 use super::transport::{CallError, Called, Lane, Transport};
 use crate::types::{Member, NodeId};
 use link::{Link, Target};
+use names::Names;
 pub use secure::{Channel, accept, dial};
 pub use serve::serve;
 pub use socket::listen;
@@ -37,13 +39,14 @@ pub use stream::Socket;
 /// Calls other nodes by TCP. Made and used within a tokio runtime.
 pub struct Tcp<R: AsyncRuntime> {
     local: Arc<Local>,
+    names: Arc<Names>,
     links: Mutex<HashMap<Target, Arc<Link<R>>>>,
 }
 
 impl<R: AsyncRuntime> Tcp<R> {
     /// Calls made in the name of `local`.
     pub fn new(local: Arc<Local>) -> Tcp<R> {
-        Tcp { local, links: Mutex::new(HashMap::new()) }
+        Tcp { local, names: Names::of_system(), links: Mutex::new(HashMap::new()) }
     }
 
     fn link(&self, to: NodeId, member: &Member, lane: Lane) -> Arc<Link<R>> {
@@ -53,7 +56,7 @@ impl<R: AsyncRuntime> Tcp<R> {
             return Arc::clone(link);
         }
         links.retain(|_, link| !link.has_ended());
-        let link = Link::open(target.clone(), Arc::clone(&self.local));
+        let link = Link::open(target.clone(), Arc::clone(&self.local), &self.names);
         links.insert(target, Arc::clone(&link));
         link
     }

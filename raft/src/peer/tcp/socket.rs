@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::super::limit::{BACKLOG, CONNECT_MS, UNACKED_MS};
+use super::names::Question;
 
 /// Idle time before the kernel asks whether the other host is still there, s.
 const KEEPALIVE_S: u64 = 10;
@@ -27,9 +28,10 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Connects to `host:port`, trying each address that the name has.
-pub(super) async fn connect(address: &str) -> io::Result<TcpStream> {
+pub(super) async fn connect(question: &mut Question, address: &str) -> io::Result<TcpStream> {
     let connecting = async {
-        let stream = TcpStream::connect(address).await?;
+        let addresses = question.addresses(address).await?;
+        let stream = TcpStream::connect(&addresses[..]).await?;
         tune(&stream)?;
         Ok(stream)
     };
