@@ -145,7 +145,7 @@ impl<R: AsyncRuntime> Carrier<R> {
         self.asked.insert(message, asked);
         self.calls.push(Box::pin(async move {
             let answers = match call.await {
-                Ok(Response::Forward(bytes)) => codec::decode(&bytes).unwrap_or(Err(NO_LEADER)),
+                Ok(Response::Forward(bytes)) => read_answers(&bytes),
                 Err(CallError::Busy) => Err(BUSY),
                 _ => Err(NO_LEADER),
             };
@@ -259,6 +259,13 @@ async fn ask(shared: &Shared, bytes: &[u8]) -> Answers {
     let waiting = shared.errands.ask(asks.len()).ok_or(BUSY)?;
     shared.lane.push(Delivery::Asked(waiting.tickets().zip(asks).collect()));
     waiting.answers().await.ok_or(NO_LEADER)
+}
+
+/// What the leader answers; no more than it can have been asked.
+fn read_answers(bytes: &[u8]) -> Answers {
+    type Read = Result<(AtMost<Reply, FORWARD_BATCH_MAX>, u64), Refusal>;
+    let read = codec::decode::<Read>(bytes).unwrap_or(Err(NO_LEADER));
+    read.map(|(replies, applied)| (replies.0, applied))
 }
 
 /// Hands soft state to the owner, if it is of this session.

@@ -179,6 +179,11 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
     }
 }
 
+/// Reads what a body begins with.
+pub(super) fn decode_first<T: DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
+    postcard::take_from_bytes(body).map(|(value, _)| value).map_err(|_| FrameError::Body)
+}
+
 fn checksum(header: &[u8], body: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(header);

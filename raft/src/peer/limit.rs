@@ -10,8 +10,12 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const HELLO_BYTES_MAX: usize = 4 * 1024;
 /// Proofs of a claim: of the newest secret and of the one before it, and one more.
 pub const CLAIM_PROOFS_MAX: usize = 3;
+/// Bytes of a frame with a request that carries neither entries, commands nor a snapshot.
+pub const SMALL_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a cast; larger matter goes in several.
 pub const CAST_BYTES_MAX: usize = 256 * 1024;
+/// What a frame of a cast has beside its content, at most.
+pub const CAST_OVERHEAD_BYTES: usize = 16;
 /// Characters of a peer's software version and of an address.
 pub const TEXT_CHARS_MAX: usize = 256;
 
@@ -82,6 +86,8 @@ pub const IDLE_MS: u64 = 60_000;
 pub const RETRY_MS_MIN: u64 = 50;
 /// See [`RETRY_MS_MIN`].
 pub const RETRY_MS_MAX: u64 = 500;
+/// Of connections that are refused, one line is logged after this long in any case, ms.
+pub const REFUSED_LOG_MS: u64 = 60_000;
 /// Pause before accepting again when no connection could be, ms.
 pub const ACCEPT_RETRY_MS: u64 = 100;
 /// An append's deadline where openraft asks for less: a stalled disk must not make the leader send everything twice, ms.

@@ -11,9 +11,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sluice_engine::id::GroupId;
 use std::fmt;
 
-use super::limit::APPEND_ENTRIES_MAX;
+use super::limit::{APPEND_ENTRIES_MAX, BODY_BYTES_MAX, SMALL_BYTES_MAX};
 use super::transport::Lane;
 use crate::codec::AtMost;
+use crate::limit::SNAPSHOT_META_BYTES_MAX;
 use crate::log::Entry;
 use crate::secret::{ClusterSecret, MemberSecrets};
 use crate::types::{Member, NodeId, Types};
@@ -122,6 +123,20 @@ impl<R: AsyncRuntime> Request<R> {
             | Request::Forward { group, .. } => Some(*group),
             Request::Admin(_) | Request::Adopt(_) | Request::Waiting { .. } | Request::Tell(_) => None,
         }
+    }
+}
+
+/// Bytes of a request's frame, by the number of its kind as it is sent. What is a byte on the way may be a hundred in memory, so only
+/// what carries entries, commands or chunks may be large.
+pub(super) fn request_bytes_max(kind: u32) -> usize {
+    const APPEND: u32 = 2;
+    const SNAPSHOT_BEGIN: u32 = 3;
+    const SNAPSHOT_CHUNK: u32 = 4;
+    const FORWARD: u32 = 7;
+    match kind {
+        APPEND | SNAPSHOT_CHUNK | FORWARD => BODY_BYTES_MAX,
+        SNAPSHOT_BEGIN => SNAPSHOT_META_BYTES_MAX,
+        _ => SMALL_BYTES_MAX,
     }
 }
 

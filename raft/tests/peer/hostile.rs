@@ -3,8 +3,10 @@
 use crate::support::{ECHO, Node, R, Raw, assert_echoed, echo, forward, start, transport};
 use bytes::BytesMut;
 use sluice_raft::peer::frame::{self, FrameError, Kind};
-use sluice_raft::peer::limit::{BODY_BYTES_MAX, HEADER_BYTES, HELLO_BYTES_MAX};
-use sluice_raft::peer::{Request, Response};
+use sluice_raft::peer::limit::{
+    BODY_BYTES_MAX, CAST_BYTES_MAX, CAST_OVERHEAD_BYTES, HEADER_BYTES, HELLO_BYTES_MAX, SMALL_BYTES_MAX,
+};
+use sluice_raft::peer::{Cast, Request, Response};
 use tokio::io::AsyncWriteExt;
 
 /// A good request's bytes.
@@ -87,6 +89,20 @@ async fn a_request_before_the_handshake_ends_the_connection() {
 #[tokio::test]
 async fn a_second_handshake_ends_the_connection() {
     is_cut_off(&frame::encode(Kind::Hello, &"again").expect("fits")).await;
+}
+
+#[tokio::test]
+async fn what_is_small_comes_in_no_large_frame() {
+    let with =
+        |request: Request<R>| frame::encode(Kind::Request, &(1_u64, 60_000_u64, request)).expect("fits");
+    is_cut_off(&with(Request::Tell(vec![0; SMALL_BYTES_MAX].into()))).await;
+    is_cut_off(&with(Request::Admin(vec![0; SMALL_BYTES_MAX].into()))).await;
+    let cast = Cast::Publish { bytes: vec![0; CAST_BYTES_MAX + CAST_OVERHEAD_BYTES].into() };
+    is_cut_off(&frame::encode(Kind::Cast, &cast).expect("fits")).await;
+    let node = start(2);
+    let mut raw = Raw::greeted(&node, 2).await;
+    raw.write(&with(forward(ECHO, vec![7; 4 * SMALL_BYTES_MAX]))).await;
+    assert!(matches!(raw.answer().await, (1, Response::Forward(_))));
 }
 
 #[tokio::test]

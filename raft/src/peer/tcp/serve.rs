@@ -21,9 +21,10 @@ use tokio::time::timeout;
 use super::super::frame::{self, Frame, FrameError, Kind};
 use super::super::handshake::{Answer, Credential, Denial, Hello, Local, Standing, judge};
 use super::super::limit::{
-    ACCEPT_RETRY_MS, CALL_MS_MAX, HANDSHAKE_MS, HELLO_BYTES_MAX, SERVING_BYTES_MAX, SERVING_MAX,
+    ACCEPT_RETRY_MS, CALL_MS_MAX, CAST_BYTES_MAX, CAST_OVERHEAD_BYTES, HANDSHAKE_MS, HELLO_BYTES_MAX,
+    REFUSED_LOG_MS, SERVING_BYTES_MAX, SERVING_MAX,
 };
-use super::super::message::{Refusal, Request, Response};
+use super::super::message::{Refusal, Request, Response, request_bytes_max};
 use super::super::proof::{self, Claim, Counterproof, Proven};
 use super::super::transport::Service;
 use super::connection::{Reader, Writer};
@@ -151,6 +152,12 @@ impl<R: AsyncRuntime> Desk<R> {
     fn take(&mut self, frame: Frame) -> Result<(), FrameError> {
         match frame.kind {
             Kind::Request => self.start(&frame.body),
+            Kind::Cast if frame.body.len() > CAST_BYTES_MAX + CAST_OVERHEAD_BYTES => {
+                Err(FrameError::Oversize {
+                    bytes: frame.body.len(),
+                    bytes_max: CAST_BYTES_MAX + CAST_OVERHEAD_BYTES,
+                })
+            }
             Kind::Cast => {
                 let cast = frame::decode(&frame.body)?;
                 if let Standing::Peer(node) = self.standing {
@@ -163,6 +170,11 @@ impl<R: AsyncRuntime> Desk<R> {
     }
 
     fn start(&mut self, body: &Bytes) -> Result<(), FrameError> {
+        let kind: (u64, u64, u32) = frame::decode_first(body)?;
+        let bytes_max = request_bytes_max(kind.2);
+        if body.len() > bytes_max {
+            return Err(FrameError::Oversize { bytes: body.len(), bytes_max });
+        }
         let (id, within_ms, request): (u64, u64, Request<R>) = frame::decode(body)?;
         let bytes = body.len();
         self.serving_bytes += bytes;
