@@ -11,12 +11,12 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use openraft::async_runtime::AsyncRuntime;
 use serde::Serialize;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, yield_now};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::super::frame::{self, Frame, FrameError, Kind};
 use super::super::handshake::{Answer, Credential, Denial, Hello, Local, Standing, judge};
@@ -36,13 +36,13 @@ use super::stream::{End, FrameReader, FrameWriter};
 /// Serves peers until it is dropped, which ends every connection.
 pub async fn serve<R: AsyncRuntime>(listener: TcpListener, local: Arc<Local>, service: Arc<dyn Service<R>>) {
     let mut connections = JoinSet::new();
-    let reserve = Arc::new(Reserve::default());
+    let (reserve, refused) = (Arc::new(Reserve::default()), Arc::new(Refused::default()));
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => reserve.enter(from.ip(), |place| {
                     let (local, service) = (Arc::clone(&local), Arc::clone(&service));
-                    connections.spawn(converse(stream, from, place, local, service))
+                    connections.spawn(converse(stream, (from, place), local, service, Arc::clone(&refused)))
                 }),
                 Err(error) => {
                     // Out of descriptors, most likely: others will be closed.
@@ -57,16 +57,16 @@ pub async fn serve<R: AsyncRuntime>(listener: TcpListener, local: Arc<Local>, se
 
 async fn converse<R: AsyncRuntime>(
     stream: TcpStream,
-    from: SocketAddr,
-    place: Place,
+    (from, place): (SocketAddr, Place),
     local: Arc<Local>,
     service: Arc<dyn Service<R>>,
+    refused: Arc<Refused>,
 ) {
     let opening = timeout(Duration::from_millis(HANDSHAKE_MS), open(stream, &local)).await;
     let connection = match opening {
         Ok(Ok(connection)) => connection,
-        Ok(Err(reason)) => return tracing::warn!(%from, "connection refused: {reason}"),
-        Err(_) => return tracing::warn!(%from, "connection refused: no handshake in time"),
+        Ok(Err(reason)) => return refused.tell(from, &reason),
+        Err(_) => return refused.tell(from, "no handshake in time"),
     };
     let node = connection.standing.node();
     place.prove(node);
@@ -76,8 +76,35 @@ async fn converse<R: AsyncRuntime>(
         () = local.distrusts(&known) => End::Distrusted,
     };
     match end {
-        End::Frame(error) => tracing::error!(%from, node, %error, "connection refused"),
+        End::Frame(error) => refused.tell(from, &format!("node {node}: {error}")),
         end => tracing::debug!(%from, node, "connection ended: {end}"),
+    }
+}
+
+/// Connections that were refused: any stranger can have as many as it likes, and each line of the log takes time.
+#[derive(Default)]
+struct Refused(Mutex<(u64, Option<Instant>)>);
+
+impl Refused {
+    fn tell(&self, from: SocketAddr, reason: &str) {
+        match self.count() {
+            Some(count) => tracing::warn!(%from, count, "connection refused: {reason}"),
+            None => tracing::debug!(%from, "connection refused: {reason}"),
+        }
+    }
+
+    /// Counts one; how many there were, where that is to be told: of the first, then ever fewer, and after a while in any case.
+    fn count(&self) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(|broken| broken.into_inner());
+        let (count, told) = &mut *state;
+        *count += 1;
+        let now = Instant::now();
+        let is_due = told.is_none_or(|at| now - at >= Duration::from_millis(REFUSED_LOG_MS));
+        if !is_due && !count.is_power_of_two() {
+            return None;
+        }
+        *told = Some(now);
+        Some(*count)
     }
 }
 
@@ -237,4 +264,19 @@ async fn turn<R: AsyncRuntime, I: AsyncRead + Unpin, O: AsyncWrite + Unpin>(
         }
     }
     writer.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{REFUSED_LOG_MS, Refused};
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_strangers_takes_few_lines_and_one_later_is_told_of() {
+        let refused = Refused::default();
+        let told: Vec<u64> = (0..1_000).filter_map(|_| refused.count()).collect();
+        assert_eq!(told, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]);
+        tokio::time::advance(Duration::from_millis(REFUSED_LOG_MS)).await;
+        assert_eq!(refused.count(), Some(1_001));
+    }
 }
