@@ -121,6 +121,12 @@ impl Process {
         told
     }
 
+    /// Gives its groups to other nodes, as a node does that is about to stop.
+    pub(crate) fn hand_over(&self) {
+        let node = self.node.clone();
+        drop(self.host.within(|| Runtime::spawn(async move { node.hand_over().await })));
+    }
+
     /// The cluster as this node sees it.
     pub(crate) fn status(&self) -> ClusterStatus {
         self.node.status()

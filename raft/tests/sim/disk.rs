@@ -10,6 +10,7 @@ use sluice_raft::disk::{Disk, File, Io};
 use std::collections::BTreeMap;
 use std::io;
 use std::marker::PhantomData;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ struct State {
     /// Bytes that all files together may have.
     room: u64,
     is_sync_broken: bool,
-    sync_us_max: u64,
+    sync_us: RangeInclusive<u64>,
     syncs: u64,
     /// Changes that still succeed, and how the others fail.
     left: Option<(u64, io::ErrorKind)>,
@@ -75,7 +76,7 @@ impl<R: AsyncRuntime> FaultyDisk<R> {
             created: 0,
             room: u64::MAX,
             is_sync_broken: false,
-            sync_us_max: 0,
+            sync_us: 0..=0,
             syncs: 0,
             left: None,
             has_failed: false,
@@ -92,7 +93,12 @@ impl<R: AsyncRuntime> FaultyDisk<R> {
 
     /// From now on a sync takes up to so many microseconds.
     pub(crate) fn set_sync_us_max(&self, us: u64) {
-        self.state().sync_us_max = us;
+        self.set_sync_us(0..=us);
+    }
+
+    /// From now on a sync takes so many microseconds.
+    pub(crate) fn set_sync_us(&self, us: RangeInclusive<u64>) {
+        self.state().sync_us = us;
     }
 
     /// From now on all files together may have so many bytes.
@@ -145,7 +151,7 @@ impl<R: AsyncRuntime> FaultyDisk<R> {
             created: state.created,
             room: state.room,
             is_sync_broken: false,
-            sync_us_max: state.sync_us_max,
+            sync_us: state.sync_us.clone(),
             syncs: 0,
             left: None,
             has_failed: false,
@@ -167,7 +173,7 @@ impl<R: AsyncRuntime> FaultyDisk<R> {
             created: state.created,
             room: state.room,
             is_sync_broken: false,
-            sync_us_max: 0,
+            sync_us: 0..=0,
             syncs: 0,
             left: None,
             has_failed: false,
@@ -403,8 +409,8 @@ impl<R: AsyncRuntime> File for Open<R> {
             let (writes, wait_us) = {
                 let mut state = self.disk.state();
                 state.syncs += 1;
-                let us_max = state.sync_us_max;
-                (state.files[&self.number].unsynced.len(), state.rng.u64(0..=us_max))
+                let us = state.sync_us.clone();
+                (state.files[&self.number].unsynced.len(), state.rng.u64(us))
             };
             if wait_us > 0 {
                 R::sleep(Duration::from_micros(wait_us)).await;
