@@ -44,6 +44,9 @@ pub const FORWARD_MS: u64 = 8_000;
 /// What a caller is advised to wait while too much is under way, ms.
 pub const BUSY_RETRY_MS: u32 = 100;
 
+/// How often a leader that gives its place away looks whether its owner has heard of it, ms.
+pub const GIVE_CHECK_MS: u64 = 2;
+
 /// How often it is checked whether the leader can still be reached, ms.
 pub const ROLE_CHECK_MS: u64 = 50;
 

@@ -7,6 +7,7 @@
 //!  │        │ ◀──────── lane ◀───────────────── machine            roles: leader, follower, cut
 //!  │        │ forward, report, pulse ▶ errands ──▶ peers           watch: who leads, and since when it was silent
 //!  └────────┘ ◀──────── lane ◀──────── asked ◀──── peers           slices, snapshot: files
+//!                                                                  giving: leadership given away
 //! ```
 //! The two sides share only queues and numbers (`shared`); neither waits for the other but in `lane`, for room. What owners
 //! leave in the queues is taken when they ring at the `gate`.
@@ -14,6 +15,7 @@
 mod carry;
 mod errands;
 mod gate;
+mod giving;
 mod lane;
 pub mod limit;
 mod machine;
@@ -30,6 +32,7 @@ mod watch;
 
 pub use crate::queue::Waker;
 pub(crate) use gate::{Gate, open_gate};
+pub(crate) use giving::give_away;
 pub use machine::Machine;
 pub use port::Port;
 pub(crate) use roles::Lead;

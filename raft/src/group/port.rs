@@ -89,6 +89,8 @@ impl Port {
                 // What an earlier session found says nothing about this one's.
                 self.shared.set_clocks(Clocks::default());
                 self.session = Some(session);
+                // Before the owner can prove anything by it.
+                self.shared.set_owner_leads(Some(session));
                 Event::Role(Role::Leader)
             }
             Delivery::Cut(slices) => {
@@ -180,6 +182,10 @@ impl Sequencer for Port {
     }
 
     fn flush(&mut self) {
+        if self.session.is_none() && self.shared.owner_leads().is_some() {
+            // The turn in which the owner heard of it is over.
+            self.shared.set_owner_leads(None);
+        }
         if !self.passing.is_empty() {
             self.shared.errands.forward(std::mem::take(&mut self.passing));
         }

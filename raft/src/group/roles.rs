@@ -28,6 +28,8 @@ struct State {
     /// The session of the last entry handed out.
     applied: u64,
     told: Lead,
+    /// The last session of this node that it gave away.
+    given: Option<u64>,
 }
 
 /// The part that the owner was told, and what it follows from.
@@ -37,7 +39,7 @@ pub(crate) struct Roles {
 
 impl Roles {
     pub(crate) fn new() -> Roles {
-        Roles { state: Mutex::new(State { lead: Lead::Nobody, applied: 0, told: Lead::Nobody }) }
+        Roles { state: Mutex::new(State { lead: Lead::Nobody, applied: 0, told: Lead::Nobody, given: None }) }
     }
 
     /// Who leads, as the owner was told.
@@ -53,10 +55,15 @@ impl Roles {
     /// True where that is news.
     pub(crate) fn set_lead(&self, lead: Lead, lane: &Lane, proposals: &Proposals) -> bool {
         let mut state = self.lock();
-        let news = state.lead != lead;
-        state.lead = lead;
-        state.tell(lane, proposals);
-        news
+        state.set_lead(lead, lane, proposals)
+    }
+
+    /// This session of this node is given to another: it never leads in it again. True where it did.
+    pub(crate) fn give_away(&self, session: u64, lane: &Lane, proposals: &Proposals) -> bool {
+        let mut state = self.lock();
+        state.given = state.given.max(Some(session));
+        let lead = state.lead;
+        state.set_lead(lead, lane, proposals)
     }
 
     /// An entry of this session was handed out.
@@ -75,6 +82,17 @@ impl Roles {
 }
 
 impl State {
+    fn set_lead(&mut self, lead: Lead, lane: &Lane, proposals: &Proposals) -> bool {
+        let lead = match lead {
+            Lead::Here(session) if Some(session) <= self.given => Lead::Nobody,
+            lead => lead,
+        };
+        let news = self.lead != lead;
+        self.lead = lead;
+        self.tell(lane, proposals);
+        news
+    }
+
     fn due(&self) -> Lead {
         match self.lead {
             Lead::Here(session) if session != self.applied => Lead::Nobody,

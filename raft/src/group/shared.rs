@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     acked_ms: AtomicU64,
     /// This node alone is a majority. By the watching task.
     alone: AtomicBool,
+    /// The session that the owner leads; [`NEVER`] while it leads none. By the owner's thread.
+    owner_leads: AtomicU64,
     /// When the leader was last heard of. By whoever serves its messages.
     heard_ms: AtomicU64,
     /// Entries that the owner has taken. By the owner's thread.
@@ -78,6 +80,7 @@ impl Shared {
             lease_ms: AtomicU64::new(0),
             acked_ms: AtomicU64::new(NEVER),
             alone: AtomicBool::new(false),
+            owner_leads: AtomicU64::new(NEVER),
             heard_ms: AtomicU64::new(NEVER),
             taken: AtomicU64::new(0),
             recover_to: AtomicU64::new(NEVER),
@@ -142,9 +145,27 @@ impl Shared {
         self.roles.set_lead(lead, &self.lane, &self.proposals)
     }
 
-    pub(crate) fn set_acked(&self, age_ms: Option<u64>, alone: bool) {
-        let at = age_ms.map_or(NEVER, |age| (self.clock)().saturating_sub(age));
-        self.acked_ms.store(at, Ordering::Release);
+    /// This session of this node is given to another. From now on it proves nothing and takes nothing.
+    pub(crate) fn give_away(&self, session: u64) {
+        if self.roles.give_away(session, &self.lane, &self.proposals) {
+            self.errands.leader_changed();
+        }
+    }
+
+    /// The session in which the owner may have answered as the leader, as far as it has not heard otherwise.
+    pub(crate) fn owner_leads(&self) -> Option<u64> {
+        let session = self.owner_leads.load(Ordering::Acquire);
+        (session != NEVER).then_some(session)
+    }
+
+    pub(crate) fn set_owner_leads(&self, session: Option<u64>) {
+        // Release: what the owner proved in a session is taken back where it is seen to lead it no more.
+        self.owner_leads.store(session.unwrap_or(NEVER), Ordering::Release);
+    }
+
+    /// A majority answered the leader here at `at_ms`.
+    pub(crate) fn set_acked(&self, at_ms: Option<u64>, alone: bool) {
+        self.acked_ms.store(at_ms.unwrap_or(NEVER), Ordering::Release);
         self.alone.store(alone, Ordering::Release);
     }
 

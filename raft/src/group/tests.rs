@@ -14,7 +14,7 @@ use sluice_engine::id::{GroupId, Ticket};
 use sluice_engine::id::{Seq, ZoneId};
 use sluice_engine::measure::Measured;
 use sluice_engine::reply::{Departure, Reply};
-use sluice_engine::sequencer::{Ask, Committed, Event, Presence, ProposalId, REMOTE, Role};
+use sluice_engine::sequencer::{Ask, Committed, Event, Presence, ProposalId, REMOTE, Role, Sequencer};
 use sluice_engine::time::{LogTime, MonoMs, WallMs};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -30,7 +30,7 @@ use super::limit::{ASKED_MAX, FORWARD_BATCH_MAX, LANE_COMMITTED_MAX, LANE_SOFT_M
 use super::proposals::Proposals;
 use super::roles::{Lead, Roles};
 use super::shared::Shared;
-use super::{Files, Machine};
+use super::{Files, Machine, Port};
 use crate::codec;
 use crate::disk::Folder;
 use crate::log::{Entry, Log, LogId, LogOptions};
@@ -118,6 +118,47 @@ fn a_leader_whom_nobody_answers_is_cut_and_goes_on_in_its_session() {
     stand.lead(Lead::Nobody);
     stand.lead(Lead::Here(4));
     assert_eq!(stand.told(), ["leads 4", "cut", "leads 4"]);
+}
+
+#[test]
+fn a_session_that_was_given_away_is_never_led_again() {
+    let stand = Stand::new();
+    stand.lead(Lead::Here(4));
+    stand.applied(4);
+    assert!(stand.roles.give_away(4, &stand.lane, &stand.proposals));
+    assert_eq!(stand.told(), ["leads 4", "cut"]);
+    stand.lead(Lead::Here(4));
+    assert!(
+        stand.told().is_empty() && stand.roles.lead() == Lead::Nobody,
+        "a majority still answers, and may vote"
+    );
+    assert!(!stand.roles.give_away(4, &stand.lane, &stand.proposals), "that is no news");
+    stand.lead(Lead::There(2, 5));
+    stand.lead(Lead::Here(6));
+    stand.applied(6);
+    assert_eq!(stand.told(), ["follows", "cut", "leads 6"]);
+}
+
+#[test]
+fn an_owner_counts_as_leading_until_the_turn_in_which_it_hears_otherwise_is_over() {
+    let shared = Arc::new(Shared::new(GroupId(0), 1, Arc::new(|| 0), Arc::default()));
+    let mut port = Port::new(Arc::clone(&shared));
+    shared.set_lead(Lead::Here(4));
+    shared.roles.applied(4, &shared.lane, &shared.proposals);
+    shared.set_acked(Some(0), false);
+    assert_eq!(shared.owner_leads(), None, "it has not heard of it");
+    assert!(matches!(port.next(), Some(Event::Role(Role::Leader))));
+    assert_eq!(shared.owner_leads(), Some(4), "before it proves anything");
+    port.flush();
+    assert!(shared.lease_age_ms().is_some());
+    shared.give_away(4);
+    assert_eq!((shared.lease_age_ms(), shared.owner_leads()), (None, Some(4)));
+    port.flush();
+    assert_eq!(shared.owner_leads(), Some(4), "it has not heard of it");
+    assert!(matches!(port.next(), Some(Event::Role(Role::Cut))));
+    assert_eq!(shared.owner_leads(), Some(4), "it is about to take back what it proved");
+    port.flush();
+    assert_eq!(shared.owner_leads(), None);
 }
 
 #[test]

@@ -51,9 +51,12 @@ fn look<R: AsyncRuntime>(raft: &Raft<R>, shared: &Shared, lease_ms: u64) {
         (metrics.state == ServerState::Leader, session, metrics.current_leader, alone, others)
     };
     shared.set_others(others);
+    // Read first: where this thread is stopped in between, the answer counts as older than it is.
+    let now_ms = (shared.clock)();
     let acked =
         raft.data_metrics().borrow_watched().last_quorum_acked.map(|at| at.elapsed().as_millis() as u64);
-    shared.set_acked(if leads { acked } else { None }, leads && alone);
+    let acked_ms = acked.filter(|_| leads).map(|age_ms| now_ms.saturating_sub(age_ms));
+    shared.set_acked(acked_ms, leads && alone);
     let lead = match leader {
         Some(leader) if leader == node && leads => {
             let answered = alone || acked.is_some_and(|age| age < lease_ms);

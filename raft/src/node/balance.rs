@@ -63,16 +63,13 @@ impl<R: AsyncRuntime> Inner<R> {
         }
         for group in &self.groups {
             let Some(to) = self.poorer(group, &count, mine) else { continue };
-            if let Some(raft) = group.raft.get() {
-                tracing::info!(
-                    group = group.shared.group.0,
-                    to,
-                    "leadership given away: this node leads most groups"
-                );
-                // Whether it took over shows in who leads.
-                let _ = raft.trigger().transfer_leader(to).await;
-                return;
-            }
+            tracing::info!(
+                group = group.shared.group.0,
+                to,
+                "leadership given away: this node leads most groups"
+            );
+            group.give_to(to).await;
+            return;
         }
     }
 

@@ -65,16 +65,14 @@ impl<R: AsyncRuntime> Inner<R> {
         let mut any = false;
         for group in self.groups.iter().filter(|group| group.leads()) {
             let clocks = group.shared.clocks();
-            if let (true, Some(raft), Some(to)) = (clocks.is_off, group.raft.get(), self.heir(group)) {
+            if let (true, Some(to)) = (clocks.is_off, self.heir(group)) {
                 tracing::error!(
                     group = group.shared.group.0,
                     to,
                     ahead_ms = clocks.ahead_ms,
                     "leadership given away: this node's wall clock stands elsewhere than most others'"
                 );
-                // Whether it took over shows in who leads.
-                let _ = raft.trigger().transfer_leader(to).await;
-                any = true;
+                any |= group.give_to(to).await;
             }
         }
         any

@@ -1,5 +1,6 @@
 //! Leadership given away in good order: before this node stops, or because its disk is full while another's is not.
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use openraft::async_runtime::{AsyncRuntime, Instant, WatchReceiver};
 use std::sync::Weak;
 use std::time::Duration;
@@ -8,18 +9,19 @@ use super::limit::{
     HAND_OVER_CHECK_MS, HAND_OVER_MS, RELIEVE_CHECK_MS, RELIEVE_RETRY_MS, STAND_ALL_THE_SAME_MS,
 };
 use super::{Group, Inner};
-use crate::group::Lead;
+use crate::group::{Lead, give_away};
 use crate::types::NodeId;
 
 impl<R: AsyncRuntime> Inner<R> {
     /// Gives every group that this node leads to the voter that is nearest to it, and waits a moment for that.
     pub(super) async fn hand_over(&self) {
+        let mut giving = FuturesUnordered::new();
         for group in &self.groups {
-            if let (Some(raft), Some(to)) = (group.raft.get(), self.heir(group)) {
-                // One that has stopped has nothing to give.
-                let _ = raft.trigger().transfer_leader(to).await;
+            if let Some(to) = self.last_heir(group) {
+                giving.push(group.give_to(to));
             }
         }
+        while giving.next().await.is_some() {}
         for _ in 0..HAND_OVER_MS / HAND_OVER_CHECK_MS {
             if !self.groups.iter().any(|group| group.successor(|_| true).is_some()) {
                 return;
@@ -28,9 +30,15 @@ impl<R: AsyncRuntime> Inner<R> {
         }
     }
 
-    /// Where this node leads: who takes over. One without room may when nobody else can.
+    /// Where this node leads: who can take over. Nobody knows of a silent node what its disk is like, so it has to answer.
     pub(super) fn heir(&self, group: &Group<R>) -> Option<NodeId> {
-        group.successor(|node| self.fits(node)).or_else(|| group.successor(|_| true))
+        group.successor(|node| self.fits(node) && group.answered(node, self.lease_ms))
+    }
+
+    /// Who takes over from a node that goes in any case: one without room, or that was not heard of lately, where nobody else can.
+    fn last_heir(&self, group: &Group<R>) -> Option<NodeId> {
+        let answering = |node| group.answered(node, self.lease_ms);
+        self.heir(group).or_else(|| group.successor(answering)).or_else(|| group.successor(|_| true))
     }
 
     /// Whether a voter should lead, as far as is known of its disk.
@@ -42,16 +50,13 @@ impl<R: AsyncRuntime> Inner<R> {
     async fn relieve(&self) -> bool {
         let mut gave = false;
         for group in &self.groups {
-            let fits = |node| self.fits(node) && group.answered(node, self.lease_ms);
-            if let (Some(raft), Some(to)) = (group.raft.get(), group.successor(fits)) {
+            if let Some(to) = self.heir(group) {
                 tracing::warn!(
                     group = group.shared.group.0,
                     to,
                     "leadership given away: the disk of this node has no room for its log"
                 );
-                // Whether it took over shows in who leads.
-                let _ = raft.trigger().transfer_leader(to).await;
-                gave = true;
+                gave |= group.give_to(to).await;
             }
         }
         gave
@@ -86,6 +91,14 @@ pub(super) async fn guard_leadership<R: AsyncRuntime>(inner: Weak<Inner<R>>) {
 }
 
 impl<R: AsyncRuntime> Group<R> {
+    /// Gives the group to this voter. True where it was asked to take over; whether it did shows in who leads.
+    pub(super) async fn give_to(&self, to: NodeId) -> bool {
+        match self.raft.get() {
+            Some(raft) => give_away(raft, &self.shared, to).await,
+            None => false,
+        }
+    }
+
     /// Where this node leads: another voter that fits, the one that has most of the log.
     pub(super) fn successor(&self, fits: impl Fn(NodeId) -> bool) -> Option<NodeId> {
         let metrics = self.raft.get()?.metrics();

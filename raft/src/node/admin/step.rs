@@ -123,7 +123,7 @@ async fn act<R: AsyncRuntime>(
             raft.change_membership(ChangeMembers::AddVoterIds(BTreeSet::from([node])), true).await
         }
         Act::Remove(node) => return remove(inner, group, raft, node).await,
-        Act::Transfer(node) => return transfer(raft, node).await,
+        Act::Transfer(node) => return transfer(group, raft, node).await,
         // Adds nobody: openraft goes from a joint configuration to the uniform one.
         Act::Finish => raft.change_membership(ChangeMembers::AddVoterIds(BTreeSet::new()), true).await,
         Act::InstallKey(generation, secret) => {
@@ -168,12 +168,18 @@ fn changed<R: AsyncRuntime>(written: Written<R>) -> Change {
 /// A leader first gives its place away, and the next one removes it.
 async fn remove<R: AsyncRuntime>(inner: &Inner<R>, group: &Group<R>, raft: &Raft<R>, node: NodeId) -> Change {
     if node == inner.identity.node {
-        return match inner.heir(group) {
-            Some(to) => match transfer(raft, to).await {
+        return match heir_in_time(inner, group).await {
+            Some(to) => match transfer(group, raft, to).await {
                 Change::Done => Change::Again,
                 other => other,
             },
-            None => Change::Failed("the last voter cannot be removed".to_owned()),
+            None if group.successor(|_| true).is_none() => {
+                Change::Failed("the last voter cannot be removed".to_owned())
+            }
+            None => Change::Failed(
+                "no other voter answers that has room and all that it promised: look at the status"
+                    .to_owned(),
+            ),
         };
     }
     let voters = BTreeSet::from([node]);
@@ -185,11 +191,23 @@ async fn remove<R: AsyncRuntime>(inner: &Inner<R>, group: &Group<R>, raft: &Raft
     }
 }
 
-async fn transfer<R: AsyncRuntime>(raft: &Raft<R>, to: NodeId) -> Change {
+/// Who can take over; one that leads only since a moment ago does not know yet who answers.
+async fn heir_in_time<R: AsyncRuntime>(inner: &Inner<R>, group: &Group<R>) -> Option<NodeId> {
+    for _ in 0..TRANSFER_MS / RETRY_MS {
+        if let Some(to) = inner.heir(group) {
+            return Some(to);
+        }
+        R::sleep(Duration::from_millis(RETRY_MS)).await;
+    }
+    None
+}
+
+async fn transfer<R: AsyncRuntime>(group: &Group<R>, raft: &Raft<R>, to: NodeId) -> Change {
     if raft.server_metrics().borrow_watched().current_leader == Some(to) {
         return Change::Done;
     }
-    if raft.trigger().transfer_leader(to).await.is_err() {
+    // To one that cannot take over it is never given.
+    if group.successor(|node| node == to).is_none() || !group.give_to(to).await {
         return Change::Again;
     }
     for _ in 0..TRANSFER_MS / RETRY_MS {
