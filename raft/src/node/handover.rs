@@ -65,7 +65,7 @@ impl<R: AsyncRuntime> Inner<R> {
 
 /// Says whether this node stands for election, and gives its groups away while its disk is full, as long as the node is there.
 ///
-/// It stands once it is known that it has all that it acknowledged.
+/// It stands once it is known that it has all that it acknowledged, and after every lease that an earlier process of it gave.
 /// A full node does not stand for election, unless nobody has led a group for [`STAND_ALL_THE_SAME_MS`]: it may be the only one
 /// that has the whole log. It has a segment of room for that, and gives the group away as soon as others have caught up.
 pub(super) async fn guard_leadership<R: AsyncRuntime>(inner: Weak<Inner<R>>) {
@@ -80,7 +80,8 @@ pub(super) async fn guard_leadership<R: AsyncRuntime>(inner: Weak<Inner<R>>) {
                 let is_led = group.shared.roles.lead() != Lead::Nobody;
                 *waited_ms = if is_led { 0 } else { *waited_ms + RELIEVE_CHECK_MS };
                 let has_room = !is_full || *waited_ms >= STAND_ALL_THE_SAME_MS;
-                group.may_stand(has_room && inner.proof.may_stand(group.shared.group));
+                let may_vote = inner.has_outlived_leases() && inner.proof.may_stand(group.shared.group);
+                group.may_stand(has_room && may_vote);
             }
             if is_full && inner.relieve().await {
                 pause_ms = RELIEVE_RETRY_MS;

@@ -1,8 +1,10 @@
 //! What other nodes ask of this one.
 
 use futures_util::future::BoxFuture;
-use openraft::async_runtime::AsyncRuntime;
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, TransferLeaderRequest};
+use openraft::async_runtime::{AsyncRuntime, WatchReceiver};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, VoteRequest,
+};
 use openraft::storage::Snapshot;
 use sluice_engine::id::GroupId;
 use std::fmt;
@@ -11,7 +13,7 @@ use std::sync::Arc;
 use super::limit::{FULL_RETRY_MS, PROOF_RETRY_MS};
 use super::{Group, Inner};
 use crate::group::{serve_asks, take_cast};
-use crate::log::{LogId, Vote};
+use crate::log::Vote;
 use crate::peer::{Arrived, Cast, Refusal, Request, Response, Service};
 use crate::types::{NodeId, Types};
 
@@ -50,12 +52,12 @@ impl<R: AsyncRuntime> Inner<R> {
         self.check(from, &request)?;
         match request {
             Request::Vote { group, vote } => {
-                self.check_candidate(group, from, vote.last_log_id)?;
+                self.check_candidate(group, from, &vote)?;
                 let voted = self.group(group)?.raft()?.vote(vote).await;
                 voted.map(Response::Vote).map_err(stopped)
             }
             Request::PreVote { group, vote } => {
-                self.check_candidate(group, from, vote.last_log_id)?;
+                self.check_candidate(group, from, &vote)?;
                 let voted = self.group(group)?.raft()?.pre_vote(vote).await;
                 voted.map(Response::Vote).map_err(stopped)
             }
@@ -110,13 +112,25 @@ impl<R: AsyncRuntime> Inner<R> {
         self.groups.first().is_some_and(|group| group.shared.has_left(node)) && !self.is_somewhere(node)
     }
 
-    /// A vote is given to nobody by a node that has less than it acknowledged, and to no such node.
-    fn check_candidate(&self, group: GroupId, from: NodeId, last: Option<LogId>) -> Result<(), Refusal> {
-        let has_lost = last < self.neighbours.promise(from, group).last;
-        match self.proof.may_vote(group, from) && !has_lost {
+    /// A vote is given to nobody by a node that has less than it acknowledged, and to no such node. Nor by a process so young that a
+    /// leader may still count on an answer of the one before it, unless that leader itself asks for the election.
+    fn check_candidate(
+        &self,
+        group: GroupId,
+        from: NodeId,
+        vote: &VoteRequest<Types<R>>,
+    ) -> Result<(), Refusal> {
+        let has_lost = vote.last_log_id < self.neighbours.promise(from, group).last;
+        let breaks_lease = !vote.leadership_transfer && !self.has_outlived_leases();
+        match self.proof.may_vote(group, from) && !has_lost && !breaks_lease {
             true => Ok(()),
             false => Err(Refusal::Busy { retry_ms: PROOF_RETRY_MS }),
         }
+    }
+
+    /// Whether no leader counts any more on what earlier processes of this node answered: openraft does not know of it at a start.
+    pub(super) fn has_outlived_leases(&self) -> bool {
+        (self.clock)() >= self.lease_ms
     }
 
     async fn append(&self, id: GroupId, append: AppendEntriesRequest<Types<R>>) -> Answer<R> {
