@@ -37,6 +37,7 @@ mod cluster {
     pub(crate) mod ids;
     pub(crate) mod interrupted;
     pub(crate) mod judge;
+    pub(crate) mod lease;
     pub(crate) mod losses;
     pub(crate) mod members;
     pub(crate) mod newcomer;
@@ -55,6 +56,7 @@ mod net;
 
 use cluster::interrupted;
 use cluster::judge::Tally;
+use cluster::lease;
 use cluster::losses;
 use cluster::runtime::{Runtime as SimRuntime, watch_panics};
 use cluster::world;
@@ -154,6 +156,29 @@ fn a_voter_that_slept_through_a_change_votes_for_the_newcomer() {
 fn a_term_that_no_election_leads_to_is_no_promise_once_the_vote_is_repaired() {
     watch_panics();
     losses::absurd_promise();
+}
+
+#[test]
+fn a_leader_that_gives_its_place_away_answers_nothing_from_before() {
+    watch_panics();
+    let told = (1..=8).filter(|seed| lease::gives_away(*seed)).count();
+    assert!(told > 0, "nobody wrote while the old leader could have proven something");
+}
+
+/// Less than any election takes that nobody asked for, ms.
+const AT_ONCE_MS: u64 = 400;
+
+#[test]
+fn leadership_is_given_to_a_voter_that_answers() {
+    watch_panics();
+    let longest = (1..=8).map(lease::gives_to_the_living).max();
+    assert!(longest < Some(AT_ONCE_MS), "nobody led for {longest:?} ms");
+}
+
+#[test]
+fn a_voter_that_starts_again_gives_no_vote_that_a_leader_may_not_expect() {
+    watch_panics();
+    (1..=24).for_each(lease::restarts);
 }
 
 #[test]
