@@ -62,6 +62,14 @@ pub struct Operation {
     pub text: String,
 }
 
+impl Operation {
+    /// Whether it takes that node out of the cluster.
+    pub(crate) fn removes(&self, node: NodeId) -> bool {
+        self.text == format!("remove node {node}")
+            || self.text.starts_with(&format!("replace node {node} by "))
+    }
+}
+
 /// One change of the metadata. Each may be applied twice.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Change {
@@ -257,6 +265,20 @@ mod tests {
             metadata.apply(change);
             assert_eq!(metadata, once);
         }
+    }
+
+    #[test]
+    fn an_operation_says_whom_it_removes() {
+        use crate::cluster::AdminRequest;
+        let of = |request: AdminRequest| Operation { nonce: 1, text: request.to_string() };
+        let replaces = of(AdminRequest::Replace { node: 12, peer: "a:1".to_owned() });
+        for operation in [of(AdminRequest::Remove { node: 12 }), replaces] {
+            assert!(
+                operation.removes(12) && !operation.removes(1) && !operation.removes(123),
+                "{operation:?}"
+            );
+        }
+        assert!(!of(AdminRequest::Promote { node: 12 }).removes(12));
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl<R: AsyncRuntime> Inner<R> {
         node != 0 && !metadata.is_some_and(knows_better)
     }
 
-    fn not_member(&self, from: NodeId) -> Refusal {
+    pub(super) fn not_member(&self, from: NodeId) -> Refusal {
         self.count_refused(|count| {
             tracing::warn!(node = from, count, "a message of a node that is no member was refused");
         });

@@ -45,7 +45,7 @@ impl<R: AsyncRuntime> Inner<R> {
     }
 
     async fn answer(self: &Arc<Self>, from: NodeId, request: Request<R>) -> Answer<R> {
-        // It may still ask what became of it.
+        // It may still ask what became of it, and nothing else: see `administered`.
         if !matches!(request, Request::Admin(_)) && self.has_left(from) {
             return Err(Refusal::NotMember);
         }
@@ -92,7 +92,7 @@ impl<R: AsyncRuntime> Inner<R> {
                 let shared = Arc::clone(&self.group(group)?.shared);
                 Ok(Response::Forward(serve_asks(shared, &bytes).await))
             }
-            Request::Admin(bytes) => self.administered(&bytes).await,
+            Request::Admin(bytes) => self.administered(from, &bytes).await,
             Request::Waiting { member, nonce } => {
                 self.note_waiting(member, nonce);
                 Ok(Response::Noted)
@@ -108,7 +108,7 @@ impl<R: AsyncRuntime> Inner<R> {
     }
 
     /// Whether that node was removed, and is in no group any more, as far as this one has applied. It votes and leads until then.
-    fn has_left(&self, node: NodeId) -> bool {
+    pub(super) fn has_left(&self, node: NodeId) -> bool {
         self.groups.first().is_some_and(|group| group.shared.has_left(node)) && !self.is_somewhere(node)
     }
 

@@ -58,6 +58,19 @@ enum Message {
     },
 }
 
+impl Message {
+    /// Whether also one that is no member may say this: it asks what became of itself, or goes. `goes`: the change under way removes
+    /// it, and it may be the one that carries that out.
+    fn is_about_its_sender(&self, from: NodeId, goes: bool) -> bool {
+        match self {
+            Message::Belong { node, is_passed_on: false, .. } => *node == from,
+            Message::Step(Step { act: Act::Remove(node), .. }) => goes && *node == from,
+            Message::Operation(AdminRequest::Finish) => goes,
+            Message::Belong { .. } | Message::Operation(_) | Message::Step(_) | Message::Waiting(..) => false,
+        }
+    }
+}
+
 /// The question of a node whether it belongs to the cluster, on its way to any node, or passed on to the leader of the first group.
 pub(super) fn question(node: NodeId, member: Member, is_passed_on: bool) -> Bytes {
     codec::encode(&Message::Belong { node, member, is_passed_on })
@@ -109,9 +122,23 @@ impl<R: AsyncRuntime> Inner<R> {
         Err(no_leader(FIRST))
     }
 
-    /// Answers another node's message.
-    pub(super) async fn administered(self: &Arc<Self>, bytes: &[u8]) -> Result<Response<R>, Refusal> {
-        let message = codec::decode(bytes).map_err(|error| Refusal::Other(error.to_string()))?;
+    /// Answers another node's message. One that is no member, or no more, is told only what became of itself.
+    pub(super) async fn administered(
+        self: &Arc<Self>,
+        from: NodeId,
+        bytes: &[u8],
+    ) -> Result<Response<R>, Refusal> {
+        let message: Message = codec::decode(bytes).map_err(|error| Refusal::Other(error.to_string()))?;
+        let operation = self.metadata().operation;
+        let goes = operation.is_some_and(|operation| operation.removes(from));
+        if !message.is_about_its_sender(from, goes) {
+            if self.has_left(from) {
+                return Err(Refusal::NotMember);
+            }
+            if !self.may_be_member(from) {
+                return Err(self.not_member(from));
+            }
+        }
         let answer = match message {
             Message::Operation(_) if !self.leads(FIRST) => return Err(Refusal::NoGroup),
             Message::Operation(request) => {
@@ -242,4 +269,31 @@ fn no_leader(group: GroupId) -> AdminError {
     let message =
         format!("group {} has no leader that can be reached: start its nodes, or try again", group.0);
     AdminError::new(AdminCode::NoLeader, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Act, AdminRequest, FIRST, Message, Step};
+    use crate::types::Member;
+
+    #[test]
+    fn who_is_no_member_may_ask_about_itself_and_nothing_else() {
+        let belong = |node, is_passed_on| Message::Belong { node, member: Member::default(), is_passed_on };
+        assert!(belong(4, false).is_about_its_sender(4, false));
+        let step = |act| Message::Step(Step { group: FIRST.0, act });
+        let all = [
+            belong(5, false),
+            belong(4, true),
+            Message::Operation(AdminRequest::Remove { node: 4 }),
+            Message::Operation(AdminRequest::Finish),
+            step(Act::Look),
+            step(Act::Transfer(4)),
+            step(Act::Remove(1)),
+            step(Act::Remove(4)),
+            Message::Waiting(Member::default(), 4),
+        ];
+        assert!(!all.iter().any(|message| message.is_about_its_sender(4, false)));
+        let allowed = |message: &&Message| message.is_about_its_sender(4, true);
+        assert_eq!(all.iter().filter(allowed).count(), 2, "it goes: that is carried out, and ended");
+    }
 }
