@@ -27,7 +27,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::Inner;
-use super::limit::{ADMIN_CALL_MS, ADMIN_WAIT_MS, ASK_AROUND_TRIES, LOOK_CALL_MS, RETRY_MS};
+use super::limit::{ADMIN_CALL_MS, ADMIN_WAIT_MS, ANNOUNCE_MS, ASK_AROUND_TRIES, LOOK_CALL_MS, RETRY_MS};
 use crate::cluster::{AdminCode, AdminError, AdminRequest, Administered};
 use crate::codec;
 use crate::group::Lead;
@@ -161,12 +161,21 @@ impl<R: AsyncRuntime> Inner<R> {
 
     /// A node waits: the one that adds nodes has to know.
     pub(super) fn note_waiting(self: &Arc<Self>, member: Member, nonce: u64) {
-        self.waiting.note(member.clone(), nonce, (self.clock)());
-        if let Some((leader, at)) = self.leader(FIRST).filter(|(leader, _)| *leader != self.identity.node) {
-            let message = codec::encode(&Message::Waiting(member, nonce));
+        let peer = member.peer.clone();
+        if !self.waiting.note(member.clone(), nonce, (self.clock)()) {
+            return;
+        }
+        if let Some((leader, at)) = self.leader(FIRST).filter(|(leader, _)| *leader != self.identity.node)
+            && self.waiting.begin_to_tell(&peer)
+        {
+            let message = Request::Admin(codec::encode(&Message::Waiting(member, nonce)));
             let inner = Arc::clone(self);
-            // It announces itself again.
-            drop(R::spawn(async move { inner.tell(leader, &at, message).await.is_ok() }));
+            drop(R::spawn(async move {
+                let within = Duration::from_millis(ANNOUNCE_MS);
+                // It announces itself again.
+                let _ = inner.transport.call(leader, &at, Lane::Bulk, message, within).await;
+                inner.waiting.end_telling(&peer);
+            }));
         }
     }
 
