@@ -142,5 +142,6 @@ const _: () = {
     assert!(ELECTION_MIN_MS_DEFAULT < ELECTION_MAX_MS_DEFAULT);
     assert!(ELECTION_MAX_MS_DEFAULT <= *ELECTION_MS.end());
     assert!(EVICT_HOLD_MS_DEFAULT <= EVICT_HOLD_MS_MAX);
+    assert!(GROUPS_MAX <= sluice_raft::node::limit::GROUPS_MAX);
     assert!(PORT_BASE_MAX.checked_add(3).is_some());
 };

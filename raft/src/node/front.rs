@@ -61,7 +61,13 @@ impl<R: AsyncRuntime> Front<R> {
                 contacts: adoption.contacts,
                 is_removed: false,
             };
-            if !identity.fits() {
+            if !identity.can_be() {
+                // It would be written down for ever.
+                tracing::error!(
+                    node = identity.node,
+                    groups = identity.groups,
+                    "an offer that no cluster makes was refused"
+                );
                 answer.push(false);
                 continue;
             }

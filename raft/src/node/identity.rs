@@ -6,6 +6,7 @@
 //! Its secrets mint tokens, so only the owner of the data folder may read it.
 
 use super::ledger;
+use super::limit::{CONTACTS_MAX, GROUPS_MAX, LOG_TIME_BITS};
 use crate::disk::{Disk, put};
 use crate::peer::Contact;
 use crate::secret::{ClusterSecret, JoinSecret, MemberSecrets, NoJoinSecret};
@@ -141,8 +142,12 @@ impl Identity {
     }
 
     /// Whether a file takes it: what another node sent may be of any length.
-    pub(super) fn fits(&self) -> bool {
-        self.to_bytes().len() as u64 <= BYTES_MAX
+    pub(super) fn can_be(&self) -> bool {
+        let has_ids = self.cluster != 0 && self.node != 0 && (1..=GROUPS_MAX).contains(&self.groups);
+        has_ids
+            && self.epoch >> LOG_TIME_BITS == 0
+            && self.contacts.len() <= CONTACTS_MAX
+            && self.to_bytes().len() as u64 <= BYTES_MAX
     }
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -209,7 +214,7 @@ async fn save(disk: &dyn Disk, path: &str, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Contact, FORMAT, Identity, IdentityError};
+    use super::{CONTACTS_MAX, Contact, FORMAT, Identity, IdentityError, LOG_TIME_BITS};
     use crate::secret::{ClusterSecret, MemberSecrets};
 
     fn identity() -> Identity {
@@ -242,6 +247,24 @@ mod tests {
         for end in 0..bytes.len() {
             assert!(Identity::from_bytes(&bytes[..end]).is_err(), "cut at {end}");
         }
+    }
+
+    #[test]
+    fn what_no_cluster_offers_is_nobody() {
+        assert!(identity().can_be());
+        let others = [
+            Identity { cluster: 0, ..identity() },
+            Identity { node: 0, ..identity() },
+            Identity { groups: 0, ..identity() },
+            Identity { groups: u16::MAX, ..identity() },
+            Identity { epoch: 1 << LOG_TIME_BITS, ..identity() },
+            Identity {
+                contacts: vec![Contact { node: 2, peer: "b:1".to_owned() }; CONTACTS_MAX + 1],
+                ..identity()
+            },
+            Identity { contacts: vec![Contact { node: 2, peer: "b".repeat(20_000) }], ..identity() },
+        ];
+        assert!(!others.iter().any(Identity::can_be));
     }
 
     #[test]

@@ -2,6 +2,10 @@
 
 /// Groups of a cluster, unless it was founded with another number.
 pub const GROUPS: u16 = 6;
+/// Groups of any cluster. Each costs a few tasks and heartbeats on every node.
+pub const GROUPS_MAX: u16 = 64;
+/// Bits of log time.
+pub const LOG_TIME_BITS: u32 = 48;
 /// Entries that stay in the log behind a snapshot, so that a node that installs it finds what came meanwhile.
 pub const LOG_KEPT_ENTRIES: u64 = 5_000;
 /// Entries that are purged at once, at least.
