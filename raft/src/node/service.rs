@@ -63,7 +63,11 @@ impl<R: AsyncRuntime> Inner<R> {
             }
             Request::Append { group, append } => self.append(group, append).await,
             Request::SnapshotBegin { group, vote, meta, .. } => {
-                self.group(group)?.raft()?;
+                let own = self.group(group)?.raft()?.server_metrics().borrow_watched().vote;
+                if vote.leader_id.term < own.leader_id.term {
+                    // One that lost ends no transfer of the one that leads.
+                    return Ok(Response::SnapshotDone(SnapshotResponse::new(own)));
+                }
                 if !self.proof.may_follow(group, vote.leader_id.term) {
                     return Err(Refusal::Other("a newer leader was voted for".to_owned()));
                 }
