@@ -201,7 +201,23 @@ impl Disk for Folder {
 
 /// An open file.
 struct Open {
-    inner: Arc<Inner>,
+    /// There until this is dropped.
+    inner: Option<Arc<Inner>>,
+}
+
+impl Open {
+    fn inner(&self) -> &Arc<Inner> {
+        self.inner.as_ref().expect("there until it is dropped")
+    }
+}
+
+impl Drop for Open {
+    /// The last one to close a removed file frees all its blocks.
+    fn drop(&mut self) {
+        if let (Some(inner), Some(elsewhere)) = (self.inner.take(), elsewhere()) {
+            drop(elsewhere.spawn_blocking(move || drop(inner)));
+        }
+    }
 }
 
 struct Inner {
@@ -211,7 +227,7 @@ struct Inner {
 }
 
 fn opened(filling: Filling, file: fs::File) -> Arc<dyn File> {
-    Arc::new(Open { inner: Arc::new(Inner { file, filling }) })
+    Arc::new(Open { inner: Some(Arc::new(Inner { file, filling })) })
 }
 
 impl Inner {
@@ -228,23 +244,23 @@ impl Inner {
 
 impl File for Open {
     fn size(&self) -> Io<'_, u64> {
-        let inner = Arc::clone(&self.inner);
+        let inner = Arc::clone(self.inner());
         make(move || inner.file.metadata().map(|about| about.len()))
     }
 
     fn write_at<'a>(&'a self, bytes: &'a [u8], offset: u64) -> Io<'a, ()> {
         let Some(elsewhere) = elsewhere() else {
-            return Box::pin(std::future::ready(self.inner.write(bytes, offset)));
+            return Box::pin(std::future::ready(self.inner().write(bytes, offset)));
         };
-        let (inner, bytes) = (Arc::clone(&self.inner), bytes.to_vec());
+        let (inner, bytes) = (Arc::clone(self.inner()), bytes.to_vec());
         hand_over(&elsewhere, move || inner.write(&bytes, offset))
     }
 
     fn read_at<'a>(&'a self, into: &'a mut [u8], offset: u64) -> Io<'a, usize> {
         let Some(elsewhere) = elsewhere() else {
-            return Box::pin(std::future::ready(read_full(&self.inner.file, into, offset)));
+            return Box::pin(std::future::ready(read_full(&self.inner().file, into, offset)));
         };
-        let (inner, mut bytes) = (Arc::clone(&self.inner), vec![0; into.len()]);
+        let (inner, mut bytes) = (Arc::clone(self.inner()), vec![0; into.len()]);
         let read = hand_over(&elsewhere, move || {
             let count = read_full(&inner.file, &mut bytes, offset)?;
             bytes.truncate(count);
@@ -258,7 +274,7 @@ impl File for Open {
     }
 
     fn sync(&self) -> Io<'_, ()> {
-        let inner = Arc::clone(&self.inner);
+        let inner = Arc::clone(self.inner());
         make(move || inner.sync())
     }
 }
