@@ -118,7 +118,8 @@ pub const CACHE_COPIES: usize = 3;
 pub const FOLLOWED_BYTES: usize = 400;
 /// Bytes of names that a stream of server-sent events may follow before they are counted one by one.
 pub const FOLLOWED_NAMES_FREE: usize = 256;
-/// A reader who was told more elsewhere than this node has waits so long for it, then learns that its place is lost.
+/// A reader who was told more elsewhere than this node has waits so long for it, then learns that its place is lost. Only time in
+/// which this node could prove that what it has is new counts.
 pub const NODE_BEHIND_MS_MAX: u64 = 3_000;
 /// Questions about streams that may wait for one worker, and answers and tidings from one.
 pub const WISHES_MAX: usize = 4_096;

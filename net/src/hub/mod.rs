@@ -35,6 +35,7 @@ use sluice_engine::stream::text::Text;
 use sluice_engine::stream::value::Followed;
 use sluice_engine::time::MonoMs;
 use std::collections::{HashMap, HashSet, VecDeque};
+pub(crate) use stream::Knows;
 use stream::{Asking, Hub, Round};
 
 /// Something that a worker wants of a stream's owner.
@@ -199,7 +200,7 @@ impl Hubs {
         &mut self,
         mut room: usize,
         now: MonoMs,
-        leads: impl Fn(GroupId) -> bool,
+        knows: impl Fn(GroupId) -> Knows,
         outlets: &mut impl Outlets,
     ) {
         self.ask_queued();
@@ -210,7 +211,7 @@ impl Hubs {
             }
             let Some(key) = self.active.pop_front() else { break };
             let Some(hub) = self.by_key.get_mut(&key) else { continue };
-            let round = Round { now, leads: leads(hub.group) };
+            let round = Round { now, knows: knows(hub.group) };
             let mut noted = Noting { outlets, full: &mut self.full };
             if hub.work(round, &mut room, &mut noted, &mut asks) {
                 self.active.push_back(key.clone());

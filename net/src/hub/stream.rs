@@ -16,8 +16,16 @@ use sluice_engine::time::MonoMs;
 #[derive(Clone, Copy)]
 pub(super) struct Round {
     pub(super) now: MonoMs,
-    /// This node leads the group: nobody can have been told more elsewhere.
-    pub(super) leads: bool,
+    pub(super) knows: Knows,
+}
+
+/// What this node can say of a group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Knows {
+    /// It leads: nobody can have been told more elsewhere.
+    pub(crate) leads: bool,
+    /// It can prove that what it has is new. One that cannot may lack anything.
+    pub(crate) is_fresh: bool,
 }
 
 /// A stream that somebody on this worker follows.
@@ -215,7 +223,11 @@ impl Hub {
             let (tell, then) = match self.next_for(position, stream, since, round) {
                 Next::Nothing | Next::Node if !reader.is_current => (Tell::Current, position),
                 Next::Nothing => return self.rest(at, position, Waits::News),
-                Next::Node => return self.rest(at, position, Waits::Node(since.unwrap_or(round.now))),
+                Next::Node => {
+                    // Time in which this node learned nothing does not count.
+                    let since = since.filter(|_| round.knows.is_fresh).unwrap_or(round.now);
+                    return self.rest(at, position, Waits::Node(since));
+                }
                 Next::Ask { epoch, after } => {
                     asks.push(Asking { seat, follow: self.follow(Some(epoch), FollowFrom::After(after)) });
                     return self.rest(at, position, Waits::Answer);
@@ -269,9 +281,10 @@ impl Hub {
         since: Option<MonoMs>,
         round: Round,
     ) -> Next {
-        // Elsewhere it may have been told more than this node has: that is waited for, but not for ever.
+        // Elsewhere it may have been told more than this node has: that is waited for, but where this node should have it not for ever.
         let waited = since.is_some_and(|since| round.now.0 >= since.0 + NODE_BEHIND_MS_MAX);
-        let or_node = |reset| if round.leads || waited { Next::Reset(reset) } else { Next::Node };
+        let Knows { leads, is_fresh } = round.knows;
+        let or_node = |reset| if leads || (waited && is_fresh) { Next::Reset(reset) } else { Next::Node };
         match (position, stream) {
             (Position::Start | Position::Newest | Position::Number(_), _) => Next::Nothing,
             (Position::After(_), None) => or_node(Reset::Epoch),
@@ -385,4 +398,33 @@ fn settle(position: Position, stream: Option<Extent>) -> Position {
 
 fn oldest(stream: Extent) -> Position {
     Position::After(Cursor { epoch: stream.epoch, dense: stream.oldest.saturating_sub(1) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Cursor, Extent, GroupId, Hub, Knows, MonoMs, NODE_BEHIND_MS_MAX, Next, Position, Reset, Round,
+    };
+    use sluice_engine::stream::id::StreamId;
+    use sluice_engine::stream::text::Text;
+
+    #[test]
+    fn a_node_that_may_lack_entries_calls_no_cursor_unknown() {
+        let hub = Hub::new(Text::from(&b"news"[..]), GroupId(0));
+        let stream = Extent { epoch: 1, oldest: 1, newest: 8, last_id: StreamId::default(), ended: false };
+        let next = |knows, now| {
+            let ahead = Position::After(Cursor { epoch: 1, dense: 9 });
+            hub.next_for(ahead, Some(stream), Some(MonoMs(0)), Round { now: MonoMs(now), knows })
+        };
+        let fresh = Knows { leads: false, is_fresh: true };
+        assert!(matches!(next(fresh, NODE_BEHIND_MS_MAX - 1), Next::Node));
+        assert!(matches!(next(fresh, NODE_BEHIND_MS_MAX), Next::Reset(Reset::Unknown)));
+        let old = Knows { leads: false, is_fresh: false };
+        assert!(
+            matches!(next(old, 100 * NODE_BEHIND_MS_MAX), Next::Node),
+            "as after it was stopped, or cut off"
+        );
+        let leader = Knows { leads: true, is_fresh: true };
+        assert!(matches!(next(leader, 0), Next::Reset(Reset::Unknown)));
+    }
 }

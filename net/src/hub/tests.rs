@@ -5,7 +5,7 @@
 //! Seen to fail when broken: a cache that claims to know what it dropped (`shrink` without moving `from`), a loss after which nothing
 //! is asked again, news during a round that begins no other.
 
-use super::{Hubs, News, Outlets, Seat, Tell, Told, Took, Wish};
+use super::{Hubs, Knows, News, Outlets, Seat, Tell, Told, Took, Wish};
 use crate::cursor::{Cursor, Position};
 use crate::limit;
 use crate::worker::ticket::SessionKey;
@@ -258,7 +258,12 @@ impl Stage {
             }
         }
         self.look();
-        self.hubs.turn(self.rng.usize(1..30), MonoMs(self.now), |_| true, &mut self.readers);
+        self.hubs.turn(
+            self.rng.usize(1..30),
+            MonoMs(self.now),
+            |_| Knows { leads: true, is_fresh: true },
+            &mut self.readers,
+        );
     }
 
     /// Notes what is there.

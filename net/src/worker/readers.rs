@@ -4,7 +4,7 @@ use super::Worker;
 use super::desk::Desk;
 use super::ticket::SessionKey;
 use super::turn::Turn;
-use crate::hub::{Hubs, News, Outlets, Seat, Sent, Tell, Took};
+use crate::hub::{Hubs, Knows, News, Outlets, Seat, Sent, Tell, Took};
 use crate::limit;
 use crate::session::Session;
 use crate::session::slab::Slab;
@@ -59,8 +59,12 @@ impl Worker {
             room -= part;
             let shared = std::sync::Arc::clone(&self.desk.shared);
             let now = shared.config.clock.now();
-            let leads = |group| shared.directory.leads(group, now);
-            hubs.turn(part, turn.now, leads, &mut self.connections(turn.now));
+            let directory = &shared.directory;
+            let knows = |group| Knows {
+                leads: directory.leads(group, now),
+                is_fresh: directory.prove(group, now).is_some(),
+            };
+            hubs.turn(part, turn.now, knows, &mut self.connections(turn.now));
             // Written with the hubs in their place: a connection that takes something again says so there.
             self.desk.hubs = hubs;
             self.write_dirty(turn);
