@@ -46,7 +46,10 @@ impl<R: AsyncRuntime> Inner<R> {
         if node != 0 && self.groups.iter().any(has) {
             return true;
         }
-        let metadata = self.groups.first().and_then(|group| group.shared.metadata());
+        let first = self.groups.first();
+        // Who was only just added knows no member, and nothing of who was one.
+        let knows_members = first.is_some_and(|group| group.has(node).is_some());
+        let metadata = first.filter(|_| knows_members).and_then(|group| group.shared.metadata());
         let knows_better =
             |metadata: crate::cluster::Metadata| metadata.operation.is_none() && node < metadata.next_node;
         node != 0 && !metadata.is_some_and(knows_better)
