@@ -16,6 +16,9 @@
 //! | a report claims moments of a former leader's clock | 817 | `I6: gone at 16825 after 400 ms of silence` |
 //! | a node id is given again | 2 | two nodes of one id |
 //! | `finish` leaves the change marked | 1 | `liveness: the members do not settle` |
+//! | a session goes on after it was given away | the story | `node 2 tells of 1 entries at 1122, 2 were acknowledged` |
+//! | a process votes however young it is | the story | `node 1 tells of 0 entries at 3461, 1 were acknowledged` |
+//! | leadership is given to who does not answer | the story | `nobody led for Some(1554) ms` |
 //!
 //! Four of them were not on purpose: those of the lease, of the echoes, of the report, and of the node that was taken out.
 //! That a batch of another session is not void never shows here: openraft would have to lose the group and win it back while the
