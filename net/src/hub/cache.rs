@@ -103,11 +103,6 @@ impl Cache {
         (self.entries, self.bytes) = (VecDeque::new(), 0);
         self.from = self.until;
     }
-
-    /// Epoch and number of the newest entry that is covered.
-    pub(crate) fn newest(&self) -> Option<(u64, u64)> {
-        (self.until > 0).then(|| (self.epoch, self.until - 1))
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@
 //!                                               ▼
 //!                                             readers: a cursor each ──▶ their connections
 //! ```
-//! The owner tells a worker each entry once, however many readers it has. A reader is a position and nothing else: a slow one
+//! The owner tells a worker each entry once, however many readers it has. To `listen` it answers how far the stream reaches, and
+//! nothing of what is in it: a worker may begin to follow very many at once. What readers lack is asked for by `follow`, for so
+//! many of them at a time. A reader is a position and nothing else: a slow one
 //! costs no memory, and is told the truth when what it lacks is gone. Answers and tidings come in one lane, in order, so a hub
 //! that listens and asks misses nothing in between. Where that lane was full, everything is asked again.
 //!
@@ -24,7 +26,7 @@ pub(crate) use cache::Entry;
 pub(crate) use reader::{Outlets, Seat, Tell, Took, Waiter, Woken};
 
 use crate::cursor::Position;
-use crate::limit::{FOLLOWS_MAX, FOLLOWS_SCARCE_MAX, HUBS_MAX};
+use crate::limit::{FOLLOWS_MAX, FOLLOWS_SCARCE_MAX, HUBS_MAX, LISTENS_MAX};
 use crate::session::blocking::Who;
 use crate::worker::ticket::SessionKey;
 use sluice_engine::account::Charge;
@@ -41,8 +43,8 @@ use stream::{Asking, Hub, Round};
 /// Something that a worker wants of a stream's owner.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Wish {
-    /// Tell of it from now on, and answer this.
-    Listen(Follow),
+    /// Tell of it from now on, and say how far it reaches.
+    Listen(Text),
     /// Answer this.
     Follow(Follow),
     /// Tell no more of it.
@@ -93,6 +95,9 @@ pub(crate) struct Hubs {
     active: VecDeque<Text>,
     /// Connections that took nothing more, and the streams that they are behind in.
     full: HashMap<SessionKey, HashSet<Text>>,
+    /// Streams that are to be listened to, once fewer such wishes are under way.
+    unheard: VecDeque<Text>,
+    listening: usize,
     /// Readers whose question waits until fewer are under way.
     queued: VecDeque<(Text, Asking)>,
     asked: usize,
@@ -118,8 +123,7 @@ impl Hubs {
         let hub = self.by_key.entry(key.clone()).or_insert_with(|| Hub::new(key.clone(), group));
         hub.add(seat, position);
         if is_new {
-            let listen = Wish::Listen(hub.listens_from());
-            self.wish(group, listen, None);
+            self.unheard.push_back(key.clone());
         }
         self.list(key);
         true
@@ -134,8 +138,7 @@ impl Hubs {
         let hub = self.by_key.entry(key.clone()).or_insert_with(|| Hub::new(key.clone(), group));
         hub.wait(waiter, &mut self.woken);
         if is_new {
-            let listen = Wish::Listen(hub.listens_from());
-            self.wish(group, listen, None);
+            self.unheard.push_back(key.clone());
         }
         true
     }
@@ -154,13 +157,12 @@ impl Hubs {
         if told.question.wave != self.wave {
             return;
         }
-        if told.question.seat.is_some() {
-            self.asked = self.asked.saturating_sub(1);
-        }
+        let under_way = if told.question.seat.is_some() { &mut self.asked } else { &mut self.listening };
+        *under_way = under_way.saturating_sub(1);
         let Some(hub) = self.by_key.get_mut(&told.key) else { return };
         let before = hub.cached_bytes();
         match told.question.seat {
-            None => hub.told(&told.followed, &mut self.woken),
+            None => hub.news(told.followed.stream, false, &mut self.woken),
             Some(seat) => hub.answered(seat, &told.followed, outlets),
         }
         self.cached = self.cached + hub.cached_bytes() - before;
@@ -170,14 +172,14 @@ impl Hubs {
     /// Something that an owner sent was lost: everything is asked again.
     pub(crate) fn lost(&mut self) {
         self.wave = self.wave.wrapping_add(1);
-        self.asked = 0;
+        (self.asked, self.listening) = (0, 0);
         self.queued.clear();
-        let mut listens = Vec::with_capacity(self.by_key.len());
-        for hub in self.by_key.values_mut() {
+        self.unheard.clear();
+        for (key, hub) in &mut self.by_key {
             hub.forget_answers();
-            listens.push((hub.group, Wish::Listen(hub.listens_from())));
+            hub.is_heard = false;
+            self.unheard.push_back(key.clone());
         }
-        listens.into_iter().for_each(|(group, listen)| self.wish(group, listen, None));
     }
 
     /// A connection takes something again.
@@ -263,6 +265,16 @@ impl Hubs {
 
     /// Wishes to be sent, in order.
     pub(crate) fn take_wishes(&mut self) -> Vec<Sent> {
+        while self.listening < LISTENS_MAX
+            && let Some(key) = self.unheard.pop_front()
+        {
+            let Some(hub) = self.by_key.get_mut(&key) else { continue };
+            if !std::mem::replace(&mut hub.is_heard, true) {
+                let group = hub.group;
+                self.listening += 1;
+                self.wish(group, Wish::Listen(key), None);
+            }
+        }
         std::mem::take(&mut self.wishes)
     }
 
@@ -312,9 +324,14 @@ impl Hubs {
         while self.asked < most
             && let Some((key, Asking { seat, follow })) = self.queued.pop_front()
         {
-            let Some(hub) = self.by_key.get(&key) else { continue };
-            self.asked += 1;
-            self.wish(hub.group, Wish::Follow(follow), Some(seat));
+            let Some(hub) = self.by_key.get_mut(&key) else { continue };
+            if hub.still_lacks(seat) {
+                let group = hub.group;
+                self.asked += 1;
+                self.wish(group, Wish::Follow(follow), Some(seat));
+            } else {
+                self.list(&key);
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use sluice_engine::time::MonoMs;
 
 /// A subscription: of this connection, the one of this number. Numbers are not used twice by a connection, so what is meant
 /// for one that was given up finds nobody.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Seat {
     pub(crate) session: SessionKey,
     pub(crate) number: u32,
@@ -24,8 +24,6 @@ pub(super) enum Waits {
     News,
     /// Its connection to take more.
     Room,
-    /// An answer of the owner: it is further behind than the cache reaches.
-    Answer,
     /// This node to come as far as the reader has been told elsewhere, since then.
     Node(MonoMs),
 }

@@ -11,6 +11,7 @@ use sluice_engine::stream::op::{Follow, FollowFrom};
 use sluice_engine::stream::text::Text;
 use sluice_engine::stream::value::{Extent, Followed, Reset};
 use sluice_engine::time::MonoMs;
+use std::collections::BTreeMap;
 
 /// What holds for one round.
 #[derive(Clone, Copy)]
@@ -36,6 +37,8 @@ pub(super) struct Hub {
     known: Option<Option<Extent>>,
     cache: Cache,
     readers: Vec<Reader>,
+    /// Readers whose question is on the way: they are further behind than the cache reaches. None of `readers`.
+    asking: BTreeMap<Seat, Reader>,
     waiters: Vec<Waiter>,
     /// The next reader of the round under way; behind the last: none is.
     next: usize,
@@ -43,6 +46,18 @@ pub(super) struct Hub {
     again: bool,
     /// It is among those that have something to do.
     pub(super) listed: bool,
+    /// Its owner was asked to tell of it.
+    pub(super) is_heard: bool,
+}
+
+/// What became of a reader that was looked at.
+enum Looked {
+    /// It rests where it is.
+    Rests,
+    /// It waits for an answer of the owner.
+    Asks,
+    /// There is no such reader any more.
+    Gone,
 }
 
 /// What is next for a reader.
@@ -75,18 +90,25 @@ impl Hub {
             known: None,
             cache: Cache::default(),
             readers: Vec::new(),
+            asking: BTreeMap::new(),
             waiters: Vec::new(),
             next: 0,
             again: false,
             listed: false,
+            is_heard: false,
         }
     }
 
     pub(super) fn add(&mut self, seat: Seat, position: Position) {
+        self.push(Reader { seat, position, waits: Waits::News, is_current: false });
+    }
+
+    /// The last of the readers, to be looked at.
+    fn push(&mut self, reader: Reader) {
         if !self.is_at_work() {
             self.next = self.readers.len();
         }
-        self.readers.push(Reader { seat, position, waits: Waits::News, is_current: false });
+        self.readers.push(reader);
     }
 
     /// Has the waiter woken; at once where the news was there before it.
@@ -110,19 +132,7 @@ impl Hub {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.readers.is_empty() && self.waiters.is_empty()
-    }
-
-    /// Where to listen from: what the first reader lacks, or what follows the cache.
-    pub(super) fn listens_from(&self) -> Follow {
-        let (epoch, from) = match (self.cache.newest(), self.readers.first().map(|reader| reader.position)) {
-            (Some((epoch, newest)), _) => (Some(epoch), FollowFrom::After(newest)),
-            (None, Some(Position::After(Cursor { epoch, dense }))) => (Some(epoch), FollowFrom::After(dense)),
-            (None, Some(Position::Start)) => (None, FollowFrom::Oldest),
-            (None, Some(Position::Number(dense))) => (None, FollowFrom::After(dense)),
-            _ => (None, FollowFrom::Newest),
-        };
-        self.follow(epoch, from)
+        self.readers.is_empty() && self.asking.is_empty() && self.waiters.is_empty()
     }
 
     fn follow(&self, epoch: Option<u64>, from: FollowFrom) -> Follow {
@@ -136,12 +146,6 @@ impl Hub {
         self.news(tidings.stream, tidings.group_gone, woken);
     }
 
-    /// The owner answered the hub itself.
-    pub(super) fn told(&mut self, followed: &Followed, woken: &mut Vec<Woken>) {
-        self.keep(followed.stream, &followed.entries);
-        self.news(followed.stream, false, woken);
-    }
-
     /// Entries are without holes before the first of them: the owner says of a hole by itself.
     fn keep(&mut self, stream: Option<Extent>, entries: &Entries) {
         if let (Some(stream), Some(first)) = (stream, entries.iter().next()) {
@@ -149,7 +153,8 @@ impl Hub {
         }
     }
 
-    fn news(&mut self, stream: Option<Extent>, group_gone: bool, woken: &mut Vec<Woken>) {
+    /// So far does the stream reach.
+    pub(super) fn news(&mut self, stream: Option<Extent>, group_gone: bool, woken: &mut Vec<Woken>) {
         self.known = Some(stream);
         if self.is_at_work() {
             self.again = true;
@@ -183,9 +188,19 @@ impl Hub {
 
     /// Readers whose answers will not come: their questions were lost.
     pub(super) fn forget_answers(&mut self) {
-        let asking = self.readers.iter_mut().filter(|reader| reader.waits == Waits::Answer);
-        asking.for_each(|reader| reader.waits = Waits::News);
+        self.readers.extend(std::mem::take(&mut self.asking).into_values());
         self.restart();
+    }
+
+    /// Whether a question on behalf of this reader is still to be asked: the answer to another's may have been its own.
+    pub(super) fn still_lacks(&mut self, seat: Seat) -> bool {
+        let Some(reader) = self.asking.get(&seat) else { return false };
+        let Position::After(Cursor { epoch, dense }) = reader.position else { return true };
+        if !self.cache.covers(epoch, dense + 1) {
+            return true;
+        }
+        self.asking.remove(&seat).into_iter().for_each(|reader| self.push(reader));
+        false
     }
 
     /// Tells readers what they lack, `room` of them at most; true where more remains to be done.
@@ -198,10 +213,13 @@ impl Hub {
     ) -> bool {
         while *room > 0 && self.is_at_work() {
             *room -= 1;
-            if self.serve(self.next, round, outlets, asks) {
-                self.next += 1;
-            } else {
-                self.readers.swap_remove(self.next);
+            match self.serve(self.next, round, outlets, asks) {
+                Looked::Rests => self.next += 1,
+                Looked::Gone => drop(self.readers.swap_remove(self.next)),
+                Looked::Asks => {
+                    let reader = self.readers.swap_remove(self.next);
+                    self.asking.insert(reader.seat, reader);
+                }
             }
             if !self.is_at_work() && std::mem::take(&mut self.again) {
                 self.next = 0;
@@ -210,14 +228,17 @@ impl Hub {
         self.is_at_work()
     }
 
-    /// Tells one reader what it lacks; false where there is no such reader any more.
-    fn serve(&mut self, at: usize, round: Round, outlets: &mut impl Outlets, asks: &mut Vec<Asking>) -> bool {
-        let Some(stream) = self.known else { return true };
+    /// Tells one reader what it lacks.
+    fn serve(
+        &mut self,
+        at: usize,
+        round: Round,
+        outlets: &mut impl Outlets,
+        asks: &mut Vec<Asking>,
+    ) -> Looked {
+        let Some(stream) = self.known else { return Looked::Rests };
         loop {
             let reader = &self.readers[at];
-            if reader.waits == Waits::Answer {
-                return true;
-            }
             let (seat, position) = (reader.seat, settle(reader.position, stream));
             let since = if let Waits::Node(since) = reader.waits { Some(since) } else { None };
             let (tell, then) = match self.next_for(position, stream, since, round) {
@@ -230,10 +251,11 @@ impl Hub {
                 }
                 Next::Ask { epoch, after } => {
                     asks.push(Asking { seat, follow: self.follow(Some(epoch), FollowFrom::After(after)) });
-                    return self.rest(at, position, Waits::Answer);
+                    self.rest(at, position, Waits::News);
+                    return Looked::Asks;
                 }
                 Next::Entry(dense) => {
-                    let Some(entry) = self.cache.at_or_after(dense) else { return true };
+                    let Some(entry) = self.cache.at_or_after(dense) else { return Looked::Rests };
                     let epoch = self.cache.epoch();
                     (Tell::Entry { epoch, entry }, Position::After(Cursor { epoch, dense: entry.dense }))
                 }
@@ -255,16 +277,16 @@ impl Hub {
                     reader.is_current |= is_current;
                 }
                 Took::Full => return self.rest(at, position, Waits::Room),
-                Took::Gone => return false,
+                Took::Gone => return Looked::Gone,
             }
             self.readers[at].waits = Waits::News;
         }
     }
 
-    fn rest(&mut self, at: usize, position: Position, waits: Waits) -> bool {
+    fn rest(&mut self, at: usize, position: Position, waits: Waits) -> Looked {
         let reader = &mut self.readers[at];
         (reader.position, reader.waits) = (position, waits);
-        true
+        Looked::Rests
     }
 
     /// Just before the entry behind a hole that the reader has come to.
@@ -325,37 +347,38 @@ impl Hub {
     pub(super) fn answered(&mut self, seat: Seat, followed: &Followed, outlets: &mut impl Outlets) {
         self.known = Some(followed.stream);
         self.keep(followed.stream, &followed.entries);
-        let Some(at) = self.readers.iter().position(|reader| reader.seat == seat) else { return };
-        if self.readers[at].waits != Waits::Answer {
-            return;
-        }
-        self.readers[at].waits = Waits::News;
+        let Some(mut reader) = self.asking.remove(&seat) else { return };
         if let Some(stream) = followed.stream {
-            self.tell_answer(at, stream, followed, outlets);
+            self.tell_answer(&mut reader, stream, followed, outlets);
         }
-        self.restart_at(at);
+        self.push(reader);
     }
 
-    fn tell_answer(&mut self, at: usize, stream: Extent, followed: &Followed, outlets: &mut impl Outlets) {
-        let seat = self.readers[at].seat;
-        let epoch = stream.epoch;
+    fn tell_answer(
+        &self,
+        reader: &mut Reader,
+        stream: Extent,
+        followed: &Followed,
+        outlets: &mut impl Outlets,
+    ) {
+        let (seat, epoch) = (reader.seat, stream.epoch);
         if followed.reset == Some(Reset::Deleted) {
             let reset = Tell::Reset { reason: Reset::Deleted, stream: Some(stream) };
             if outlets.tell(seat, &self.key, reset) != Took::All {
                 return;
             }
             let next = followed.entries.iter().next().map_or(stream.newest, |entry| entry.dense - 1);
-            self.readers[at].position = Position::After(Cursor { epoch, dense: next });
+            reader.position = Position::After(Cursor { epoch, dense: next });
         }
         for entry in followed.entries.iter().filter_map(Entry::of) {
             let expected = Position::After(Cursor { epoch, dense: entry.dense - 1 });
-            if self.readers[at].position != expected {
+            if reader.position != expected {
                 return;
             }
             if outlets.tell(seat, &self.key, Tell::Entry { epoch, entry: &entry }) != Took::All {
                 return;
             }
-            self.readers[at].position = Position::After(Cursor { epoch, dense: entry.dense });
+            reader.position = Position::After(Cursor { epoch, dense: entry.dense });
         }
     }
 

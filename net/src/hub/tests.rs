@@ -8,6 +8,7 @@
 use super::{Hubs, Knows, News, Outlets, Seat, Tell, Told, Took, Wish};
 use crate::cursor::{Cursor, Position};
 use crate::limit;
+use crate::worker::shards::extent_of;
 use crate::worker::ticket::SessionKey;
 use sluice_engine::account::Charge;
 use sluice_engine::command::Command;
@@ -200,6 +201,11 @@ impl Stage {
             left.filter_map(|story| story.at).map(|at| ((at.epoch, at.dense), at)).collect();
         let pick = self.rng.usize(0..=cursors.len());
         let position = cursors.into_values().nth(pick).map_or(Position::Start, Position::After);
+        self.begin(key, position);
+    }
+
+    /// A new reader from there on.
+    fn begin(&mut self, key: Text, position: Position) {
         let at = if let Position::After(cursor) = position { Some(cursor) } else { None };
         self.seats += 1;
         let session = SessionKey { slot: self.rng.u32(0..8), generation: 0 };
@@ -220,7 +226,7 @@ impl Stage {
         for sent in self.hubs.take_wishes() {
             let owner = &mut self.owners[usize::from(sent.group.0)];
             let (key, followed) = match sent.wish {
-                Wish::Listen(follow) => (follow.key.clone(), owner.listen(ListenerId(0), follow)),
+                Wish::Listen(key) => (key.clone(), owner.listen(ListenerId(0), extent_of(key))),
                 Wish::Follow(follow) => (follow.key.clone(), owner.follow(follow)),
                 Wish::Unlisten(key) => {
                     owner.unlisten(ListenerId(0), &key);
@@ -329,4 +335,56 @@ fn every_entry_once_and_in_order_or_a_reset() {
         told = (told.0 + entries, told.1 + resets);
     }
     assert!(told.0 > 30_000 && told.1 > 100, "the stories are too dull: {told:?}");
+}
+
+/// Answers on their way: to hubs that began to listen, and to readers.
+fn under_way(stage: &Stage) -> (usize, usize) {
+    let told =
+        stage.news.iter().filter_map(|news| if let News::Told(told) = news { Some(told) } else { None });
+    let (readers, hubs): (Vec<_>, Vec<_>) = told.partition(|told| told.question.seat.is_some());
+    assert!(
+        hubs.iter().all(|told| told.followed.entries.bytes() == 0),
+        "how far a stream reaches, not what is in it"
+    );
+    (hubs.len(), readers.len())
+}
+
+#[test]
+fn who_begins_to_follow_very_many_streams_is_answered_a_few_at_a_time() {
+    let mut stage = Stage::new(1);
+    for n in 0..limit::LISTENS_MAX + 10 {
+        let key = Text::from(format!("many-{n}").as_bytes());
+        stage.append(&key, 10);
+        stage.begin(key, Position::Start);
+    }
+    let lacks = |stage: &Stage| stage.readers.stories.values().any(|story| story.entries == 0);
+    let mut turns = 0;
+    while lacks(&stage) {
+        stage.send();
+        let (hubs, readers) = under_way(&stage);
+        assert!(
+            hubs <= limit::LISTENS_MAX && readers <= limit::FOLLOWS_MAX,
+            "{hubs} hubs, {readers} readers"
+        );
+        stage.turn();
+        turns += 1;
+        assert!(turns < 1_000, "somebody is told nothing");
+    }
+}
+
+#[test]
+fn one_answer_is_for_all_who_have_come_as_far() {
+    let mut stage = Stage::new(2);
+    let key = Text::from(b"key-0");
+    (0..3).for_each(|_| stage.append(&key, 10));
+    (0..100).for_each(|_| stage.begin(key.clone(), Position::Start));
+    stage.hubs.set_scarce(true);
+    let mut asked = 0;
+    for _ in 0..100 {
+        stage.send();
+        asked += under_way(&stage).1;
+        stage.turn();
+    }
+    assert!(stage.readers.stories.values().all(|story| story.entries == 3), "everybody was told");
+    assert!(asked <= limit::FOLLOWS_SCARCE_MAX, "{asked} questions");
 }

@@ -446,7 +446,7 @@ impl Worker {
     }
 
     fn timeout(&self) -> Duration {
-        if !self.queue.is_empty() || self.desk.hubs.is_at_work() {
+        if !self.queue.is_empty() || self.desk.hubs.is_at_work() || self.desk.shards.has_news() {
             return Duration::ZERO;
         }
         let now = self.desk.shared.config.clock.now();

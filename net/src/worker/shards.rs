@@ -29,6 +29,8 @@ use sluice_engine::limit::NO_LEADER_RETRY_MS;
 use sluice_engine::owner::Owner;
 use sluice_engine::reply::{Departure, Reply};
 use sluice_engine::sequencer::Ask;
+use sluice_engine::stream::op::{Follow, FollowFrom};
+use sluice_engine::stream::text::Text;
 use sluice_engine::stream::{ListenerId, Tidings};
 use sluice_engine::time::MonoMs;
 use sluice_engine::token::Place;
@@ -283,7 +285,7 @@ impl Shards {
         let Some(owner) = self.owners.get_mut(usize::from(group.0)).and_then(Option::as_mut) else { return };
         let listener = ListenerId(from as u8);
         let told = match wish {
-            Wish::Listen(follow) => Some((follow.key.clone(), owner.listen(listener, follow))),
+            Wish::Listen(key) => Some((key.clone(), owner.listen(listener, extent_of(key)))),
             Wish::Follow(follow) => Some((follow.key.clone(), owner.follow(follow))),
             Wish::Unlisten(key) => {
                 owner.unlisten(listener, &key);
@@ -309,6 +311,11 @@ impl Shards {
         let Some(mailbox) = self.shared.mailboxes.get(worker) else { return Ok(()) };
         self.woken[worker] = true;
         mailbox.wish(self.me, sent)
+    }
+
+    /// Whether there is news for this worker's hubs, from owners of this worker.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.news.is_empty()
     }
 
     /// News of streams for this worker's hubs, from owners of this worker.
@@ -429,4 +436,9 @@ impl Shards {
     fn worker_of(&self, group: GroupId) -> usize {
         usize::from(group.0) % self.shared.mailboxes.len()
     }
+}
+
+/// Asks for nothing of what is in the stream.
+pub(crate) fn extent_of(key: Text) -> Follow {
+    Follow { key, epoch: None, from: FollowFrom::Newest, limit: 0, bytes_max: 0 }
 }
