@@ -158,6 +158,8 @@ pub const ACCEPT_RETRY_MS: u64 = 100;
 pub const SWEEP_MS: u64 = 500;
 /// Parts in which the connections are swept, so that one turn never walks all of them.
 pub const SWEEP_PARTS: u64 = 5;
+/// Streams, readers and connections that wait for room, each, that one such part looks at for those who follow streams.
+pub const HUB_LOOKS_PER_SWEEP: usize = 16 * 1_024;
 /// The longest a worker sleeps, so that the cached date never lags.
 pub const SLEEP_MS_MAX: u64 = 500;
 /// A closed connection's leftovers are read and dropped this long, so that the peer sees the last answer.

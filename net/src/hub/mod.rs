@@ -36,7 +36,8 @@ use sluice_engine::stream::op::Follow;
 use sluice_engine::stream::text::Text;
 use sluice_engine::stream::value::Followed;
 use sluice_engine::time::MonoMs;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::ops::Bound;
 pub(crate) use stream::Knows;
 use stream::{Asking, Hub, Round};
 
@@ -90,11 +91,16 @@ pub(crate) enum News {
 /// The hubs of one worker.
 #[derive(Default)]
 pub(crate) struct Hubs {
-    by_key: HashMap<Text, Hub>,
+    by_key: BTreeMap<Text, Hub>,
     /// Hubs with something to do, in order.
     active: VecDeque<Text>,
     /// Connections that took nothing more, and the streams that they are behind in.
-    full: HashMap<SessionKey, HashSet<Text>>,
+    full: BTreeMap<SessionKey, HashSet<Text>>,
+    /// The one of them that was looked at last; `None`: the next look is at the first.
+    full_looked: Option<SessionKey>,
+    /// The sweep under way goes on here.
+    swept: Option<Text>,
+    is_sweeping: bool,
     /// Streams that are to be listened to, once fewer such wishes are under way.
     unheard: VecDeque<Text>,
     listening: usize,
@@ -205,7 +211,7 @@ impl Hubs {
         knows: impl Fn(GroupId) -> Knows,
         outlets: &mut impl Outlets,
     ) {
-        self.ask_queued();
+        self.ask_queued(outlets);
         let mut asks = std::mem::take(&mut self.asks);
         for _ in 0..self.active.len() {
             if room == 0 {
@@ -229,7 +235,7 @@ impl Hubs {
             }
         }
         self.asks = asks;
-        self.ask_queued();
+        self.ask_queued(outlets);
     }
 
     /// How much the caches of all hubs may take.
@@ -247,9 +253,13 @@ impl Hubs {
         self.is_scarce = is_scarce;
     }
 
-    /// Connections that took nothing more.
-    pub(crate) fn full_sessions(&self) -> Vec<SessionKey> {
-        self.full.keys().copied().collect()
+    /// The next so many connections that took nothing more, in turn.
+    pub(crate) fn next_full(&mut self, most: usize) -> Vec<SessionKey> {
+        let from = self.full_looked.map_or(Bound::Unbounded, Bound::Excluded);
+        let next: Vec<SessionKey> =
+            self.full.range((from, Bound::Unbounded)).map(|(key, _)| *key).take(most).collect();
+        self.full_looked = next.last().copied();
+        next
     }
 
     /// Whether something remains to be done at once.
@@ -283,23 +293,47 @@ impl Hubs {
         std::mem::take(&mut self.woken)
     }
 
-    /// Forgets readers that are gone, and streams that nobody follows any more. Not each turn: it looks at everybody.
-    pub(crate) fn sweep(&mut self, outlets: &mut impl Outlets, is_blocked: impl Fn(Who) -> bool) {
-        self.full.retain(|session, _| outlets.is_open(*session));
+    /// Everybody is to be looked at again, by [`Hubs::sweep`].
+    pub(crate) fn begin_sweep(&mut self) {
+        self.is_sweeping = true;
+    }
+
+    /// Forgets readers that are gone, and streams that nobody follows any more, `room` looks at most: the next call goes on, until
+    /// all were looked at.
+    pub(crate) fn sweep(
+        &mut self,
+        mut room: usize,
+        outlets: &mut impl Outlets,
+        is_blocked: impl Fn(Who) -> bool,
+    ) {
+        if !self.is_sweeping {
+            return;
+        }
         let mut idle = Vec::new();
         let crowded = self.cached_max.is_some_and(|most| self.cached > most / 2);
-        for (key, hub) in &mut self.by_key {
+        let from = self.swept.take().map_or(Bound::Unbounded, Bound::Included);
+        for (key, hub) in self.by_key.range_mut((from, Bound::Unbounded)) {
+            if room == 0 {
+                self.swept = Some(key.clone());
+                break;
+            }
+            room -= 1;
             if crowded && !hub.is_at_work() {
                 // Those of whom something is told next have theirs again.
                 self.cached -= hub.forget_cache();
             }
-            hub.sweep(outlets, |waiter| is_blocked(waiter.who));
+            let is_whole = hub.sweep(&mut room, outlets, |waiter| is_blocked(waiter.who));
             if hub.is_idle() {
                 idle.push((key.clone(), hub.group));
             } else if hub.is_at_work() && !std::mem::replace(&mut hub.listed, true) {
                 self.active.push_back(key.clone());
             }
+            if !is_whole {
+                self.swept = Some(key.clone());
+                break;
+            }
         }
+        self.is_sweeping = self.swept.is_some();
         for (key, group) in idle {
             self.cached -= self.by_key.remove(&key).map_or(0, |hub| hub.cached_bytes());
             self.wish(group, Wish::Unlisten(key), None);
@@ -319,13 +353,13 @@ impl Hubs {
     }
 
     /// Readers far behind are served one after the other, so that a burst of reconnects does not fill the lane.
-    fn ask_queued(&mut self) {
+    fn ask_queued(&mut self, outlets: &mut impl Outlets) {
         let most = if self.is_scarce { FOLLOWS_SCARCE_MAX } else { FOLLOWS_MAX };
         while self.asked < most
             && let Some((key, Asking { seat, follow })) = self.queued.pop_front()
         {
             let Some(hub) = self.by_key.get_mut(&key) else { continue };
-            if hub.still_lacks(seat) {
+            if hub.still_lacks(seat, outlets) {
                 let group = hub.group;
                 self.asked += 1;
                 self.wish(group, Wish::Follow(follow), Some(seat));
@@ -339,7 +373,7 @@ impl Hubs {
 /// Notes whose connections take nothing more.
 struct Noting<'h, O> {
     outlets: &'h mut O,
-    full: &'h mut HashMap<SessionKey, HashSet<Text>>,
+    full: &'h mut BTreeMap<SessionKey, HashSet<Text>>,
 }
 
 impl<O: Outlets> Outlets for Noting<'_, O> {
@@ -353,9 +387,5 @@ impl<O: Outlets> Outlets for Noting<'_, O> {
 
     fn is_there(&mut self, seat: Seat, key: &Text) -> bool {
         self.outlets.is_there(seat, key)
-    }
-
-    fn is_open(&mut self, session: SessionKey) -> bool {
-        self.outlets.is_open(session)
     }
 }

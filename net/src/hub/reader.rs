@@ -79,9 +79,6 @@ pub(crate) trait Outlets {
 
     /// Whether there is such a reader.
     fn is_there(&mut self, seat: Seat, key: &Text) -> bool;
-
-    /// Whether there is such a connection.
-    fn is_open(&mut self, session: SessionKey) -> bool;
 }
 
 /// What wakes a blocked read.

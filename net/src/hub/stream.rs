@@ -42,6 +42,8 @@ pub(super) struct Hub {
     waiters: Vec<Waiter>,
     /// The next reader of the round under way; behind the last: none is.
     next: usize,
+    /// Readers and waiters that the sweep under way has looked at.
+    swept: (usize, usize),
     /// There was news since the round began.
     again: bool,
     /// It is among those that have something to do.
@@ -93,6 +95,7 @@ impl Hub {
             asking: BTreeMap::new(),
             waiters: Vec::new(),
             next: 0,
+            swept: (0, 0),
             again: false,
             listed: false,
             is_heard: false,
@@ -193,7 +196,11 @@ impl Hub {
     }
 
     /// Whether a question on behalf of this reader is still to be asked: the answer to another's may have been its own.
-    pub(super) fn still_lacks(&mut self, seat: Seat) -> bool {
+    pub(super) fn still_lacks(&mut self, seat: Seat, outlets: &mut impl Outlets) -> bool {
+        if !outlets.is_there(seat, &self.key) {
+            self.asking.remove(&seat);
+            return false;
+        }
         let Some(reader) = self.asking.get(&seat) else { return false };
         let Position::After(Cursor { epoch, dense }) = reader.position else { return true };
         if !self.cache.covers(epoch, dense + 1) {
@@ -391,17 +398,54 @@ impl Hub {
         }
     }
 
-    /// Forgets readers that are gone and waiters that wait no more. Those that wait for this node are looked at again.
-    pub(super) fn sweep(&mut self, outlets: &mut impl Outlets, is_blocked: impl Fn(&Waiter) -> bool) {
-        let was_at_work = self.is_at_work();
-        let key = &self.key;
-        self.readers.retain(|reader| outlets.is_there(reader.seat, key));
-        self.waiters.retain(is_blocked);
-        let waits = |reader: &Reader| matches!(reader.waits, Waits::Room | Waits::Node(_));
-        // Places have moved, so a round under way begins anew.
-        let begins = was_at_work || self.readers.iter().any(waits);
-        self.again = false;
-        self.next = if begins { 0 } else { self.readers.len() };
+    /// Forgets readers that are gone and waiters that wait no more, `room` looks at most; true where all were looked at, else the
+    /// next call goes on. Those that wait for this node are told what they lack again.
+    pub(super) fn sweep(
+        &mut self,
+        room: &mut usize,
+        outlets: &mut impl Outlets,
+        is_blocked: impl Fn(&Waiter) -> bool,
+    ) -> bool {
+        let (mut reader, mut waiter) = std::mem::take(&mut self.swept);
+        while *room > 0
+            && let Some(Reader { seat, waits, .. }) = self.readers.get(reader)
+        {
+            *room -= 1;
+            let waits_for_node = matches!(waits, Waits::Node(_));
+            if !outlets.is_there(*seat, &self.key) {
+                self.remove(reader);
+                continue;
+            }
+            if waits_for_node {
+                self.restart_at(reader);
+            }
+            reader += 1;
+        }
+        while *room > 0
+            && let Some(it) = self.waiters.get(waiter)
+        {
+            *room -= 1;
+            if is_blocked(it) {
+                waiter += 1;
+            } else {
+                self.waiters.swap_remove(waiter);
+            }
+        }
+        let is_whole = reader >= self.readers.len() && waiter >= self.waiters.len();
+        if !is_whole {
+            self.swept = (reader, waiter);
+        }
+        is_whole
+    }
+
+    /// Forgets a reader. The last one comes to its place: where the round under way has passed that, there is another.
+    fn remove(&mut self, at: usize) {
+        self.again |= self.is_at_work() && at < self.next;
+        self.readers.swap_remove(at);
+        self.next = self.next.min(self.readers.len());
+        if !self.is_at_work() && std::mem::take(&mut self.again) {
+            self.next = 0;
+        }
     }
 }
 

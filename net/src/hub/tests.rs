@@ -48,6 +48,8 @@ struct Readers {
     written: HashMap<(Text, u64, u64), u64>,
     /// What is there now, by stream and number.
     live: HashSet<(Text, u64, u64)>,
+    /// How often it was asked whether somebody is there.
+    looks: usize,
 }
 
 impl Outlets for Readers {
@@ -91,11 +93,8 @@ impl Outlets for Readers {
     }
 
     fn is_there(&mut self, seat: Seat, _: &Text) -> bool {
+        self.looks += 1;
         self.stories.get(&seat).is_some_and(|story| story.is_open)
-    }
-
-    fn is_open(&mut self, session: SessionKey) -> bool {
-        self.stories.iter().any(|(seat, story)| seat.session == session && story.is_open)
     }
 }
 
@@ -123,6 +122,7 @@ impl Stage {
             full_percent: 0,
             written: HashMap::new(),
             live: HashSet::new(),
+            looks: 0,
         };
         Stage {
             rng: fastrand::Rng::with_seed(seed),
@@ -186,7 +186,8 @@ impl Stage {
             80..88 => self.leave(),
             88..92 => self.hubs.resume(SessionKey { slot: self.rng.u32(0..8), generation: 0 }),
             92..94 => {
-                self.hubs.sweep(&mut self.readers, |_| true);
+                self.hubs.begin_sweep();
+                self.hubs.sweep(self.rng.usize(1..20), &mut self.readers, |_| true);
                 self.send();
             }
             _ => self.now += self.rng.u64(0..60),
@@ -387,4 +388,25 @@ fn one_answer_is_for_all_who_have_come_as_far() {
     }
     assert!(stage.readers.stories.values().all(|story| story.entries == 3), "everybody was told");
     assert!(asked <= limit::FOLLOWS_SCARCE_MAX, "{asked} questions");
+}
+
+#[test]
+fn a_sweep_looks_at_so_many_at_once_and_at_everybody_in_the_end() {
+    let mut stage = Stage::new(3);
+    for n in 0..100 {
+        stage.begin(Text::from(format!("key-{}", n % 5).as_bytes()), Position::Start);
+    }
+    (0..50).for_each(|_| stage.turn());
+    stage.readers.stories.values_mut().for_each(|story| story.is_open = false);
+    stage.hubs.begin_sweep();
+    let mut parts = 0;
+    while !stage.hubs.by_key.is_empty() {
+        stage.readers.looks = 0;
+        stage.hubs.sweep(7, &mut stage.readers, |_| true);
+        assert!(stage.readers.looks <= 7, "{} looks", stage.readers.looks);
+        parts += 1;
+        assert!(parts <= 100, "a sweep that ends");
+    }
+    let wishes = stage.hubs.take_wishes();
+    assert_eq!(wishes.iter().filter(|sent| matches!(sent.wish, Wish::Unlisten(_))).count(), 5);
 }

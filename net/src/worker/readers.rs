@@ -35,10 +35,6 @@ impl Outlets for Connections<'_> {
     fn is_there(&mut self, seat: Seat, key: &Text) -> bool {
         self.sessions.get_mut(seat.session).is_some_and(|session| session.reads(seat, key))
     }
-
-    fn is_open(&mut self, session: SessionKey) -> bool {
-        self.sessions.get_mut(session).is_some()
-    }
 }
 
 impl Worker {
@@ -74,17 +70,18 @@ impl Worker {
         self.desk.hubs = hubs;
     }
 
-    /// Forgets readers whose connections are gone.
+    /// Forgets readers whose connections are gone, as far as one turn looks.
     pub(super) fn sweep_hubs(&mut self) {
         let mut hubs = std::mem::take(&mut self.desk.hubs);
-        for key in hubs.full_sessions() {
+        for key in hubs.next_full(limit::HUB_LOOKS_PER_SWEEP) {
             // There may be room again that these were refused for others' sake.
-            if self.sessions.get_mut(key).is_some_and(|session| session.takes_news(&self.desk.passing)) {
+            if self.sessions.get_mut(key).is_none_or(|session| session.takes_news(&self.desk.passing)) {
                 hubs.resume(key);
             }
         }
         let waits = std::mem::take(&mut self.desk.waits);
-        hubs.sweep(&mut self.connections(MonoMs(0)), |who| waits.has(who));
+        let room = limit::HUB_LOOKS_PER_SWEEP;
+        hubs.sweep(room, &mut self.connections(MonoMs(0)), |who| waits.has(who));
         self.desk.waits = waits;
         self.send_wishes(&mut hubs);
         self.desk.hubs = hubs;

@@ -56,8 +56,9 @@ impl Worker {
         self.sweep.part = (self.sweep.part + 1) % limit::SWEEP_PARTS;
         self.take_rate(turn.now);
         if self.sweep.part == 0 {
-            self.sweep_hubs();
+            self.desk.hubs.begin_sweep();
         }
+        self.sweep_hubs();
         let mut slot = self.sweep.part as usize;
         while slot < self.sessions.slots() {
             if let Some(key) = self.sessions.key_at(slot)
