@@ -26,7 +26,7 @@ pub(crate) use cache::Entry;
 pub(crate) use reader::{Outlets, Seat, Tell, Took, Waiter, Woken};
 
 use crate::cursor::Position;
-use crate::limit::{FOLLOWS_MAX, FOLLOWS_SCARCE_MAX, HUBS_MAX, LISTENS_MAX};
+use crate::limit::{FOLLOW_BYTES_MAX, FOLLOWS_MAX, FOLLOWS_SCARCE_MAX, HUBS_MAX, LISTENS_MAX};
 use crate::session::blocking::Who;
 use crate::worker::ticket::SessionKey;
 use sluice_engine::account::Charge;
@@ -107,6 +107,7 @@ pub(crate) struct Hubs {
     /// Readers whose question waits until fewer are under way.
     queued: VecDeque<(Text, Asking)>,
     asked: usize,
+    asked_max: Option<usize>,
     /// The process has little room for what is on its way.
     is_scarce: bool,
     /// Bytes of all caches, and how many there may be.
@@ -243,6 +244,12 @@ impl Hubs {
         self.cached_max = Some(bytes);
     }
 
+    /// How much the answers to readers who are behind may take that are under way at once.
+    pub(crate) fn bound_answers(&mut self, bytes: u64) {
+        let most = usize::try_from(bytes / FOLLOW_BYTES_MAX).unwrap_or(FOLLOWS_MAX);
+        self.asked_max = Some(most.clamp(FOLLOWS_SCARCE_MAX, FOLLOWS_MAX));
+    }
+
     /// How much they take.
     pub(crate) fn cached_bytes(&self) -> usize {
         self.cached
@@ -354,7 +361,8 @@ impl Hubs {
 
     /// Readers far behind are served one after the other, so that a burst of reconnects does not fill the lane.
     fn ask_queued(&mut self, outlets: &mut impl Outlets) {
-        let most = if self.is_scarce { FOLLOWS_SCARCE_MAX } else { FOLLOWS_MAX };
+        let plenty = self.asked_max.unwrap_or(FOLLOWS_MAX);
+        let most = if self.is_scarce { FOLLOWS_SCARCE_MAX } else { plenty };
         while self.asked < most
             && let Some((key, Asking { seat, follow })) = self.queued.pop_front()
         {

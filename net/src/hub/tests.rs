@@ -374,6 +374,25 @@ fn who_begins_to_follow_very_many_streams_is_answered_a_few_at_a_time() {
 }
 
 #[test]
+fn answers_under_way_take_no_more_than_they_may() {
+    let mut stage = Stage::new(4);
+    stage.hubs.bound_answers(10 * limit::FOLLOW_BYTES_MAX);
+    for n in 0..100 {
+        let key = Text::from(format!("many-{n}").as_bytes());
+        stage.append(&key, 10);
+        stage.begin(key, Position::Start);
+    }
+    let mut most = 0;
+    for _ in 0..100 {
+        stage.send();
+        most = most.max(under_way(&stage).1);
+        stage.turn();
+    }
+    assert!(0 < most && most <= 10, "{most} answers at once");
+    assert!(stage.readers.stories.values().all(|story| story.entries == 1), "everybody was told");
+}
+
+#[test]
 fn one_answer_is_for_all_who_have_come_as_far() {
     let mut stage = Stage::new(2);
     let key = Text::from(b"key-0");

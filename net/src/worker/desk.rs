@@ -59,7 +59,10 @@ impl Desk {
         let pace = Pace::new();
         let mut hubs = Hubs::default();
         let (_, standing) = shared.directory.account().of(Part::Standing);
-        hubs.bound_caches((standing / 2) as usize / shared.mailboxes.len().max(1));
+        let workers = shared.mailboxes.len().max(1);
+        hubs.bound_caches((standing / 2) as usize / workers);
+        let (_, passing) = shared.directory.account().of(Part::Passing);
+        hubs.bound_answers(passing / 4 / workers as u64);
         let passing = Passing::new(Arc::clone(shared.directory.account()));
         Desk {
             me,
