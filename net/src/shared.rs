@@ -213,7 +213,7 @@ impl ServerInfo for Shared {
             memory_resident_bytes: process.resident_bytes,
             cpu_system_us: process.system_us,
             cpu_user_us: process.user_us,
-            zones: self.directory.names().len() as u64,
+            zones: self.directory.zone_count() as u64,
             streams,
             streams_expiring,
             groups: self.directory.groups() as u64,
