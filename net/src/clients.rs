@@ -107,6 +107,14 @@ impl Register {
             card.show(now, visit);
         }
     }
+
+    /// Shows the connection of this id, if there is one.
+    pub(crate) fn visit_one(&self, id: u64, now: MonoMs, visit: &mut dyn FnMut(&ClientRow<'_>)) {
+        let card = lock(&self.cards).get(&id).cloned();
+        if let Some(card) = card {
+            card.show(now, visit);
+        }
+    }
 }
 
 impl Card {

@@ -251,6 +251,10 @@ impl ServerInfo for Shared {
         self.register.visit(self.config.clock.now(), visit);
     }
 
+    fn visit_client(&self, id: u64, visit: &mut dyn FnMut(&ClientRow<'_>)) {
+        self.register.visit_one(id, self.config.clock.now(), visit);
+    }
+
     fn visit_channels(&self, visit: &mut dyn FnMut(&[u8]) -> bool) {
         self.channels.visit(visit);
     }

@@ -133,28 +133,34 @@ impl ServerInfo for Server {
     }
 
     fn visit_clients(&self, visit: &mut dyn FnMut(&ClientRow<'_>)) {
-        for id in [1, 2] {
-            let address = SocketAddr::from(([127, 0, 0, 1], id as u16));
-            visit(&ClientRow {
-                id,
-                peer: address,
-                local: address,
-                fd: 1,
-                age_s: 0,
-                idle_s: 0,
-                input_bytes: 0,
-                output_bytes: 0,
-                memory_bytes: 0,
-                command: "ping",
-                name: b"n",
-                lib_name: b"",
-                lib_version: b"",
-                user: b"u",
-                proto: Proto::Resp2,
-                channels: 0,
-                patterns: 0,
-            });
+        self.visit_client(1, visit);
+        self.visit_client(2, visit);
+    }
+
+    fn visit_client(&self, id: u64, visit: &mut dyn FnMut(&ClientRow<'_>)) {
+        if id > 2 {
+            return;
         }
+        let address = SocketAddr::from(([127, 0, 0, 1], id as u16));
+        visit(&ClientRow {
+            id,
+            peer: address,
+            local: address,
+            fd: 1,
+            age_s: 0,
+            idle_s: 0,
+            input_bytes: 0,
+            output_bytes: 0,
+            memory_bytes: 0,
+            command: "ping",
+            name: b"n",
+            lib_name: b"",
+            lib_version: b"",
+            user: b"u",
+            proto: Proto::Resp2,
+            channels: 0,
+            patterns: 0,
+        });
     }
 
     fn kill_client(&self, _: u64) -> bool {

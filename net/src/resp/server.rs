@@ -244,14 +244,8 @@ pub trait ServerInfo {
     /// Calls `visit` with every RESP connection, by rising id.
     fn visit_clients(&self, visit: &mut dyn FnMut(&ClientRow<'_>));
 
-    /// Calls `visit` with one connection, if there is one of that id.
-    fn visit_client(&self, id: u64, visit: &mut dyn FnMut(&ClientRow<'_>)) {
-        self.visit_clients(&mut |row| {
-            if row.id == id {
-                visit(row);
-            }
-        });
-    }
+    /// Calls `visit` with one RESP connection, if there is one of that id; the others cost nothing.
+    fn visit_client(&self, id: u64, visit: &mut dyn FnMut(&ClientRow<'_>));
 
     /// Calls `visit` with every channel that somebody listens to by its name, at this node.
     fn visit_channels(&self, visit: &mut dyn FnMut(&[u8]) -> bool) {

@@ -33,6 +33,23 @@ fn lists_show_a_line_a_connection() {
     assert!(say(&server, "hello 3\r\nclient list id 9").ends_with(&format!("={}\r\n{text}\r\n", text.len())));
 }
 
+/// What a connection asks of itself, or of another by its id, does not take longer the more there are.
+#[test]
+fn who_is_named_by_id_is_shown_without_the_others() {
+    for (line, shown) in [
+        ("client info", 1),
+        ("client list id 9", 1),
+        ("client list id 1 2 3 9", 1),
+        ("client kill id 9", 1),
+        ("client kill id 99", 0),
+        ("client list", 2),
+    ] {
+        let server = Fixture::open();
+        say(&server, line);
+        assert_eq!(server.shown.get(), shown, "{line}");
+    }
+}
+
 #[test]
 fn lists_refuse_what_they_do_not_know() {
     let server = Fixture::open();

@@ -28,6 +28,8 @@ pub(super) struct Fixture {
     pub(super) killed: RefCell<Vec<u64>>,
     /// How often the counters and the slow log were reset.
     pub(super) resets: Cell<u32>,
+    /// Connections that were shown to commands.
+    pub(super) shown: Cell<u32>,
     /// What it belongs to.
     pub(super) cluster: Box<dyn Cluster>,
 }
@@ -37,7 +39,8 @@ impl Fixture {
     pub(super) fn open() -> Fixture {
         let addresses = Addresses { resp: "127.0.0.1:7379".to_owned(), ..Addresses::default() };
         let cluster = Box::new(Alone::new(6, addresses));
-        Fixture { guarded: false, killed: RefCell::default(), resets: Cell::new(0), cluster }
+        let (resets, shown) = (Cell::new(0), Cell::new(0));
+        Fixture { guarded: false, killed: RefCell::default(), resets, shown, cluster }
     }
 
     /// One with the users `gate` (client), `op` (operator) and `default` (admin), whose passwords are their names.
@@ -175,8 +178,18 @@ impl ServerInfo for Fixture {
     }
 
     fn visit_clients(&self, visit: &mut dyn FnMut(&ClientRow<'_>)) {
+        self.shown.set(self.shown.get() + 2);
         visit(&row(ME, 40_007, b"stale"));
         visit(&row(OTHER, 40_009, b"other"));
+    }
+
+    fn visit_client(&self, id: u64, visit: &mut dyn FnMut(&ClientRow<'_>)) {
+        match id {
+            ME => visit(&row(ME, 40_007, b"stale")),
+            OTHER => visit(&row(OTHER, 40_009, b"other")),
+            _ => return,
+        }
+        self.shown.set(self.shown.get() + 1);
     }
 
     fn kill_client(&self, id: u64) -> bool {

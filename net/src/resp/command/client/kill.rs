@@ -106,12 +106,16 @@ fn yes_or_no(word: &[u8]) -> Result<bool, Fault<'_>> {
 fn chosen(call: &Call<'_, '_>, filter: &Filter<'_>) -> Vec<u64> {
     let me = call.session.id();
     let mut ids = Vec::new();
-    call.server.visit_clients(&mut |row| {
+    let mut look = |row: &ClientRow<'_>| {
         let row = if row.id == me { call.session.overlaid(row) } else { *row };
         if !(filter.skip_me && row.id == me) && meets(filter, &row) {
             ids.push(row.id);
         }
-    });
+    };
+    match filter.id {
+        Some(id) => call.server.visit_client(id, &mut look),
+        None => call.server.visit_clients(&mut look),
+    }
     ids
 }
 

@@ -101,7 +101,9 @@ fn write_all(call: &Call<'_, '_>, kind: Option<ClientType>, lines: &mut Vec<u8>)
 fn write_chosen<'a>(call: &Call<'a, '_>, lines: &mut Vec<u8>) -> Result<(), Fault<'a>> {
     for id in call.args.from(3).iter() {
         let id = whole(id).filter(|id| *id > 0).ok_or(Fault::ClientId)?;
-        call.server.visit_client(id, &mut |row| write_row(call, row, lines));
+        if lines.len() < LIST_BYTES_MAX {
+            call.server.visit_client(id, &mut |row| write_row(call, row, lines));
+        }
     }
     Ok(())
 }
