@@ -6,7 +6,7 @@ use sluice_engine::zone::settings::ZonePatch;
 use sluice_net::server::{Server, StartError};
 use std::net::Shutdown;
 use std::time::Duration;
-use support::{Client, config, open, start, start_with, value_of};
+use support::{Client, config, open, start, start_with, until, value_of};
 
 #[test]
 fn every_byte_by_itself_is_the_same_request() {
@@ -83,9 +83,10 @@ fn a_client_that_takes_nothing_is_let_go() {
         std::thread::spawn(move || writer.try_send("Q.ZONE GET shop\r\n".repeat(100_000).as_bytes()));
     let mut witness = Client::connect(at);
     assert_eq!(witness.ask("PING"), "+PONG\r\n");
-    while server.connections() > 1 {
+    until("the others are gone", || {
         assert_eq!(witness.ask("PING"), "+PONG\r\n");
-    }
+        server.connections() <= 1
+    });
     assert!(sender.join().unwrap().is_err() || !stuck.try_clone().take_to_end().is_empty());
 }
 
@@ -102,9 +103,10 @@ fn too_many_connections_are_told_so() {
     assert_eq!((response.status, response.field("retry-after")), (503, Some("5")));
     assert_eq!((&response.json()["code"], refused.take_to_end()), (&"BUSY".into(), vec![]));
     drop(second);
-    while server.connections() > 1 {
+    until("the other is gone", || {
         assert_eq!(first.ask("PING"), "+PONG\r\n");
-    }
+        server.connections() <= 1
+    });
     assert_eq!(Client::connect(at.resp).ask("PING"), "+PONG\r\n", "there is room again");
 }
 
@@ -193,7 +195,8 @@ fn a_poll_near_its_turn_is_held_until_then() {
         let mut client = Client::connect(server.local_addrs().resp);
         client.ask("Q.JOIN quick");
         let token = value_of(&client.ask("Q.JOIN quick"), "token");
-        while value_of(&client.ask(&format!("Q.POLL quick {token}")), "state") != "admitted" {}
+        let mut state = || value_of(&client.ask(&format!("Q.POLL quick {token}")), "state");
+        until("everybody is admitted", || state() == "admitted");
     }
 }
 
@@ -204,18 +207,18 @@ fn nothing_waits_behind_a_held_poll() {
     client.ask("Q.JOIN quick");
     let tokens: Vec<String> = (0..4).map(|_| value_of(&client.ask("Q.JOIN quick"), "token")).collect();
     let polls: String = tokens.iter().map(|token| format!("Q.POLL quick {token}\r\nPING\r\n")).collect();
-    let mut waiting = tokens.len();
     // Polls in one packet are never held, and still everybody is admitted in the end.
-    while waiting > 0 {
+    until("everybody is admitted", || {
         client.send(&polls);
-        waiting = 0;
+        let mut waiting = 0;
         for token in &tokens {
             let place = String::from_utf8(client.reply()).unwrap();
             assert_eq!(&value_of(&place, "token"), token);
             waiting += usize::from(value_of(&place, "state") == "waiting");
             assert_eq!(client.reply(), b"+PONG\r\n");
         }
-    }
+        waiting == 0
+    });
 }
 
 #[test]
@@ -229,8 +232,9 @@ fn a_client_that_goes_away_while_its_poll_is_held_leaves_nothing() {
         let token = value_of(&client.ask("Q.JOIN quick"), "token");
         client.send(format!("Q.POLL quick {token}\r\n"));
     }
-    while server.connections() > 1 {
+    until("the others are gone", || {
         assert_eq!(witness.ask("PING"), "+PONG\r\n");
-    }
+        server.connections() <= 1
+    });
     assert_eq!(server.drain(Duration::from_secs(30)).len(), 6);
 }

@@ -6,7 +6,7 @@ use sluice_engine::zone::settings::{Mode, ZonePatch};
 use sluice_net::limit;
 use sluice_net::server::Server;
 use std::time::Duration;
-use support::{Client, config, start, start_with, value_of};
+use support::{Client, config, start, start_with, until, value_of};
 
 /// Time that a stopping server gives its connections; none needs it.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -164,7 +164,7 @@ fn an_open_stream_counts_as_polling() {
     let mut resp = Client::connect(server.local_addrs().resp);
     let mut abandoned = || value_of(&resp.ask("Q.STATS shop"), "abandoned_total");
     // The one behind it joined later and is dropped for its silence.
-    while abandoned() == "0" {}
+    until("the silent one is dropped", || abandoned() != "0");
     assert_eq!(abandoned(), "1");
     assert_eq!(client.call("HEAD", &path).status, 200, "who listens keeps the place");
 }

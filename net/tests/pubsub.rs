@@ -8,7 +8,7 @@ use sluice_net::limit;
 use sluice_net::server::{Ports, Server};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use support::{Client, config, open, start};
+use support::{Client, config, open, start, until};
 
 /// Sends an inline command and takes exactly what is expected of it.
 fn tell(client: &mut Client, command: &str, expected: &str) {
@@ -213,7 +213,7 @@ fn who_is_gone_no_longer_listens() {
     }
     assert_eq!(witness.ask("PUBLISH news x"), ":16\r\n");
     drop(listeners);
-    while witness.ask("PUBLISH news x") != ":0\r\n" {}
+    until("nobody listens", || witness.ask("PUBLISH news x") == ":0\r\n");
     let facts = server.observer().facts();
     assert_eq!((facts.subscriptions, facts.channels, facts.patterns), (0, 0, 0));
 }
@@ -377,7 +377,7 @@ fn messages_keep_behind_confirmations_and_pass_replies_that_are_not_there() {
     let mut second = Client::connect(at);
     second.send("RAFT PROMOTE 2\r\nSUBSCRIBE news\r\n");
     let decide = asks.recv().unwrap();
-    while publisher.ask("PUBLISH news one") != ":1\r\n" {}
+    until("somebody listens", || publisher.ask("PUBLISH news one") == ":1\r\n");
     assert_eq!(publisher.ask("PUBLISH news two"), ":1\r\n");
     decide.tell(done());
     let confirmed = "+OK\r\n".to_owned() + &push2(&["subscribe", "news", ":1"]);

@@ -7,7 +7,7 @@ mod support;
 
 use sluice_net::resp::limit::{BULK_BYTES_MAX, REQUEST_BYTES_MAX};
 use sluice_net::server::Server;
-use support::{Client, Response, config, start};
+use support::{Client, Response, config, start, until};
 
 /// A server and a connection in RESP2.
 fn meet() -> (Server, Client) {
@@ -36,7 +36,8 @@ fn say(client: &mut Client, words: &[&[u8]]) -> Vec<u8> {
 
 /// Returns when so many connections wait for news.
 fn blocked(client: &mut Client, count: usize) {
-    while !client.ask("INFO clients").contains(&format!("blocked_clients:{count}\r\n")) {}
+    let line = format!("blocked_clients:{count}\r\n");
+    until(&line, || client.ask("INFO clients").contains(&line));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use sluice_engine::command::Command;
 use sluice_engine::id::{KeyGen, Ticket};
 use sluice_net::auth::{AuthTable, digest};
 use sluice_net::server::Server;
-use support::{Client, Response, config, start};
+use support::{Client, Response, config, start, until};
 
 const BEARER_W: &str = "Authorization: Bearer w\r\n";
 
@@ -111,7 +111,7 @@ fn a_token_reads_and_does_nothing_else() {
 #[test]
 fn a_token_runs_out_but_not_under_an_open_stream() {
     let (server, mut client) = guarded();
-    let (token, until) = token(&mut client, r#"{"keys":["scan:7"],"ttlMs":1500}"#);
+    let (token, expires_at) = token(&mut client, r#"{"keys":["scan:7"],"ttlMs":1500}"#);
     let address = format!("/v1/streams/scan:7/events?access_token={token}");
     let mut reader = Client::connect(server.local_addrs().http);
     reader.send(format!("GET {address} HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n"));
@@ -121,10 +121,8 @@ fn a_token_runs_out_but_not_under_an_open_stream() {
     );
     reader.take_until(b"data: {\"a\":\"1\"}\n\n");
     let wall = || std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
-    while get(&mut client, &address, "").status != 401 {
-        std::thread::yield_now();
-    }
-    assert!(wall() >= until, "a token is good until its time");
+    until("it has run out", || get(&mut client, &address, "").status == 401);
+    assert!(wall() >= expires_at, "a token is good until its time");
     is_refused(&get(&mut client, &address, ""), 401, "NOAUTH", "the subscribe token has run out");
     is_refused(
         &get(&mut client, &address, "Accept: text/event-stream\r\n"),

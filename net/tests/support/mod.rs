@@ -15,7 +15,7 @@ use sluice_net::server::Server;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A client that waits this long has found a hang. No test passes or fails by it otherwise.
 const HANG: Duration = Duration::from_secs(30);
@@ -60,6 +60,15 @@ pub(crate) fn open(config: &NetConfig) -> (Arc<Directory>, Vec<Owner>) {
     let options = Options { memory_max, ..Options::new([7; 16]) };
     let local = |_, applied| Box::new(Local::new(applied)) as Box<_>;
     node::open(options, Vec::new(), local, config.clock.now()).unwrap()
+}
+
+/// Asks again and again until it is so.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < HANG, "never: {what}");
+        std::thread::yield_now();
+    }
 }
 
 /// A blocking connection.

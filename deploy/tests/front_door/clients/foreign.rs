@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 /// Seconds after which a foreign program that hangs is ended, and its test fails.
 const PATIENCE_S: &str = "100";
@@ -17,6 +18,15 @@ pub(super) fn server(name: &str) -> Command {
     let found = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
     assert!(found, "{name} is not installed: run `deploy/test.sh tools` first");
     Command::new(name)
+}
+
+/// Waits until a server that was started is there.
+pub(super) fn await_start(name: &str, mut is_there: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_there() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{name} does not answer");
+        std::thread::yield_now();
+    }
 }
 
 /// Python with redis-py.

@@ -8,7 +8,7 @@ use std::process::{Child, Stdio};
 
 use redis::TypedCommands as _;
 
-use super::foreign::{check, node, python, server};
+use super::foreign::{await_start, check, node, python, server};
 use crate::server::Server;
 
 #[test]
@@ -72,9 +72,7 @@ fn redis(socket: &Path) -> Redis {
     let mut command = server("redis-server");
     command.args(["--port", "0", "--save", "", "--unixsocket"]).arg(socket).stdout(Stdio::null());
     let redis = Redis(command.spawn().expect("redis-server starts"));
-    while UnixStream::connect(socket).is_err() {
-        std::thread::yield_now();
-    }
+    await_start("redis-server", || UnixStream::connect(socket).is_ok());
     redis
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use tempfile::TempDir;
 
-use crate::clients::foreign::server;
+use crate::clients::foreign::{await_start, server};
 use crate::server::Server;
 
 #[derive(Clone, Copy, Debug)]
@@ -79,9 +79,7 @@ fn redis(at: SocketAddr, folder: &Path) -> Child {
     command.args(["--port", &at.port().to_string(), "--dir"]).arg(folder);
     let child = command.stdout(Stdio::null()).spawn().expect("redis-server starts");
     // It refuses what comes while it loads.
-    while !answers(at) {
-        std::thread::yield_now();
-    }
+    await_start("redis-server", || answers(at));
     child
 }
 
