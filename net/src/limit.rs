@@ -135,6 +135,10 @@ pub const STREAMS_PER_READER_MAX: usize = 64;
 pub const TELLS_PER_TURN_MAX: usize = 1_024;
 /// Of these, so many before what they were told is written: buffers are lent for as long.
 pub const TELLS_PER_WRITE_MAX: usize = 64;
+/// Blocked reads that are woken and ask again in one turn.
+pub const WAITS_ASKED_PER_TURN_MAX: usize = 1_024;
+/// Blocked reads that one turn ends, each of them, because their time is over, and takes out of their lines.
+pub const WAITS_ENDED_PER_TURN_MAX: usize = 1_024;
 /// Streams that one worker follows.
 pub const HUBS_MAX: usize = 1 << 20;
 

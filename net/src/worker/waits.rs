@@ -2,11 +2,12 @@
 
 use super::Worker;
 use super::desk::Desk;
-use super::lines::Place;
+use super::lines::{Arrival, Place};
 use super::mailbox::Mailbox;
 use super::ticket::Address;
 use super::turn::Turn;
 use crate::hub::{Waiter, Woken};
+use crate::limit;
 use crate::session::Session;
 use crate::session::blocking::{Blocked, Wait, Who};
 use crate::session::pending::Awaited;
@@ -17,7 +18,7 @@ use sluice_engine::stream::id::StreamId;
 use sluice_engine::stream::text::Text;
 use sluice_engine::stream::value::Value;
 use sluice_engine::time::MonoMs;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -28,6 +29,8 @@ struct State {
     /// The group that it reads for, and its streams: the lines in which it stands.
     group: Option<Text>,
     keys: Vec<Text>,
+    /// Since when it stands there.
+    arrival: Option<Arrival>,
     /// Its question is on the way.
     asked: Option<Asked>,
     /// News that came meanwhile.
@@ -59,12 +62,12 @@ pub(crate) struct Waits {
     /// Reads that have just begun to wait.
     begun: Vec<Who>,
     watches: Vec<Watch>,
-    /// News that a read had no time for.
-    again: Vec<Woken>,
+    /// News that reads, or the last turn, had no time for.
+    again: VecDeque<Woken>,
     /// Reads that are to be told that nothing came.
-    over: Vec<Who>,
-    /// Readers for groups that wait no longer, with their group and streams.
-    left: Vec<(Who, Text, Vec<Text>)>,
+    over: VecDeque<Who>,
+    /// Readers for groups that wait no longer: when they came, their group and streams.
+    left: VecDeque<(Arrival, Text, Vec<Text>)>,
     /// How many were waiting when that was last told.
     told: usize,
 }
@@ -81,10 +84,10 @@ impl Waits {
         });
         let again = state.asked.take().and_then(|asked| Some((asked.key, asked.last_id?)));
         if state.is_over {
-            self.over.push(who);
+            self.over.push_back(who);
             return;
         }
-        self.again.append(&mut state.later);
+        self.again.extend(state.later.drain(..));
         let watches = streams.into_iter().chain(again);
         self.watches.extend(watches.map(|(key, after)| Watch { who, key, after }));
     }
@@ -93,7 +96,8 @@ impl Waits {
     pub(crate) fn end(&mut self, who: Who) {
         let Some(state) = self.states.remove(&who) else { return };
         state.until.map(|until| self.deadlines.remove(&(until, who)));
-        self.left.extend(state.group.map(|group| (who, group, state.keys)));
+        let in_line = state.arrival.zip(state.group);
+        self.left.extend(in_line.map(|(arrival, group)| (arrival, group, state.keys)));
     }
 
     /// Whether it waits.
@@ -129,12 +133,14 @@ impl Waits {
         state.until.take().map(|until| self.deadlines.remove(&(until, who)));
         state.is_over = true;
         if state.asked.is_none() {
-            self.over.push(who);
+            self.over.push_back(who);
         }
     }
 
+    /// As many as a turn ends; the others are due in the next one.
     fn expire_due(&mut self, now: MonoMs) {
-        while let Some(&(until, who)) = self.deadlines.first()
+        while self.over.len() < limit::WAITS_ENDED_PER_TURN_MAX
+            && let Some(&(until, who)) = self.deadlines.first()
             && until <= now
         {
             self.expire(who);
@@ -149,12 +155,16 @@ impl Worker {
         let shared = Arc::clone(&self.desk.shared);
         let turns = shared.lines.take_turns(self.desk.me).into_iter();
         let turns = turns.map(|(who, key)| Woken { who, key, last_id: None, gone: false });
-        let again = std::mem::take(&mut self.desk.waits.again);
-        for woken in again.into_iter().chain(turns).chain(self.desk.hubs.take_woken()) {
+        let again = &mut self.desk.waits.again;
+        again.extend(turns.chain(self.desk.hubs.take_woken()));
+        let again: Vec<Woken> = again.drain(..again.len().min(limit::WAITS_ASKED_PER_TURN_MAX)).collect();
+        for woken in again {
             self.ask_again(woken, turn);
         }
         self.desk.waits.expire_due(turn.now);
-        for who in std::mem::take(&mut self.desk.waits.over) {
+        let over = &mut self.desk.waits.over;
+        let over: Vec<Who> = over.drain(..over.len().min(limit::WAITS_ENDED_PER_TURN_MAX)).collect();
+        for who in over {
             let nothing = Settled::Reply(Reply::key(Value::NullArray));
             self.deliver(address(self.desk.me, who), nothing);
         }
@@ -172,8 +182,9 @@ impl Worker {
     fn watch_streams(&mut self) {
         let Desk { me, shared, hubs, waits, .. } = &mut self.desk;
         for who in std::mem::take(&mut waits.begun) {
-            let Some(State { group: Some(group), keys, .. }) = waits.states.get(&who) else { continue };
-            keys.iter().for_each(|key| shared.lines.join(key, group, Place { worker: *me, who }));
+            let Some(state) = waits.states.get_mut(&who) else { continue };
+            let Some(group) = &state.group else { continue };
+            state.arrival = Some(shared.lines.join(&state.keys, group, Place { worker: *me, who }));
         }
         for Watch { who, key, after } in std::mem::take(&mut waits.watches) {
             let Some(state) = waits.states.get(&who) else { continue };
@@ -186,10 +197,13 @@ impl Worker {
 
     /// Those behind a read that waits no longer have their turns.
     fn leave_lines(&mut self) {
-        let Desk { me, shared, waits, .. } = &mut self.desk;
-        for (who, group, keys) in waits.left.drain(..) {
-            let place = Place { worker: *me, who };
-            let next = keys.iter().filter_map(|key| shared.lines.leave(key, &group, place));
+        let Desk { shared, waits, .. } = &mut self.desk;
+        let mut room = limit::WAITS_ENDED_PER_TURN_MAX;
+        while room > 0
+            && let Some((arrival, group, keys)) = waits.left.pop_front()
+        {
+            room = room.saturating_sub(keys.len());
+            let next = keys.iter().filter_map(|key| shared.lines.leave(key, &group, arrival));
             next.filter_map(|worker| shared.mailboxes.get(worker)).for_each(Mailbox::notify);
         }
     }
@@ -205,9 +219,8 @@ impl Worker {
             state.later.push(Woken { who, key, last_id, gone });
             return;
         }
-        let place = Place { worker: *me, who };
-        let is_first = |group: &Text| shared.lines.is_first(&key, group, place);
-        if !gone && !state.group.as_ref().is_none_or(is_first) {
+        let in_line = state.arrival.zip(state.group.as_ref());
+        if !gone && in_line.is_some_and(|(arrival, group)| !shared.lines.is_first(&key, group, arrival)) {
             waits.watches.extend(last_id.map(|after| Watch { who, key, after }));
             return;
         }
@@ -234,4 +247,33 @@ impl Session {
 
 fn address(worker: usize, who: Who) -> Address {
     Address { worker, session: who.session, request: who.request }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Waits;
+    use crate::limit::WAITS_ENDED_PER_TURN_MAX;
+    use crate::session::blocking::{Wait, Who};
+    use crate::worker::ticket::SessionKey;
+    use sluice_engine::time::MonoMs;
+
+    #[test]
+    fn a_turn_ends_so_many_and_the_next_one_begins_at_once() {
+        let mut waits = Waits::default();
+        let all = 2 * WAITS_ENDED_PER_TURN_MAX + 1;
+        for slot in 0..all as u32 {
+            let who = Who { session: SessionKey { slot, generation: 0 }, request: 0 };
+            waits.begin(Wait { who, streams: Vec::new(), group: None, until: Some(MonoMs(5)) });
+        }
+        waits.begun.clear();
+        assert_eq!(waits.next(), Some(MonoMs(5)));
+        let mut parts = Vec::new();
+        while waits.next().is_some_and(|next| next <= MonoMs(5)) && parts.len() < 10 {
+            waits.expire_due(MonoMs(5));
+            let over: Vec<Who> = waits.over.drain(..).collect();
+            parts.push(over.len());
+            over.into_iter().for_each(|who| waits.end(who));
+        }
+        assert_eq!(parts, [WAITS_ENDED_PER_TURN_MAX, WAITS_ENDED_PER_TURN_MAX, 1]);
+    }
 }
