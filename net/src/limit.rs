@@ -148,6 +148,8 @@ pub const PORT_SHARE_PARTS: usize = 8;
 pub const ADDRESS_CELLS: usize = 1 << 16;
 /// Connections that are looked at to find one to give up, where there are too many.
 pub const LOOKS_FOR_IDLE: usize = 64;
+/// Slots of a worker that are looked at for them, empty ones included.
+pub const SLOTS_FOR_IDLE: usize = 1_024;
 /// Who said something less long ago is not given up for another.
 pub const IDLE_MS_MIN: u64 = 1_000;
 /// Silence after which an HTTP connection is closed while few are left of its port's share.

@@ -11,6 +11,7 @@ use crate::limit;
 use crate::protocol::Protocol;
 use crate::session::{Phase, Session, Talk};
 use crate::shared::Ending;
+use crate::shares::Share;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry};
 use rustix::io::Errno;
@@ -91,6 +92,23 @@ impl Acceptor {
     }
 }
 
+/// A new connection on its way to the worker that will serve it.
+pub(crate) struct Arriving {
+    socket: TcpStream,
+    share: Share,
+    /// There are too many: one is to go for it first.
+    room: Option<MakeRoom>,
+}
+
+/// For whose sake a connection goes.
+#[derive(Clone, Copy)]
+struct MakeRoom {
+    /// Only one of this port is any use; `None`: whichever.
+    of: Option<Protocol>,
+    /// Workers that have not been asked yet.
+    workers: usize,
+}
+
 enum Accepted {
     Socket(TcpStream, Protocol, IpAddr),
     /// Closed at once, for want of descriptors.
@@ -164,41 +182,64 @@ impl Worker {
             self.desk.counts.refused += 1;
             return refuse(&socket, protocol);
         };
-        let shares = &shared.shares;
-        let makes_room = match (shares.is_over_share(protocol), shares.is_over_all()) {
-            (true, _) => self.give_up_idle(|other| other == protocol, turn.now),
-            (false, true) => self.give_up_idle(|_| true, turn.now),
-            (false, false) => true,
+        let (shares, workers) = (&shared.shares, shared.mailboxes.len());
+        let room = match (shares.is_over_share(protocol), shares.is_over_all()) {
+            (true, _) => Some(MakeRoom { of: Some(protocol), workers }),
+            (false, true) => Some(MakeRoom { of: None, workers }),
+            (false, false) => None,
         };
-        if !makes_room {
-            shared.shares.leave(share);
-            self.desk.counts.refused += 1;
-            return refuse(&socket, protocol);
-        }
-        self.desk.counts.accepted += 1;
+        let arriving = Arriving { socket, share, room };
         let worker = acceptor.next_worker;
-        acceptor.next_worker = (worker + 1) % shared.mailboxes.len();
+        acceptor.next_worker = (worker + 1) % workers;
         if worker == self.desk.me {
-            return self.adopt(socket, share, turn);
+            return self.receive(arriving, turn);
         }
-        match self.desk.shards.hand_over(worker, socket, share) {
+        match self.desk.shards.hand_over(worker, arriving) {
             Ok(()) => {}
             // That worker has not even taken the last ones: it is busier than this one.
-            Err((socket, share)) => self.adopt(socket, share, turn),
+            Err(arriving) => self.receive(arriving, turn),
         }
+    }
+
+    /// Serves a new connection from now on. Where one has to go for it and none here may, the next worker is asked; where none
+    /// of any worker may, it is refused.
+    pub(super) fn receive(&mut self, arriving: Arriving, turn: Turn<'_>) {
+        let Arriving { socket, share, room } = arriving;
+        if room.is_none_or(|room| self.give_up_idle(room.of, turn.now)) {
+            self.desk.counts.accepted += 1;
+            return self.adopt(socket, share, turn);
+        }
+        let shared = std::sync::Arc::clone(&self.desk.shared);
+        let room = room.map(|room| MakeRoom { workers: room.workers - 1, ..room });
+        let mut arriving = Arriving { socket, share, room };
+        if room.is_some_and(|room| room.workers > 0) && shared.ending() == Ending::No {
+            let next = (self.desk.me + 1) % shared.mailboxes.len();
+            match self.desk.shards.hand_over(next, arriving) {
+                Ok(()) => return,
+                Err(back) => arriving = back,
+            }
+        }
+        shared.shares.leave(share);
+        self.desk.counts.refused += 1;
+        refuse(&arriving.socket, share.protocol);
     }
 
     /// Closes one of this worker's connections for a new one: of those looked at, the one that has been silent for longest.
     /// False where none is.
-    fn give_up_idle(&mut self, may_go: impl Fn(Protocol) -> bool, now: MonoMs) -> bool {
+    fn give_up_idle(&mut self, of: Option<Protocol>, now: MonoMs) -> bool {
         let slots = self.sessions.slots();
         let mut longest = None;
-        for _ in 0..limit::LOOKS_FOR_IDLE.min(slots) {
+        let mut looks = 0;
+        for _ in 0..limit::SLOTS_FOR_IDLE.min(slots) {
+            if looks == limit::LOOKS_FOR_IDLE {
+                break;
+            }
             self.looked = (self.looked + 1) % slots;
             let Some(key) = self.sessions.key_at(self.looked) else { continue };
             let Some(session) = self.sessions.get_mut(key) else { continue };
+            looks += 1;
             if let Some(since) = session.silent_since()
-                && may_go(session.share.protocol)
+                && of.is_none_or(|of| of == session.share.protocol)
                 && now.0.saturating_sub(since.0) >= limit::IDLE_MS_MIN
                 && longest.is_none_or(|(longest, _)| since < longest)
             {
@@ -214,11 +255,14 @@ impl Worker {
 
 impl Session {
     /// Since when a connection has said nothing that would be lost with it, and so may make room for another: one of HTTP
-    /// between two requests, one of RESP that has not logged in.
+    /// between two requests, or whose request does not get here, one of RESP that has not logged in.
     fn silent_since(&self) -> Option<MonoMs> {
-        let is_silent = self.line.buffers.is_none() && !self.unread && !self.queued;
         match (&self.talk, self.phase) {
-            (Talk::Http(_), Phase::Open) if is_silent => Some(self.active),
+            (Talk::Http(_), Phase::Open) if !self.unread && !self.queued => match &self.line.buffers {
+                None => Some(self.active),
+                Some(buffers) if buffers.unsent() == 0 && buffers.pending.is_empty() => buffers.began,
+                Some(_) => None,
+            },
             (Talk::Resp(talk), _) if talk.session.role().is_none() => Some(talk.card.opened()),
             _ => None,
         }

@@ -16,9 +16,8 @@ use crate::limit;
 use crate::observer::Survey;
 use crate::pubsub::message::Published;
 use crate::session::settled::Settled;
-use crate::shares::Share;
+use crate::worker::accept::Arriving;
 use crossbeam_queue::ArrayQueue;
-use mio::net::TcpStream;
 use sluice_engine::id::{GroupId, Ticket, ZoneId};
 use sluice_engine::mailbox::Bell;
 use sluice_engine::sequencer::Ask;
@@ -38,7 +37,7 @@ pub(crate) enum Mail {
 /// A worker's inbox, and the means to wake it.
 pub(crate) struct Mailbox {
     mail: ArrayQueue<Mail>,
-    sockets: ArrayQueue<(TcpStream, Share)>,
+    sockets: ArrayQueue<Arriving>,
     decided: ArrayQueue<(Ticket, Box<Decision>)>,
     surveys: ArrayQueue<Survey>,
     /// What other workers want of streams of ours.
@@ -121,8 +120,8 @@ impl Mailbox {
     }
 
     /// Hands a new connection over; gives it back where too many are on their way.
-    pub(crate) fn hand_over(&self, socket: TcpStream, share: Share) -> Result<(), (TcpStream, Share)> {
-        self.sockets.push((socket, share))
+    pub(crate) fn hand_over(&self, arriving: Arriving) -> Result<(), Arriving> {
+        self.sockets.push(arriving)
     }
 
     /// Wakes the worker unless somebody already did. Call after sending, once a batch.
@@ -176,7 +175,7 @@ impl Mailbox {
     }
 
     /// The next new connection.
-    pub(crate) fn next_socket(&self) -> Option<(TcpStream, Share)> {
+    pub(crate) fn next_socket(&self) -> Option<Arriving> {
         self.sockets.pop()
     }
 }

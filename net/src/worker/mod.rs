@@ -226,8 +226,8 @@ impl Worker {
         let shared = Arc::clone(&self.desk.shared);
         let Some(mailbox) = shared.mailboxes.get(self.desk.me) else { return };
         mailbox.looking();
-        while let Some((socket, share)) = mailbox.next_socket() {
-            self.adopt(socket, share, turn);
+        while let Some(arriving) = mailbox.next_socket() {
+            self.receive(arriving, turn);
         }
         while let Some(mail) = mailbox.next_mail() {
             // Its request may have come after this turn's clock was read.

@@ -16,10 +16,9 @@ use crate::request::Request;
 use crate::session::settled::Settled;
 use crate::session::told::Told;
 use crate::shared::Shared;
-use crate::shares::Share;
+use crate::worker::accept::Arriving;
 use crate::worker::ticket::Address;
 use crate::worker::turn::Turn;
-use mio::net::TcpStream;
 use sluice_engine::account::Part;
 use sluice_engine::command::Command;
 use sluice_engine::directory::Polled;
@@ -361,14 +360,9 @@ impl Shards {
     }
 
     /// Hands a new connection to another worker; gives it back where too many are on their way there.
-    pub(crate) fn hand_over(
-        &mut self,
-        worker: usize,
-        socket: TcpStream,
-        share: Share,
-    ) -> Result<(), (TcpStream, Share)> {
-        let Some(mailbox) = self.shared.mailboxes.get(worker) else { return Err((socket, share)) };
-        mailbox.hand_over(socket, share)?;
+    pub(crate) fn hand_over(&mut self, worker: usize, arriving: Arriving) -> Result<(), Arriving> {
+        let Some(mailbox) = self.shared.mailboxes.get(worker) else { return Err(arriving) };
+        mailbox.hand_over(arriving)?;
         self.woken[worker] = true;
         Ok(())
     }
