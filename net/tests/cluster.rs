@@ -3,6 +3,11 @@
 
 mod support;
 
+use sluice_engine::command::Command;
+use sluice_engine::error::Refusal;
+use sluice_engine::node::{self, Options};
+use sluice_engine::sequencer::{Event, ProposalId, Role, Sequencer};
+use sluice_engine::time::{LogTime, WallMs};
 use sluice_net::cluster::{Addresses, Alone, Cluster, Decide, Done, Operation, Status};
 use sluice_net::server::{Ports, Server};
 use std::io::ErrorKind;
@@ -11,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use support::{Client, config, open, start as serve};
+use support::{Client, config, open, start as serve, value_of};
 
 /// A cluster that leaves every decision to the test.
 struct Undecided {
@@ -50,6 +55,46 @@ fn start(workers: usize) -> (Server, Arc<Undecided>, Receiver<(Operation, Decide
     let ports = Ports::take(&config).unwrap();
     let server = Server::start_on(ports, config, directory, owners, Arc::clone(&cluster) as _).unwrap();
     (server, cluster, asks)
+}
+
+/// A node that has heard nothing of its group yet.
+struct Behind;
+
+impl Sequencer for Behind {
+    fn propose(&mut self, _: Vec<Command>, _: usize, _: LogTime, _: WallMs) -> Result<ProposalId, Refusal> {
+        Err(Refusal::NoLeader { retry_ms: 1 })
+    }
+
+    fn next(&mut self) -> Option<Event> {
+        None
+    }
+
+    fn role(&self) -> Role {
+        Role::Follower
+    }
+
+    fn lease_age_ms(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// What became of an admission is not said by who cannot know it.
+#[test]
+fn a_node_that_is_behind_says_of_no_admission_that_it_was_given_up() {
+    let leads = serve(config(|_| ()), &[("shop", 5)]);
+    let config = config(|_| ());
+    let behind = |_, _| Box::new(Behind) as Box<dyn Sequencer>;
+    let (directory, owners) =
+        node::open(Options::new([7; 16]), Vec::new(), behind, config.clock.now()).unwrap();
+    let server = Server::start(config, directory, owners).unwrap();
+    let mut there = Client::connect(leads.local_addrs().resp);
+    let token = value_of(&there.ask("Q.JOIN shop"), "token");
+    assert_eq!(value_of(&there.ask(&format!("Q.POLL shop {token}")), "state"), "admitted");
+    let mut http = Client::connect(server.local_addrs().http);
+    let refused = http.call("DELETE", &format!("/v1/zones/shop/tokens/{token}"));
+    assert_eq!((refused.status, &refused.json()["code"]), (503, &"NOLEADER".into()), "{refused:?}");
+    let refused = Client::connect(server.local_addrs().resp).ask(&format!("Q.LEAVE shop {token}"));
+    assert!(refused.starts_with("-NOLEADER"), "{refused}");
 }
 
 #[test]

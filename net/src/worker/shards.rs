@@ -127,8 +127,11 @@ impl Shards {
                 let own = directory.verify(zone, token)?;
                 let Place::Queue(seq) = own.place else {
                     // Admitted at once: there never was a place to give up.
-                    let is_in = directory.peek(turn.guard, zone, token, turn.now).is_ok();
-                    let departure = if is_in { Departure::Admitted } else { Departure::Gone };
+                    let departure = match directory.peek(turn.guard, zone, token, turn.now) {
+                        Ok(_) => Departure::Admitted,
+                        Err(Refusal::Gone) => Departure::Gone,
+                        Err(refusal) => return Err(refusal),
+                    };
                     return Ok(Outcome::Told(Told::Settled(Settled::Reply(Reply::Left(departure)))));
                 };
                 let command = Box::new(Command::Leave { zone: own.zone, seq });
