@@ -118,8 +118,8 @@ pub const LISTENS_MAX: usize = 1_024;
 pub const CACHE_COPIES: usize = 3;
 /// What a stream that is followed takes beside its name, about.
 pub const FOLLOWED_BYTES: usize = 400;
-/// Bytes of names that a stream of server-sent events may follow before they are counted one by one.
-pub const FOLLOWED_NAMES_FREE: usize = 256;
+/// What the streams of one connection of server-sent events may take before they are counted.
+pub const FOLLOWED_BYTES_FREE: u64 = 1_024;
 /// A reader who was told more elsewhere than this node has waits so long for it, then learns that its place is lost. Only time in
 /// which this node could prove that what it has is new counts.
 pub const NODE_BEHIND_MS_MAX: u64 = 3_000;

@@ -251,3 +251,27 @@ fn a_range_is_bounded_in_bytes_and_still_whole_in_the_end() {
     let rest = client.call("GET", &format!("/v1/streams/s/events?limit=1000&after={next}")).json();
     assert_eq!((rest["entries"].as_array().unwrap().len() + there, &rest["upToDate"]), (100, &true.into()));
 }
+
+/// Each stream that somebody follows takes a few hundred bytes, however short its name is.
+#[test]
+fn who_follows_many_streams_pays_for_them() {
+    let server = start(config(|config| config.memory_max_bytes = 16 << 20), &[]);
+    let many: String = (0..sluice_net::limit::STREAMS_PER_READER_MAX).map(|n| format!("&key={n}")).collect();
+    let request =
+        format!("GET /v1/streams?{} HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n", &many[1..]);
+    let mut readers = Vec::new();
+    // A sixteenth of the memory is for what stands: a megabyte, of which each takes a fortieth.
+    let refused = (0..100).find_map(|_| {
+        let mut reader = Client::connect(server.local_addrs().http);
+        reader.send(&request);
+        let is_followed = reader.starts_with(b"HTTP/1.1 200");
+        readers.push(reader);
+        (!is_followed).then(|| readers.pop().unwrap().response())
+    });
+    let refused = refused.expect("there is no end to what may be followed");
+    assert_eq!((refused.status, &refused.json()["code"]), (503, &"BUSY".into()));
+    let one = "GET /v1/streams/s/events HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n";
+    let mut reader = Client::connect(server.local_addrs().http);
+    reader.send(one);
+    assert!(reader.starts_with(b"HTTP/1.1 200"), "one stream is part of what a connection takes");
+}

@@ -97,12 +97,12 @@ fn follow(visit: &mut Visit<'_, '_>, keys: &[Text], is_single: bool) -> Handled 
     Handled::Events(Box::new(EventTalk::new(Source::Streams(following), heartbeat_ms, visit.turn.now)))
 }
 
-/// Long names are counted; few and short ones are part of what a connection takes.
+/// Many streams are counted, and long names; few and short ones are part of what a connection takes.
 fn charge_names(visit: &Visit<'_, '_>, keys: &[Text]) -> Option<Charge> {
-    if keys.iter().map(|key| key.len()).sum::<usize>() <= limit::FOLLOWED_NAMES_FREE {
+    let bytes = keys.iter().map(|key| weight(key)).sum();
+    if bytes <= limit::FOLLOWED_BYTES_FREE {
         return Some(Charge::default());
     }
-    let bytes = keys.iter().map(|key| weight(key)).sum();
     visit.desk.shared.directory.account().take(Part::Standing, bytes)
 }
 
