@@ -60,6 +60,22 @@ fn take(client: &mut Client, fields: &str) -> (String, String) {
     (place, format!("Cookie: {}\r\n", cookie.split_once(';').unwrap().0))
 }
 
+/// A second click, or one on a page that was fetched before the place was there, changes nothing.
+#[test]
+fn a_click_keeps_a_place_that_is_good() {
+    let patch = ZonePatch { limit: Some(1), mode: Some(Mode::Paused), ..ZonePatch::default() };
+    let server = start_with(config(|_| ()), vec![("shop", patch)]);
+    let mut client = Client::connect(server.local_addrs().http);
+    let (place, own) = take(&mut client, "");
+    let (_, behind) = take(&mut client, "");
+    assert_ne!(own, behind, "who shows no place takes one");
+    assert_eq!(take(&mut client, &own), (place, own));
+    let mut resp = Client::connect(server.local_addrs().resp);
+    assert_eq!(value_of(&resp.ask("Q.STATS shop"), "joined_total"), "2");
+    take(&mut client, "Cookie: sluice_place=AAAA\r\n");
+    assert_eq!(value_of(&resp.ask("Q.STATS shop"), "joined_total"), "3", "what is no place is replaced");
+}
+
 /// Whoever fetches addresses, or is made to by another site, takes no place and replaces none.
 #[test]
 fn no_address_and_no_other_site_takes_or_replaces_a_place() {

@@ -10,6 +10,7 @@ use super::recall::Purpose;
 use super::respond::{Field, Media, Responder, Shape};
 use crate::request::Answer;
 use sluice_engine::directory::Directory;
+use sluice_engine::error::Refusal;
 use sluice_engine::reply::{Departure, Standing};
 
 const ADMITTED: Problem = Problem::new(409, "ADMITTED", "this token was let in: it has no place to give up");
@@ -58,7 +59,7 @@ pub(crate) fn write(
                 to.send(200, Media::Json, shape, &[]);
             }
             None => {
-                Problem::refused(sluice_engine::error::Refusal::NoZone).send(to, shape);
+                Problem::refused(Refusal::NoZone).send(to, shape);
                 return true;
             }
         },
@@ -96,6 +97,11 @@ fn write_room(
             shown = std::str::from_utf8(pass.unwrap_or_default()).unwrap_or_default();
             (Stage::Placed(std::str::from_utf8(token).unwrap_or_default(), *standing), from, language)
         }
+        // Who has a place keeps it where it cannot be told now.
+        (
+            Answer::Refused(Refusal::Busy { .. } | Refusal::NoLeader { .. }),
+            Purpose::Room { language, from },
+        ) => (Stage::Untold, from, language),
         (Answer::Refused(refusal), Purpose::Room { language, .. } | Purpose::RoomJoin { language }) => {
             (Stage::Refused(*refusal), 0, language)
         }
@@ -106,7 +112,7 @@ fn write_room(
     let visitor = Visitor { zone, settings: settings.as_deref(), language, from, stage, pass: shown };
     let status = visitor.write(to.body);
     to.send(status, Media::Html, shape, &[Field::Page(language)]);
-    matches!(stage, Stage::Refused(_))
+    matches!(stage, Stage::Refused(_) | Stage::Untold)
 }
 
 /// Milliseconds as whole seconds, rounded up; unknown stays -1.

@@ -2,7 +2,8 @@
 //! cookie, and leads back to the page.
 //!
 //! A place comes from the visitor's own cookie and never from an address, so no link, image or form of another site replaces
-//! it. GET and HEAD join nothing: whoever fetches addresses in advance takes no places.
+//! it, and a place that is good is kept whoever clicks. GET and HEAD join nothing: whoever fetches addresses in advance takes no
+//! places.
 
 use crate::http::cookie;
 use crate::http::pages::language::Language;
@@ -14,6 +15,8 @@ use crate::http::respond::{Field, Media};
 use crate::http::route::Method;
 use crate::http::visit::{Handled, Visit};
 use crate::request::Request;
+use sluice_engine::error::Refusal;
+use sluice_engine::reply::Standing;
 
 pub(crate) fn run(visit: &mut Visit<'_, '_>, zone: &str) -> Handled {
     let query = visit.call.query;
@@ -29,10 +32,7 @@ pub(crate) fn run(visit: &mut Visit<'_, '_>, zone: &str) -> Handled {
     let is_known = visit.desk.shared.directory.settings(zone).is_some();
     let joins = visit.method == Method::Post && !visit.call.fields.provenance.is_of_other_site();
     match token.filter(|token| !token.is_empty()) {
-        _ if is_known && joins => visit.ask(
-            &Request::Join { zone, user: None, request: None, is_trusted: false },
-            Purpose::RoomJoin { language },
-        ),
+        token if is_known && joins => join(visit, zone, token, language),
         Some(token) if is_known => {
             let purpose = Purpose::Room { language, from };
             match visit.method {
@@ -40,17 +40,35 @@ pub(crate) fn run(visit: &mut Visit<'_, '_>, zone: &str) -> Handled {
                 _ => visit.ask(&Request::Poll { zone, token }, purpose),
             }
         }
-        _ => show(visit, zone, language, from),
+        _ => show(visit, zone, language, from, Stage::Joining),
     }
 }
 
-/// The page of who has no place.
-fn show(visit: &mut Visit<'_, '_>, zone: &[u8], language: Language, from: u64) -> Handled {
+/// Takes a place for who has none: a click never costs a place that is good.
+fn join(visit: &mut Visit<'_, '_>, zone: &[u8], token: Option<&[u8]>, language: Language) -> Handled {
+    let directory = &visit.desk.shared.directory;
+    match token.map(|token| (token, directory.peek(visit.turn.guard, zone, token, visit.turn.now))) {
+        Some((token, Ok(standing))) => {
+            let from = if let Standing::Waiting(waiting) = standing { waiting.position } else { 0 };
+            let (shape, to) = (visit.shape, Field::SeeOther(zone, token, from, language));
+            visit.desk.responder().send(303, Media::Text, shape, &[to]);
+            Handled::Done
+        }
+        None | Some((_, Err(Refusal::Gone | Refusal::BadToken | Refusal::NoZone))) => visit.ask(
+            &Request::Join { zone, user: None, request: None, is_trusted: false },
+            Purpose::RoomJoin { language },
+        ),
+        Some((_, Err(_))) => show(visit, zone, language, 0, Stage::Untold),
+    }
+}
+
+/// The page of who has no place, or one of which nothing is known now.
+fn show(visit: &mut Visit<'_, '_>, zone: &[u8], language: Language, from: u64, stage: Stage<'_>) -> Handled {
     let shape = visit.shape;
     let settings = visit.desk.shared.directory.settings(zone);
     let mut to = visit.desk.responder();
     let zone = std::str::from_utf8(zone).unwrap_or_default();
-    let (settings, stage) = (settings.as_deref(), Stage::Joining);
+    let settings = settings.as_deref();
     let status = Visitor { zone, settings, language, from, stage, pass: "" }.write(to.body);
     to.send(status, Media::Html, shape, &[Field::Page(language)]);
     Handled::Done

@@ -11,6 +11,9 @@ use sluice_engine::reply::{Eta, Standing, Waiting};
 use sluice_engine::zone::settings::{Mode, ZoneSettings};
 use std::borrow::Cow;
 
+/// When a browser without script asks again for a place of which nothing could be told, in seconds.
+const UNTOLD_S: u64 = 3;
+
 /// A visit of the page.
 pub(crate) struct Visitor<'a> {
     pub(crate) zone: &'a str,
@@ -30,6 +33,8 @@ pub(crate) enum Stage<'a> {
     Joining,
     /// Where this token stands.
     Placed(&'a str, Standing),
+    /// There is a place, of which nothing can be told now.
+    Untold,
     /// There is no place.
     Refused(Refusal),
 }
@@ -58,7 +63,7 @@ impl Visitor<'_> {
             Stage::Refused(Refusal::Full(_)) => "full",
             Stage::Refused(Refusal::Gone | Refusal::BadToken) => "gone",
             Stage::Refused(Refusal::NoZone) => "unknown",
-            Stage::Refused(_) => "busy",
+            Stage::Untold | Stage::Refused(_) => "busy",
         }
     }
 
@@ -121,13 +126,17 @@ impl Visitor<'_> {
 
     /// What of the address must not be lost on the way to the same page: how long the way was.
     fn keep(&self) -> String {
-        let from = |waiting: Waiting| format!("&from={}", self.from.max(waiting.position));
-        self.waiting().map_or_else(String::new, from)
+        match (self.waiting(), self.stage) {
+            (Some(waiting), _) => format!("&from={}", self.from.max(waiting.position)),
+            (None, Stage::Untold) => format!("&from={}", self.from),
+            _ => String::new(),
+        }
     }
 
-    /// The button that joins, for a browser without script. Only a click does: whoever fetches pages in advance takes no place.
+    /// The button that joins, for a browser without script and without a place. Only a click does: whoever fetches pages in
+    /// advance takes no place.
     fn take(&self, state: &str) -> String {
-        if !matches!(state, "joining" | "full" | "busy" | "closed") {
+        if matches!(self.stage, Stage::Untold) || !matches!(state, "joining" | "full" | "busy" | "closed") {
             return String::new();
         }
         let (tag, word) = (self.language.tag(), self.language.words().get("take").map_or("", String::as_str));
@@ -161,6 +170,9 @@ impl Visitor<'_> {
             "waiting" | "paused" => {
                 let poll_ms = self.waiting().map_or(1_000, |waiting| waiting.poll_ms);
                 (u64::from(poll_ms).div_ceil(1_000).max(1), format!("?lang={tag}{}", self.keep()))
+            }
+            "busy" if matches!(self.stage, Stage::Untold) => {
+                (UNTOLD_S, format!("?lang={tag}{}", self.keep()))
             }
             "turn" => (1, self.target()?),
             _ => return None,
@@ -247,6 +259,22 @@ mod tests {
         ] {
             assert!(page.contains(part), "{part}\n{page}");
         }
+    }
+
+    /// A click there would give the place away for one at the end of the line.
+    #[test]
+    fn who_has_a_place_is_offered_no_other_while_it_cannot_be_told() {
+        let (status, page) = page(Some(&settings()), Language::English, Stage::Untold);
+        assert!(status == 200 && page.contains("<body data-state=\"busy\">"), "{page}");
+        let again =
+            "<noscript><meta http-equiv=\"refresh\" content=\"3;url=?lang=en&amp;from=100\"></noscript>";
+        assert!(page.contains(again) && !page.contains("id=\"take\""), "{page}");
+        let refused = Stage::Refused(Refusal::Busy { retry_ms: 1 });
+        let (_, page) = super::tests::page(Some(&settings()), Language::English, refused);
+        assert!(
+            page.contains("id=\"take\"") && !page.contains("http-equiv"),
+            "who has none may take one: {page}"
+        );
     }
 
     #[test]
