@@ -1,8 +1,9 @@
 //! For how long a guard lets people in unasked, counted over an hour.
 //!
 //! Time is paid for in advance, a second at a time, by the first who comes without an answer; whoever comes within that second
-//! enters too. Where sluice has not answered since, the time in between is paid for as well: it was an outage. However failures
-//! and answers follow each other, no hour has more open time than its budget.
+//! enters too. Where sluice has not answered since, the time in between is paid for as well: it was an outage. Where that is more
+//! than is left, all that is left is paid. However failures and answers follow each other, no hour has more open time than its
+//! budget.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -52,9 +53,13 @@ impl Budget {
         }
         let was_failing = std::mem::replace(&mut self.is_failing, true);
         let from = self.until.filter(|_| was_failing).unwrap_or(now);
-        // It cannot be open before the oldest payment has run out, and is then closed for good: nothing is paid.
-        let until = (now + STEP).min(from + self.left(now));
+        let left = self.left(now);
+        let until = (now + STEP).min(from + left);
         if until <= now {
+            // The outage has used up what was left, though nobody came meanwhile.
+            if !left.is_zero() {
+                self.paid.push_back((now, left));
+            }
             return Gate::Shut { begins: self.until.take().is_some() };
         }
         let begins = self.until.is_none() || !was_failing;
@@ -113,6 +118,23 @@ mod tests {
         }
         assert!(entered.len() >= 2 * 10 * 5, "each hour has its own: {}", entered.len());
         assert!(budget.paid.len() <= 11, "{} payments", budget.paid.len());
+    }
+
+    #[test]
+    fn an_outage_in_which_nobody_came_is_over_the_budget_all_the_same() {
+        let (mut budget, start) = (Budget::new(Duration::from_secs(30)), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        assert_eq!(budget.failed(at(0)), Gate::Open { begins: true });
+        assert_eq!(budget.failed(at(100_000)), Gate::Shut { begins: true });
+        for ms in [100_100, 101_000, 130_000, 3_000_000] {
+            assert_eq!(
+                budget.failed(at(ms)),
+                Gate::Shut { begins: false },
+                "{ms} ms after its first failure"
+            );
+        }
+        assert_eq!(budget.left(at(3_000_000)), Duration::ZERO);
+        assert!(is_open(budget.failed(at(100_000) + WINDOW)), "the next hour has its own");
     }
 
     #[test]
