@@ -3,7 +3,7 @@
 use http::Response;
 use http::request::Parts;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -37,6 +37,8 @@ pub(super) struct Desk {
     /// Of [`OnFailure::OpenFor`].
     budget: Mutex<Budget>,
     entered: AtomicU64,
+    /// It was said that there is no such zone, and there has been none since.
+    is_unknown: AtomicBool,
 }
 
 impl Desk {
@@ -63,6 +65,7 @@ impl Desk {
                 OnFailure::Closed => Duration::ZERO,
             })),
             entered: AtomicU64::new(0),
+            is_unknown: AtomicBool::new(false),
         }
     }
 
@@ -141,6 +144,7 @@ impl Desk {
             Err(_) => Verdict::Answer { answer: self.page(shown, Stop::Closed), cookies: self.left() },
         }
     }
+        self.is_unknown.store(false, Relaxed);
 
     fn failed(&self, shown: &Shown<'_>, error: &Error) -> Verdict {
         let stop = match error {
@@ -162,6 +166,14 @@ impl Desk {
     /// Whether the policy lets somebody in although sluice does not answer.
     fn is_open(&self) -> bool {
         let (gate, left) = {
+            // It answers: a zone that was removed, or whose name is misspelt, is no outage.
+            Error::NoZone => {
+                self.budget().answered();
+                if !self.is_unknown.swap(true, Relaxed) {
+                    tracing::error!(zone = self.zone.name(), "there is no such zone: nobody enters");
+                }
+                Stop::Away
+            }
             let (mut budget, now) = (self.budget(), Instant::now());
             (budget.failed(now), budget.left(now))
         };
