@@ -34,8 +34,15 @@ impl<'a> Shown<'a> {
         self.query(PASS_QUERY)
     }
 
+    /// The sender's own token.
     pub(super) fn token(&self) -> Option<&'a str> {
-        self.header(TOKEN_HEADER).or_else(|| self.cookie("_token")).or_else(|| self.query(TOKEN_QUERY))
+        self.header(TOKEN_HEADER).or_else(|| self.cookie("_token"))
+    }
+
+    /// The token in the address: the waiting page puts one there once it is admitted. Another one may be anybody's, who sent
+    /// round a link to share a place.
+    pub(super) fn token_in_query(&self) -> Option<&'a str> {
+        self.query(TOKEN_QUERY)
     }
 
     /// Whether a person looks at the answer.
@@ -138,6 +145,7 @@ mod tests {
         let shown = Shown::new(&parts, "sluice");
         assert_eq!(shown.passes().collect::<Vec<_>>(), ["h.p.s", "c.p.s"]);
         assert_eq!((shown.pass_in_query(), shown.token()), (Some("q.p.s"), Some("C")));
+        assert_eq!(shown.token_in_query(), Some("T"));
         assert_eq!(shown.stripped(), "/checkout?a=1&b");
     }
 

@@ -100,7 +100,7 @@ impl Desk {
                 false => Verdict::Enter { pass: Some(pass), cookies },
             };
         }
-        match self.place(shown.token()).await {
+        match self.place(&shown).await {
             Ok(place) => self.placed(&shown, &place).await,
             Err(error) => self.failed(&shown, &error),
         }
@@ -117,19 +117,34 @@ impl Desk {
         }
     }
 
-    /// Where the token stands; who has none, or one that is gone, joins.
-    async fn place(&self, token: Option<&str>) -> Result<Place, Error> {
-        if let Some(token) = token {
-            match self.zone.poll(token).await {
-                Err(Error::Gone | Error::BadToken | Error::Invalid(_)) => {}
-                outcome => return outcome,
-            }
+    /// Where the sender's token stands; who has none, or one that is gone, joins. The token of an address is the sender's where
+    /// it is admitted, and never kept while it waits.
+    async fn place(&self, shown: &Shown<'_>) -> Result<Place, Error> {
+        if let Some(token) = shown.token()
+            && let Some(outcome) = self.stands(token).await
+        {
+            return outcome;
+        }
+        if let Some(token) = shown.token_in_query()
+            && let Some(outcome) = self.stands(token).await
+            && !outcome.as_ref().is_ok_and(|place| !place.is_admitted())
+        {
+            return outcome;
         }
         self.zone.join(Join::default()).await
     }
 
+    /// Where a token stands; `None` where it is none, or gone.
+    async fn stands(&self, token: &str) -> Option<Result<Place, Error>> {
+        match self.zone.poll(token).await {
+            Err(Error::Gone | Error::BadToken | Error::Invalid(_)) => None,
+            outcome => Some(outcome),
+        }
+    }
+
     async fn placed(&self, shown: &Shown<'_>, place: &Place) -> Verdict {
         self.budget().answered();
+        self.is_unknown.store(false, Relaxed);
         if !place.is_admitted() {
             let cookies = vec![self.set("_token", &place.token, None)];
             return Verdict::Answer { answer: self.page(shown, Stop::Waiting(place)), cookies };
@@ -144,13 +159,20 @@ impl Desk {
             Err(_) => Verdict::Answer { answer: self.page(shown, Stop::Closed), cookies: self.left() },
         }
     }
-        self.is_unknown.store(false, Relaxed);
 
     fn failed(&self, shown: &Shown<'_>, error: &Error) -> Verdict {
         let stop = match error {
             Error::Full | Error::Closed => {
                 self.budget().answered();
                 if *error == Error::Full { Stop::Full } else { Stop::Closed }
+            }
+            // It answers: a zone that was removed, or whose name is misspelt, is no outage.
+            Error::NoZone => {
+                self.budget().answered();
+                if !self.is_unknown.swap(true, Relaxed) {
+                    tracing::error!(zone = self.zone.name(), "there is no such zone: nobody enters");
+                }
+                Stop::Away
             }
             error => {
                 tracing::warn!(%error, zone = self.zone.name(), "the waiting room cannot be asked");
@@ -166,14 +188,6 @@ impl Desk {
     /// Whether the policy lets somebody in although sluice does not answer.
     fn is_open(&self) -> bool {
         let (gate, left) = {
-            // It answers: a zone that was removed, or whose name is misspelt, is no outage.
-            Error::NoZone => {
-                self.budget().answered();
-                if !self.is_unknown.swap(true, Relaxed) {
-                    tracing::error!(zone = self.zone.name(), "there is no such zone: nobody enters");
-                }
-                Stop::Away
-            }
             let (mut budget, now) = (self.budget(), Instant::now());
             (budget.failed(now), budget.left(now))
         };

@@ -12,10 +12,11 @@ use http::{Method, Request, Response, StatusCode};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use sluice_client::Client;
 use sluice_client::guard::{Guard, GuardBuilder, Guarded, OnFailure};
+use tokio::sync::watch;
 use tower_layer::Layer as _;
 use tower_service::Service;
 
-use crate::script::{ADMITTED, Peer, Server, WAITING};
+use crate::script::{ADMITTED, Peer, Server, WAITING, within};
 
 /// A service that tells what it sees.
 #[derive(Clone)]
@@ -201,6 +202,35 @@ async fn only_what_a_rule_names_is_let_past() {
     }
 }
 
+/// A link with somebody's waiting token would give everybody who follows it the sender's place.
+#[tokio::test]
+async fn a_token_that_waits_is_not_taken_from_an_address() {
+    let joined = WAITING.replace("$3\r\nabc\r\n", "$3\r\nown\r\n");
+    let mut guarded = guarded(&joined, WAITING, |rules| rules).await;
+    let follower = ask(&mut guarded, request("/checkout?sluice_token=abc", &[])).await;
+    assert_eq!(header(&follower, "set-cookie"), ["sluice_token=own; Path=/; HttpOnly; SameSite=Lax; Secure"]);
+    assert!(follower.body().contains(r#""token":"own""#), "{}", follower.body());
+    let own = ask(&mut guarded, request("/checkout", &[("cookie", "sluice_token=abc")])).await;
+    assert!(own.body().contains(r#""token":"abc""#), "one's own place is kept: {}", own.body());
+}
+
+#[tokio::test]
+async fn a_zone_that_is_not_there_lets_nobody_in() {
+    let policy = OnFailure::OpenFor(Duration::from_secs(30));
+    let no_zone = "-NOZONE no such zone\r\n";
+    let server = Server::bind().await;
+    let client = server.client();
+    tokio::spawn(sluice(server, no_zone.to_owned(), no_zone.to_owned()));
+    let guard = Guard::builder(&client, "shop").on_failure(policy).build();
+    let mut guarded = guard.layer(Checkout);
+    for headers in [&[][..], &[("cookie", "sluice_token=abc")]] {
+        let refused = ask(&mut guarded, request("/checkout", headers)).await;
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.body(), r#"{"canEnter":false,"zoneId":"shop","code":"BUSY"}"#);
+    }
+    assert_eq!((guard.openness().entered, guard.openness().left), (0, Duration::from_secs(30)));
+}
+
 /// A guard before a sluice that is not there.
 async fn alone(policy: OnFailure) -> (Client, Guard) {
     let address = Server::bind().await.address(); // nobody listens there any more
@@ -230,4 +260,117 @@ async fn while_sluice_is_away_the_policy_says_who_enters_and_for_how_long() {
     assert_eq!(late.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!((guard.openness().entered, client.metrics().unasked), (2, 2));
     assert!(guard.openness().left < Duration::from_secs(10), "{:?}", guard.openness());
+}
+
+/// Stalls, then answers, then stalls: each stall is an outage of its own, and all together have one budget.
+#[tokio::test]
+async fn a_sluice_that_stutters_lets_in_no_more_than_the_budget() {
+    let server = Server::bind().await;
+    let client = server.client();
+    let (say, speaks) = watch::channel(true);
+    tokio::spawn(stutter(server, speaks));
+    let policy = OnFailure::OpenFor(Duration::from_millis(300));
+    let guard =
+        Guard::builder(&client, "shop").on_failure(policy).answer_within(Duration::from_millis(100)).build();
+    let mut guarded = guard.layer(Checkout);
+    let mut stall = async || {
+        say.send_replace(false);
+        let stalled = ask(&mut guarded, request("/checkout", &[])).await.status();
+        say.send_replace(true);
+        for _ in 0..100 {
+            if ask(&mut guarded, request("/checkout", &[])).await.status() == StatusCode::ACCEPTED {
+                return stalled;
+            }
+        }
+        panic!("it answers nobody");
+    };
+    let mut stalls = 0;
+    while stall().await == StatusCode::OK {
+        stalls += 1;
+        assert!(stalls < 100, "whoever comes in a stall enters");
+    }
+    let entered = guard.openness().entered;
+    assert!(entered > 0, "the policy was asked");
+    for _ in 0..10 {
+        assert_eq!(stall().await, StatusCode::SERVICE_UNAVAILABLE, "answers in between fill nothing up");
+    }
+    assert_eq!((guard.openness().entered, guard.openness().left), (entered, Duration::ZERO));
+}
+
+/// Answers in order, and only while it may speak.
+async fn stutter(server: Server, speaks: watch::Receiver<bool>) {
+    loop {
+        let (mut peer, mut speaks) = (server.accept().await, speaks.clone());
+        tokio::spawn(async move {
+            while let Some(command) = peer.command().await {
+                if speaks.wait_for(|speaks| *speaks).await.is_err() {
+                    return;
+                }
+                match command.split(' ').next() {
+                    Some("Q.KEY") => peer.send("*0\r\n").await,
+                    Some("Q.JOIN") => peer.send(WAITING).await,
+                    _ => {}
+                }
+            }
+        });
+    }
+}
+
+/// Revoked while it is being shown: from then on it lets nobody in, nor does the admission that it stands for.
+#[tokio::test]
+async fn a_pass_that_is_revoked_lets_in_no_longer() {
+    let server = Server::bind().await;
+    let client = server.client();
+    let (revoke, revoked) = watch::channel(false);
+    let pass = pass();
+    tokio::spawn(revoking(server, admitted(&pass), revoked));
+    let mut guarded = Guard::builder(&client, "shop").build().layer(Checkout);
+    let shown = [("sluice-pass", pass.as_str())];
+    assert_eq!(ask(&mut guarded, request("/checkout", &shown)).await.status(), StatusCode::OK);
+    revoke.send_replace(true);
+    let refused = within(async {
+        loop {
+            let answer = ask(&mut guarded, request("/checkout", &shown)).await;
+            if answer.status() != StatusCode::OK {
+                return answer;
+            }
+            // A pass that is good asks nobody, so nothing else would have its turn.
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(refused.body(), r#"{"canEnter":false,"zoneId":"shop","code":"CLOSED"}"#);
+    assert!(
+        header(&refused, "set-cookie").iter().all(|cookie| cookie.contains("=; Max-Age=0")),
+        "{refused:?}"
+    );
+}
+
+/// Tells of the revocation of the test's pass when it is time, to whoever follows those.
+async fn revoking(server: Server, join: String, revoked: watch::Receiver<bool>) {
+    let public = URL_SAFE_NO_PAD.encode(pair().public_key());
+    let keys = format!("*1\r\n%2\r\n+id\r\n+k1\r\n+public\r\n+{public}\r\n");
+    let now_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later").as_millis();
+    let entry = format!(
+        ">5\r\n+x.entry\r\n+sluice:revoked-passes\r\n+1.1\r\n+{now_ms}-0\r\n*2\r\n+jti\r\n+a-pass\r\n"
+    );
+    loop {
+        let (mut peer, mut revoked) = (server.accept().await, revoked.clone());
+        let (keys, join, entry) = (keys.clone(), join.clone(), entry.clone());
+        tokio::spawn(async move {
+            while let Some(command) = peer.command().await {
+                match command.split(' ').next() {
+                    Some("Q.KEY") => peer.send(&keys).await,
+                    Some("Q.JOIN") => peer.send(&join).await,
+                    Some("X.SUB") => {
+                        peer.send(":1\r\n").await;
+                        if revoked.wait_for(|revoked| *revoked).await.is_ok() {
+                            peer.send(&entry).await;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        });
+    }
 }
