@@ -11,9 +11,9 @@ use sluice_engine::directory::Directory;
 use sluice_engine::id::RequestHash;
 use std::net::IpAddr;
 
-/// The network that an anonymous caller comes from: an IPv4 address, or the first 64 bits of an IPv6 one, as one
+/// The network that a client comes from, which counts as one of them: an IPv4 address, or the first 64 bits of an IPv6 one, as one
 /// household has them. A caller that comes back over another connection is in it again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ClientNetwork(u64);
 
 /// Before an IPv4 address: no host has an IPv6 address that begins so (it would be a multicast one).

@@ -32,29 +32,14 @@ impl Network {
             Some(bits) => bits.parse().ok().filter(|bits| *bits <= most)?,
             None => most,
         };
-        Some(Network::of(address, bits + mapped))
-    }
-
-    /// The range that counts as one client: a subscriber of IPv6 has 2^64 addresses.
-    #[must_use]
-    pub fn of_client(address: IpAddr) -> Network {
-        let address = address.to_canonical();
-        Network::of(address, if address.is_ipv4() { 128 } else { 64 })
-    }
-
-    fn of(address: IpAddr, bits: u32) -> Network {
-        Network { first: number(address) & mask(bits), bits }
+        let bits = bits + mapped;
+        Some(Network { first: number(address) & mask(bits), bits })
     }
 
     /// Whether the address is one of them.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         number(address) & mask(self.bits) == self.first
-    }
-
-    /// Its first address, to tell ranges of one length apart.
-    pub(crate) fn first(&self) -> u128 {
-        self.first
     }
 }
 
@@ -73,20 +58,6 @@ fn number(address: IpAddr) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::Network;
-
-    #[test]
-    fn a_client_is_an_address_or_the_network_of_a_subscriber() {
-        for (one, other, same) in [
-            ("10.0.0.1", "10.0.0.1", true),
-            ("10.0.0.1", "::ffff:10.0.0.1", true),
-            ("10.0.0.1", "10.0.0.2", false),
-            ("2001:db8::1", "2001:db8::ffff", true),
-            ("2001:db8::1", "2001:db8:0:1::1", false),
-        ] {
-            let client = |text: &str| Network::of_client(text.parse().unwrap());
-            assert_eq!(client(one) == client(other), same, "{one} {other}");
-        }
-    }
 
     #[test]
     fn odd_ranges_are_none() {

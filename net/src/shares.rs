@@ -6,6 +6,7 @@
 //! Counts by address are kept in a fixed table, so strangers cannot make it grow. Two addresses may share a cell: then they
 //! share what one may have.
 
+use crate::caller::ClientNetwork;
 use crate::config::NetConfig;
 use crate::limit;
 use crate::network::Network;
@@ -91,8 +92,7 @@ impl Shares {
     }
 
     fn cell(&self, address: IpAddr) -> u16 {
-        let client = Network::of_client(address);
-        (self.hasher.hash_one(client.first()) as usize % limit::ADDRESS_CELLS) as u16
+        (self.hasher.hash_one(ClientNetwork::of(address)) as usize % limit::ADDRESS_CELLS) as u16
     }
 
     /// Whether a port has more than its share, the latest included.
