@@ -88,6 +88,8 @@ pub(crate) const ADMIN_HEAD_BYTES_MAX: usize = 16 << 10;
 pub(crate) const ADMIN_HEADERS_MAX: usize = 64;
 /// Time for a request's head to come.
 pub(crate) const ADMIN_HEAD_MS_MAX: u64 = 10_000;
+/// How long an answer there may wait for its reader.
+pub(crate) const ADMIN_ANSWER_MS_MAX: u64 = 10_000;
 /// Bytes of a request's body there.
 pub(crate) const ADMIN_BODY_BYTES_MAX: usize = 16 << 10;
 /// Time for a request's body to come there.

@@ -17,6 +17,7 @@ mod namespaces;
 mod page;
 mod problem;
 mod routes;
+mod watched;
 
 use std::io;
 use std::net::TcpListener;
