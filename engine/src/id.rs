@@ -52,6 +52,30 @@ pub struct UserHash(#[serde(with = "plain")] pub u128);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RequestHash(#[serde(with = "plain")] pub u128);
 
+/// The bit of a [`RequestHash`] that says who chose the id.
+const STRANGER: u128 = 1 << 127;
+
+impl RequestHash {
+    /// The same, marked as chosen by a stranger or by somebody who is known: what one of them asks to remember takes nothing
+    /// from the other.
+    ///
+    /// ```
+    /// use sluice_engine::id::RequestHash;
+    /// let hash = RequestHash(9);
+    /// assert!(hash.chosen_by_stranger(true).is_strangers() && !hash.chosen_by_stranger(false).is_strangers());
+    /// ```
+    #[must_use]
+    pub fn chosen_by_stranger(self, is_stranger: bool) -> RequestHash {
+        RequestHash(if is_stranger { self.0 | STRANGER } else { self.0 & !STRANGER })
+    }
+
+    /// Whether a stranger chose it.
+    #[must_use]
+    pub fn is_strangers(self) -> bool {
+        self.0 & STRANGER != 0
+    }
+}
+
 /// The caller's handle for a reply that comes later. The engine only carries it.
 ///
 /// The caller puts a generation in it, so that a late reply never reaches another client.

@@ -4,7 +4,7 @@
 //! RESP user name │ writer of HTTP, by its token's digest │ network of an anonymous HTTP call
 //! ```
 //! Ids that strangers choose so never meet those that gateways choose: who knows a stranger's id learns nothing by it, and moves
-//! nobody. What is remembered is a keyed hash, of the address as of the id.
+//! nobody. Nor do strangers, however many ids they choose, have those of gateways forgotten. What is remembered is a keyed hash, of the address as of the id.
 
 use crate::auth::SecretDigest;
 use sluice_engine::directory::Directory;
@@ -74,9 +74,10 @@ impl RequestId<'_> {
                 (b"anonymous", &network)
             }
         };
-        match self.user {
+        let hash = match self.user {
             Some(user) => directory.request_hash(name, &[kind, caller, self.id, user]),
             None => directory.request_hash(name, &[kind, caller, self.id]),
-        }
+        };
+        hash.chosen_by_stranger(matches!(self.caller, Caller::Anonymous(_)))
     }
 }

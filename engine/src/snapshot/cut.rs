@@ -12,7 +12,7 @@ use super::record::{self, ShardHeader};
 use crate::id::UserHash;
 use crate::limit::BLOCK_SLOTS;
 use crate::shard::Shard;
-use crate::shard::requests::Remembered;
+use crate::shard::requests::{CHOOSERS, Remembered, chooser};
 use crate::structure::Waiters;
 use crate::token::Place;
 use crate::zone::state::ZoneState;
@@ -136,7 +136,8 @@ pub(crate) struct ShardCut {
     zones: VecDeque<u64>,
     /// Zones deleted since the cut, not yet written whole.
     deleted: BTreeMap<u64, ZoneState>,
-    requests: ListCut,
+    /// By who chose their ids.
+    requests: [ListCut; CHOOSERS],
     out: Vec<u8>,
     ended: bool,
 }
@@ -163,7 +164,7 @@ impl ShardCut {
         ShardCut {
             zones: shard.zones.keys().copied().collect(),
             deleted: BTreeMap::new(),
-            requests: ListCut::of(shard.requests.order().len()),
+            requests: shard.requests.orders().each_ref().map(|order| ListCut::of(order.len())),
             out,
             ended: false,
         }
@@ -176,9 +177,9 @@ impl ShardCut {
         }
     }
 
-    /// The first remembered request went away.
+    /// The first remembered request of those who chose its id went away.
     pub(crate) fn request_popped(&mut self, entry: Remembered) {
-        if self.requests.popped() {
+        if self.requests[chooser(entry.request)].popped() {
             frame::record(&mut self.out, Kind::Requests, |out| record::put_requests(out, [entry].iter()));
         }
     }
@@ -223,11 +224,13 @@ impl ShardCut {
             }
             return;
         }
-        while !self.requests.is_done() && out.len() < SLICE_BYTES {
-            let entries = shard.requests.order().range(self.requests.next_chunk());
-            frame::record(out, Kind::Requests, |out| record::put_requests(out, entries));
+        for (cut, order) in self.requests.iter_mut().zip(shard.requests.orders()) {
+            while !cut.is_done() && out.len() < SLICE_BYTES {
+                let entries = order.range(cut.next_chunk());
+                frame::record(out, Kind::Requests, |out| record::put_requests(out, entries));
+            }
         }
-        if self.requests.is_done() {
+        if self.requests.iter().all(ListCut::is_done) {
             frame::record(out, Kind::End, |_| {});
             self.ended = true;
         }

@@ -46,7 +46,9 @@ pub(crate) fn state_hash(shard: &Shard) -> u64 {
         }
         feed(&mut |out| record::put_expiries(out, *ordinal, zone.users.expiring().iter(), &zone.users));
     }
-    feed(&mut |out| record::put_requests(out, shard.requests.order().iter()));
+    for order in shard.requests.orders() {
+        feed(&mut |out| record::put_requests(out, order.iter()));
+    }
     feed_keys(&shard.keyspace, &mut feed);
     hasher.finish()
 }
