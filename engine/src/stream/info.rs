@@ -138,7 +138,7 @@ fn entry_value(entry: Option<EntryRef<'_>>) -> Value {
 
 /// What both forms begin with. Blocks stand for the nodes of Redis's tree.
 fn info_head(stream: &Stream) -> Vec<(Value, Value)> {
-    let blocks = stream.run.blocks().filter(|block| block.count > 0).count() as u64;
+    let blocks = stream.run.block_count() as u64;
     let head = map([
         ("length", number(stream.run.len())),
         ("radix-tree-keys", number(blocks)),

@@ -183,15 +183,26 @@ impl Run {
         self.sealed.len()
     }
 
+    /// Blocks that have entries.
+    pub(crate) fn block_count(&self) -> usize {
+        self.sealed.len() + usize::from(self.tail.count > 0)
+    }
+
     /// Takes all sealed blocks out: of a run that nobody needs any more.
     pub(crate) fn take_sealed(&mut self) -> Blocks {
         std::mem::take(&mut self.sealed)
     }
 
-    /// How many entries have a lower id.
-    pub(crate) fn count_below(&self, id: StreamId) -> u64 {
+    /// How many entries have a lower id; where that is more than `most`, any number above it.
+    pub(crate) fn count_below(&self, id: StreamId, most: u64) -> u64 {
         let last = self.block_of(|block| block.base <= id);
-        let whole: u64 = self.sealed.iter().take(last).map(|block| block.count as u64).sum();
+        let mut whole = 0;
+        for block in self.sealed.iter().take(last) {
+            whole += block.count as u64;
+            if whole > most {
+                return whole;
+            }
+        }
         whole + self.block(last).iter().take_while(|place| place.entry.id < id).count() as u64
     }
 

@@ -62,7 +62,7 @@ impl Stream {
             Keep::Newest(keep) => self.run.len().saturating_sub(keep).min(most),
             Keep::From(id) => {
                 let all_go = self.last_id < id;
-                let going = if all_go { self.run.len() } else { self.run.count_below(id) };
+                let going = if all_go { self.run.len() } else { self.run.count_below(id, most) };
                 going.min(most)
             }
         };
