@@ -113,7 +113,7 @@ impl Group {
         let Some(gone) = self.consumers[number as usize].take() else { return 0 };
         self.consumer_bytes -= CONSUMER_BYTES + gone.name.len();
         if gone.pending > 0 {
-            self.pending.retain(|pended| pended.consumer != number);
+            self.pending.remove_all_of(number, gone.pending);
         }
         gone.pending
     }

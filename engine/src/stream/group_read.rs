@@ -9,7 +9,7 @@ use super::id::StreamId;
 use super::keyspace::Keyspace;
 use super::lag::Marks;
 use super::op::ReadGroup;
-use super::pending::Pended;
+use super::pending::{Pended, Sought};
 use super::run::Run;
 use super::state::{Stream, collect};
 use super::value::Value;
@@ -101,9 +101,7 @@ fn history(stream: &mut Stream, wanted: &Wanted<'_>, after: StreamId) -> Entries
         group.saw(consumer, wanted.wall);
         let entries = pending_of(group, consumer, run, wanted, after);
         for entry in entries.iter().filter(|entry| entry.fields.is_some()) {
-            if let Some(pended) = group.pending.get_mut(entry.id) {
-                (pended.delivered, pended.count) = (wanted.wall, pended.count.saturating_add(1));
-            }
+            group.pending.deliver_again(entry.id, wanted.wall);
         }
         entries
     });
@@ -112,14 +110,14 @@ fn history(stream: &mut Stream, wanted: &Wanted<'_>, after: StreamId) -> Entries
 
 fn pending_of(group: &Group, consumer: u32, run: &Run, wanted: &Wanted<'_>, after: StreamId) -> Entries {
     let mut entries = Entries::default();
-    let mut left = group.consumer(consumer).pending.min(wanted.count);
+    // It ends with the consumer's last one, and does not look for more.
+    let most = group.consumer(consumer).pending.min(wanted.count);
     let Some(from) = after.next() else { return entries };
-    let own = group.pending.since(from).filter(|pended| pended.consumer == consumer);
-    for pended in own {
-        if left == 0 || (entries.bytes() >= wanted.bytes_max && !entries.is_empty()) {
+    let own = group.pending.sought(Sought::of(consumer, from));
+    for pended in own.take(usize::try_from(most).unwrap_or(usize::MAX)) {
+        if entries.bytes() >= wanted.bytes_max && !entries.is_empty() {
             break;
         }
-        left -= 1;
         match run.find(pended.id) {
             Some(entry) => entries.push(entry.id, entry.dense, entry.fields),
             None => entries.push(pended.id, 0, None),

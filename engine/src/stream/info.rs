@@ -8,7 +8,7 @@ use super::id::StreamId;
 use super::keyspace::Keyspace;
 use super::lag::Marks;
 use super::op::PendingRange;
-use super::pending::Pended;
+use super::pending::{Pended, Sought};
 use super::read::TOO_LONG;
 use super::state::{Stream, collect};
 use super::text::Text;
@@ -115,11 +115,13 @@ fn pending_range(group: &Group, range: &PendingRange, wall: WallMs) -> Value {
         },
     };
     let idle = |pended: &Pended| wall.0.saturating_sub(pended.delivered);
-    let within = group.pending.since(range.start).take_while(|pended| pended.id <= range.end);
-    let own = within.filter(|pended| only.is_none_or(|only| only == pended.consumer));
-    let old = own.filter(|pended| idle(pended) >= range.idle_ms);
-    let most = usize::try_from(range.count).unwrap_or(usize::MAX);
-    if most > PENDING_TOLD_MAX && old.clone().take(most).count() > PENDING_TOLD_MAX {
+    let delivered_max = if range.idle_ms == 0 { Some(u64::MAX) } else { wall.0.checked_sub(range.idle_ms) };
+    let Some(delivered_max) = delivered_max else { return Value::Array(Vec::new()) };
+    let sought = Sought { start: range.start, end: range.end, holder: only, delivered_max };
+    let old = group.pending.sought(sought);
+    let held = only.map_or(group.pending.len(), |only| group.consumer(only).pending);
+    let most = usize::try_from(range.count.min(held)).unwrap_or(usize::MAX);
+    if most > PENDING_TOLD_MAX && old.clone().take(PENDING_TOLD_MAX + 1).count() > PENDING_TOLD_MAX {
         return error(TOO_LONG);
     }
     let told = old.take(most).map(|pended| {
@@ -182,7 +184,11 @@ fn group_full(group: &Group, marks: &Marks, count: u64) -> Value {
         let owner = Value::Text(group.consumer(pended.consumer).name.clone());
         Value::Array(vec![Value::Id(pended.id), owner, number(pended.delivered), number(pended.count)])
     });
-    let consumers = group.consumers().map(|(own, consumer)| consumer_full(group, own, consumer, count));
+    let wanted = group.consumers().map(|(own, consumer)| (own, consumer.pending.min(count as u64)));
+    let mut held = group.pending.first_of_each(wanted.collect());
+    let consumers = group
+        .consumers()
+        .map(|(own, consumer)| consumer_full(consumer, held.remove(&own).unwrap_or_default()));
     map([
         ("name", Value::Text(group.name.clone())),
         ("last-delivered-id", Value::Id(group.last_id)),
@@ -194,10 +200,8 @@ fn group_full(group: &Group, marks: &Marks, count: u64) -> Value {
     ])
 }
 
-fn consumer_full(group: &Group, own: u32, consumer: &Consumer, count: usize) -> Value {
-    let most = usize::try_from(consumer.pending).unwrap_or(usize::MAX).min(count);
-    let held = group.pending.iter().filter(|pended| pended.consumer == own).take(most);
-    let pending = held.map(|pended| {
+fn consumer_full(consumer: &Consumer, held: Vec<Pended>) -> Value {
+    let pending = held.iter().map(|pended| {
         Value::Array(vec![Value::Id(pended.id), number(pended.delivered), number(pended.count)])
     });
     map([

@@ -11,7 +11,7 @@
 //!                                     │                     └─ group ── pending, lag
 //!                                     ├─ requests   repeats of an append
 //!                                     └─ waste   what was removed and is still to be freed
-//! price   what an answer may take, known before it is made
+//! price   what an answer may take, known before it is made          walked  steps, for tests
 //! append  read  keys  group_change  group_read  claim  info            one file a family of operations
 //! reserved  keys of the server's own
 //! ```
@@ -48,6 +48,7 @@ pub(crate) mod state;
 mod tests;
 pub mod text;
 pub mod value;
+pub(crate) mod walked;
 pub(crate) mod waste;
 
 pub use crate::shard::ears::{ListenerId, Tidings};
