@@ -111,7 +111,7 @@ pub(crate) fn put_group(out: &mut Vec<u8>, slot: u32, group: &Group) {
     put!(out, slot);
     put_blob(out, &group.name);
     put_id(out, group.last_id);
-    put!(out, group.read.unwrap_or(-1));
+    put!(out, group.read().unwrap_or(-1));
     put_count(out, group.consumers().len());
     for (number, consumer) in group.consumers() {
         put!(out, number);
@@ -124,7 +124,7 @@ pub(crate) fn put_group(out: &mut Vec<u8>, slot: u32, group: &Group) {
 pub(crate) fn read_group(from: &mut Reader<'_>) -> Option<(u32, Group)> {
     let (slot, name, last_id) = (from.u32()?, Text::from(from.blob()?), read_id(from)?);
     let read = from.array().map(i64::from_le_bytes)?;
-    let mut group = Group::new(name, last_id, Some(read).filter(|read| *read >= 0));
+    let mut group = Group::new(name, last_id, Some(read));
     for _ in 0..from.count(17)? {
         let (number, name) = (from.u32()?, Text::from(from.blob()?));
         let (seen, active) = (from.u64()?, read_option(from)?);

@@ -6,6 +6,9 @@ use super::text::Text;
 use crate::cost::{CONSUMER_BYTES, GROUP_BYTES, PENDED_BYTES};
 use std::sync::Arc;
 
+/// Of entries read, where that is not known: Redis's own sign for it, which no count comes back from.
+const UNKNOWN: i64 = -1;
+
 /// Who reads in a group.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Consumer {
@@ -24,8 +27,8 @@ pub(crate) struct Group {
     pub(crate) name: Text,
     /// Entries up to here were given out.
     pub(crate) last_id: StreamId,
-    /// How many entries were read, as Redis counts; `None`: unknown.
-    pub(crate) read: Option<i64>,
+    /// How many entries were read, as Redis counts, or [`UNKNOWN`].
+    read: i64,
     pub(crate) pending: Pending,
     /// By number; a free number is given again, the lowest first.
     consumers: Vec<Option<Consumer>>,
@@ -37,7 +40,18 @@ pub(crate) struct Group {
 impl Group {
     /// A group without consumers.
     pub(crate) fn new(name: Text, last_id: StreamId, read: Option<i64>) -> Group {
-        Group { name, last_id, read, ..Group::default() }
+        let mut group = Group { name, last_id, ..Group::default() };
+        group.set_read(read);
+        group
+    }
+
+    /// How many entries were read, as Redis counts: past what is signed it goes on below zero. `None`: unknown.
+    pub(crate) fn read(&self) -> Option<i64> {
+        Some(self.read).filter(|read| *read != UNKNOWN)
+    }
+
+    pub(crate) fn set_read(&mut self, read: Option<i64>) {
+        self.read = read.unwrap_or(UNKNOWN);
     }
 
     fn bytes(&self) -> usize {
@@ -211,8 +225,9 @@ mod tests {
     #[test]
     fn what_is_pending_belongs_to_one_consumer_at_a_time() {
         let mut groups = Groups::default();
-        groups.insert(Group { name: Text::from(b"g"), ..Group::default() });
-        assert!(!groups.insert(Group { name: Text::from(b"g"), ..Group::default() }));
+        let group = || Group::new(Text::from(b"g"), StreamId::MIN, None);
+        groups.insert(group());
+        assert!(!groups.insert(group()));
         let pended = |consumer, ms| Pended { id: StreamId { ms, seq: 0 }, delivered: 5, count: 1, consumer };
         groups.edit(b"g", |group| {
             let (bob, _) = group.number_or_new(&Text::from(b"bob"), 1);

@@ -69,7 +69,8 @@ fn change(stream: &mut Stream, name: &Text, op: GroupOp, wall: WallMs) -> Option
             if stream.groups.insert(group) { Value::Done } else { error(BUSY) }
         }
         GroupOp::SetId { from, read } => stream.groups.edit(name, |group| {
-            (group.last_id, group.read) = (id(from), known(read));
+            group.last_id = id(from);
+            group.set_read(known(read));
             Value::Done
         })?,
         GroupOp::Destroy => Value::Integer(i64::from(stream.groups.remove(name))),

@@ -81,7 +81,7 @@ fn fresh(stream: &mut Stream, wanted: &Wanted<'_>) -> Option<Entries> {
             return None;
         }
         for entry in entries.iter() {
-            group.read = marks.read_with(group, entry.id);
+            group.set_read(marks.read_with(group, entry.id));
             group.last_id = entry.id;
             if !read.no_ack {
                 group.pend(Pended { id: entry.id, delivered: wanted.wall, count: 1, consumer });

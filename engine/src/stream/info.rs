@@ -66,7 +66,7 @@ impl Keyspace {
                 ("consumers", number(group.consumers().len() as u64)),
                 ("pending", number(group.pending.len())),
                 ("last-delivered-id", Value::Id(group.last_id)),
-                ("entries-read", number_or_null(group.read)),
+                ("entries-read", number_or_null(group.read())),
                 ("lag", number_or_null(marks.lag(group))),
             ])
         });
@@ -192,7 +192,7 @@ fn group_full(group: &Group, marks: &Marks, count: u64) -> Value {
     map([
         ("name", Value::Text(group.name.clone())),
         ("last-delivered-id", Value::Id(group.last_id)),
-        ("entries-read", number_or_null(group.read)),
+        ("entries-read", number_or_null(group.read())),
         ("lag", number_or_null(marks.lag(group))),
         ("pel-count", number(group.pending.len())),
         ("pending", Value::Array(pending.collect())),

@@ -55,7 +55,7 @@ impl Marks {
 
     /// How many entries the group has read once it was given the entry of this id.
     pub(crate) fn read_with(&self, group: &Group, id: StreamId) -> Option<i64> {
-        match group.read {
+        match group.read() {
             Some(read) if !self.has_hole_since(id) => Some(read.wrapping_add(1)),
             before if self.added == 0 => before,
             _ => self.estimate(id),
@@ -67,7 +67,7 @@ impl Marks {
         if self.added == 0 {
             return Some(0);
         }
-        let read = group.read.filter(|_| !self.has_hole_since(group.last_id));
+        let read = group.read().filter(|_| !self.has_hole_since(group.last_id));
         read.or_else(|| self.estimate(group.last_id)).map(|read| self.added.wrapping_sub(read))
     }
 }

@@ -142,3 +142,36 @@ fn i9_a_long_stream_is_written_in_slices_while_it_is_trimmed_and_acknowledged() 
     check(&restored.keyspace);
     check(&shard.keyspace);
 }
+
+#[test]
+fn i9_a_count_that_went_below_zero_is_restored_as_it_is() {
+    let mut shard = shard();
+    let (key, group) = (Text::from(b"k"), Text::from(b"g"));
+    let read = |consumer: &[u8]| {
+        let streams = vec![(Text::from(b"k"), None)];
+        let (group, consumer) = (Text::from(b"g"), Text::from(consumer));
+        KeyOp::ReadGroup(ReadGroup { group, consumer, streams, count: 1, no_ack: true, waits: false })
+    };
+    (0..3).for_each(|_| apply(&mut shard, KeyOp::Add(add(&key))));
+    let create = GroupOp::Create { from: After::Id(StreamId::MIN), make: false, read: Some(i64::MAX) };
+    apply(&mut shard, KeyOp::Group(key.clone(), group.clone(), create));
+    apply(&mut shard, read(b"ann"));
+    shard.cut = Some(ShardCut::begin(&mut shard));
+    let mut written = Vec::new();
+    while let Some(mut cut) = shard.cut.take() {
+        let Some(slice) = cut.slice(&mut shard) else { break };
+        written.extend(slice);
+        shard.cut = Some(cut);
+    }
+    let mut restored = restore(&written, GroupId(0), Arc::new(Names::default())).expect("it restores");
+    let count = |shard: &Shard| {
+        let stream = &shard.keyspace.key(0).unwrap().stream;
+        stream.groups.get(&group).unwrap().read()
+    };
+    assert_eq!((count(&shard), count(&restored)), (Some(i64::MIN), Some(i64::MIN)));
+    for shard in [&mut shard, &mut restored] {
+        apply(shard, read(b"ann"));
+    }
+    assert_eq!(count(&restored), Some(i64::MIN + 1), "as Redis goes on");
+    assert_eq!(state_hash(&restored), state_hash(&shard), "I9: both go on alike");
+}

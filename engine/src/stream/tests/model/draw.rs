@@ -62,6 +62,12 @@ impl Draw {
         }
     }
 
+    /// A count of entries ever added: mostly possible, sometimes the highest that can be said.
+    fn added(&mut self) -> u64 {
+        let low = self.rng.u64(0..60);
+        if self.rng.u32(0..6) == 0 { i64::MAX as u64 - low / 20 } else { low }
+    }
+
     fn trim(&mut self) -> Trim {
         let keep = match self.rng.u32(0..3) {
             0 => Keep::From(self.id()),
@@ -113,8 +119,9 @@ impl Draw {
     }
 
     fn group_op(&mut self) -> GroupOp {
-        let read = match self.rng.u32(0..4) {
-            0 => Some(self.rng.i64(-1..30)),
+        let read = match self.rng.u32(0..12) {
+            0 => Some(i64::MAX - self.rng.i64(0..3)),
+            1..=3 => Some(self.rng.i64(-1..30)),
             _ => None,
         };
         match self.rng.u32(0..12) {
@@ -216,7 +223,7 @@ impl Draw {
             44 => KeyOp::SetId(SetId {
                 key: self.key(),
                 id: self.id(),
-                added: self.rng.bool().then(|| self.rng.u64(0..60)),
+                added: self.rng.bool().then(|| self.added()),
                 max_deleted: (self.rng.u32(0..4) == 0).then(|| self.id()),
             }),
             45 => KeyOp::End(self.key()),

@@ -61,7 +61,7 @@ impl Stream {
             && id <= self.max_deleted
     }
 
-    /// How many entries were added up to an id; -1: unknown.
+    /// How many entries were added up to an id, turning around past what is signed; -1: unknown.
     fn distance(&self, id: StreamId) -> i64 {
         if self.added == 0 {
             return 0;
@@ -73,16 +73,16 @@ impl Stream {
         if id > self.last_id || holes || id > self.first_id() {
             return -1;
         }
-        self.added - self.entries.len() as i64 + i64::from(id == self.first_id())
+        self.added.wrapping_sub(self.entries.len() as i64).wrapping_add(i64::from(id == self.first_id()))
     }
 
     fn lag(&self, group: &Group) -> Value {
         let read = match group.read {
             _ if self.added == 0 => self.added,
-            read if read >= 0 && !self.hole_at_or_behind(group.last_id) => read,
+            read if read != -1 && !self.hole_at_or_behind(group.last_id) => read,
             _ => self.distance(group.last_id),
         };
-        if read < 0 { Value::Null } else { Value::Integer(self.added - read) }
+        if read == -1 { Value::Null } else { Value::Integer(self.added.wrapping_sub(read)) }
     }
 }
 
@@ -257,9 +257,9 @@ impl Stream {
             .collect();
         group.consumer(&read.consumer, wall).seen = wall;
         for entry in &newer {
-            if group.read >= 0 && !self.hole_at_or_behind(entry.id) {
-                group.read += 1;
-            } else if self.added > 0 {
+            if group.read != -1 && !self.hole_at_or_behind(entry.id) {
+                group.read = group.read.wrapping_add(1);
+            } else if self.added != 0 {
                 group.read = self.distance(entry.id);
             }
             group.last_id = entry.id;
@@ -383,7 +383,7 @@ impl Group {
     }
 
     fn info(&self, stream: &Stream) -> Value {
-        let read = if self.read < 0 { Value::Null } else { Value::Integer(self.read) };
+        let read = if self.read == -1 { Value::Null } else { Value::Integer(self.read) };
         Value::Map(vec![
             (word("name"), Value::Text(self.name.clone())),
             (word("consumers"), Value::Integer(self.consumers.len() as i64)),

@@ -235,7 +235,7 @@ impl Reference {
         }
         let Some(stream) = self.get_mut(&add.key, wall) else { return Value::Null };
         stream.newest += 1;
-        stream.added += 1;
+        stream.added = stream.added.wrapping_add(1);
         stream.last_id = id;
         stream.entries.push(Entry { id, dense: stream.newest, fields: add.fields.clone() });
         add.trim.map(|trim| stream.trim(trim));
