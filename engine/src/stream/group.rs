@@ -4,10 +4,13 @@ use super::id::StreamId;
 use super::pending::{Pended, Pending};
 use super::text::Text;
 use crate::cost::{CONSUMER_BYTES, GROUP_BYTES, PENDED_BYTES};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Of entries read, where that is not known: Redis's own sign for it, which no count comes back from.
 const UNKNOWN: i64 = -1;
+/// Consumers for which a group has room where it has few.
+const SPARE: usize = 4;
 
 /// Who reads in a group.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,6 +24,10 @@ pub(crate) struct Consumer {
     pub(crate) pending: u64,
 }
 
+/// Numbers that no consumer has. Few groups have any, so it is kept apart.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Free(BTreeSet<u32>);
+
 /// A group.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Group {
@@ -30,11 +37,13 @@ pub(crate) struct Group {
     /// How many entries were read, as Redis counts, or [`UNKNOWN`].
     read: i64,
     pub(crate) pending: Pending,
-    /// By number; a free number is given again, the lowest first.
+    /// By number; a free number is given again, the lowest first. The last one is in use.
     consumers: Vec<Option<Consumer>>,
     /// Numbers in the order of names.
     order: Vec<u32>,
-    consumer_bytes: usize,
+    /// Numbers that are free, where there are any.
+    free: Option<Box<Free>>,
+    name_bytes: usize,
 }
 
 impl Group {
@@ -45,6 +54,12 @@ impl Group {
         group
     }
 
+    /// What it is counted as in memory. A number that is free takes its place as one that is in use.
+    fn bytes(&self) -> usize {
+        let consumers = self.consumers.len() * CONSUMER_BYTES + self.name_bytes;
+        GROUP_BYTES + self.name.len() + consumers + self.pending.len() as usize * PENDED_BYTES
+    }
+
     /// How many entries were read, as Redis counts: past what is signed it goes on below zero. `None`: unknown.
     pub(crate) fn read(&self) -> Option<i64> {
         Some(self.read).filter(|read| *read != UNKNOWN)
@@ -52,10 +67,6 @@ impl Group {
 
     pub(crate) fn set_read(&mut self, read: Option<i64>) {
         self.read = read.unwrap_or(UNKNOWN);
-    }
-
-    fn bytes(&self) -> usize {
-        GROUP_BYTES + self.name.len() + self.consumer_bytes + self.pending.len() as usize * PENDED_BYTES
     }
 
     /// The consumers by name, each with its number.
@@ -86,29 +97,46 @@ impl Group {
         match self.place(name) {
             Ok(at) => (self.order[at], false),
             Err(at) => {
-                let free = self.consumers.iter().position(Option::is_none);
-                let number = free.unwrap_or(self.consumers.len());
+                let free = self.free.as_ref().and_then(|free| free.0.first().copied());
+                let number = free.unwrap_or(self.consumers.len() as u32);
                 let consumer = Consumer { name: name.clone(), seen: wall, active: None, pending: 0 };
                 self.put_consumer(number, at, consumer);
-                (number as u32, true)
+                (number, true)
             }
         }
     }
 
-    fn put_consumer(&mut self, number: usize, at: usize, consumer: Consumer) {
-        self.consumer_bytes += CONSUMER_BYTES + consumer.name.len();
-        if number >= self.consumers.len() {
-            self.consumers.resize(number + 1, None);
+    fn put_consumer(&mut self, number: u32, at: usize, consumer: Consumer) {
+        self.name_bytes += consumer.name.len();
+        let end = self.consumers.len() as u32;
+        if number >= end {
+            self.consumers.resize(number as usize + 1, None);
+            (end..number).for_each(|free| self.set_free(free));
+        } else {
+            self.set_used(number);
         }
-        self.consumers[number] = Some(consumer);
-        self.order.insert(at, number as u32);
+        self.consumers[number as usize] = Some(consumer);
+        self.order.insert(at, number);
+    }
+
+    fn set_free(&mut self, number: u32) {
+        self.free.get_or_insert_default().0.insert(number);
+    }
+
+    fn set_used(&mut self, number: u32) {
+        if let Some(free) = &mut self.free {
+            free.0.remove(&number);
+            if free.0.is_empty() {
+                self.free = None;
+            }
+        }
     }
 
     /// Puts back a consumer with its number; `None` where both cannot be.
     pub(crate) fn restore_consumer(&mut self, number: u32, consumer: Consumer) -> Option<()> {
         let at = self.place(&consumer.name).err()?;
         let is_free = self.consumers.get(number as usize).is_none_or(Option::is_none);
-        is_free.then(|| self.put_consumer(number as usize, at, consumer))
+        is_free.then(|| self.put_consumer(number, at, consumer))
     }
 
     /// Puts back what is pending; `None` where it belongs to nobody.
@@ -125,11 +153,26 @@ impl Group {
         let Ok(at) = self.place(name) else { return 0 };
         let number = self.order.remove(at);
         let Some(gone) = self.consumers[number as usize].take() else { return 0 };
-        self.consumer_bytes -= CONSUMER_BYTES + gone.name.len();
+        self.name_bytes -= gone.name.len();
         if gone.pending > 0 {
             self.pending.remove_all_of(number, gone.pending);
         }
+        self.set_free(number);
+        while let Some(None) = self.consumers.last() {
+            self.consumers.pop();
+            self.set_used(self.consumers.len() as u32);
+        }
+        self.fit();
         gone.pending
+    }
+
+    /// Gives back places for consumers, where there are many.
+    fn fit(&mut self) {
+        let len = self.consumers.len();
+        if self.consumers.capacity() > 4 * len + SPARE {
+            self.consumers.shrink_to(2 * len);
+            self.order.shrink_to(2 * len);
+        }
     }
 
     /// The consumer tried to get something.
@@ -218,6 +261,7 @@ impl Groups {
 #[cfg(test)]
 mod tests {
     use super::{Group, Groups};
+    use crate::cost::CONSUMER_BYTES;
     use crate::stream::id::StreamId;
     use crate::stream::pending::Pended;
     use crate::stream::text::Text;
@@ -244,5 +288,31 @@ mod tests {
         assert_eq!(groups.bytes(), groups.recount());
         assert!(groups.remove(b"g"));
         assert_eq!(groups.bytes(), 0);
+    }
+
+    #[test]
+    fn numbers_are_given_again_the_lowest_first_and_places_at_the_end_go() {
+        let mut groups = Groups::default();
+        groups.insert(Group::new(Text::from(b"g"), StreamId::MIN, None));
+        let name = |number: u32| Text::from(format!("{number:05}").as_bytes());
+        let empty = groups.bytes();
+        groups.edit(b"g", |group| {
+            for number in 0..10_000 {
+                assert_eq!(group.number_or_new(&name(number), 1), (number, true));
+            }
+            for number in [7, 9_000, 3] {
+                group.remove_consumer(&name(number));
+            }
+            let again: Vec<u32> = (20_000..20_004).map(|new| group.number_or_new(&name(new), 1).0).collect();
+            assert_eq!(again, [3, 7, 9_000, 10_000]);
+            (0..9_999).for_each(|number| _ = group.remove_consumer(&name(number)));
+            assert_eq!((group.consumers.len(), group.consumers().len()), (10_001, 5), "the last one stays");
+        });
+        assert!(groups.bytes() > empty + 10_000 * CONSUMER_BYTES, "its places are counted");
+        groups.edit(b"g", |group| {
+            (20_000..20_004).chain([9_999]).for_each(|number| _ = group.remove_consumer(&name(number)));
+            assert_eq!((group.consumers.len(), group.consumers.capacity(), &group.free), (0, 0, &None));
+        });
+        assert_eq!((groups.bytes(), groups.recount()), (empty, empty));
     }
 }
