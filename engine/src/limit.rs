@@ -183,6 +183,8 @@ pub const PENDING_CHUNK: usize = 128;
 pub const PENDING_TOLD_MAX: usize = 1 << 20;
 /// Entries that one step of an automatic claim looks at, for each that it may claim.
 pub const CLAIM_ATTEMPTS: u64 = 10;
+/// Entries that one step of an automatic claim looks at, whatever it may claim.
+pub const CLAIM_ATTEMPTS_MAX: u64 = 4_096;
 /// Places that one step of a scan looks at.
 pub const SCAN_PLACES_MAX: u64 = 10_000;
 /// Bytes of keys after which a step of a scan ends.

@@ -12,7 +12,7 @@ use super::op::{AutoClaim, Claim, Delivered};
 use super::pending::Pended;
 use super::run::Run;
 use super::value::Value;
-use crate::limit::{CLAIM_ATTEMPTS, READ_BYTES_MAX};
+use crate::limit::{CLAIM_ATTEMPTS, CLAIM_ATTEMPTS_MAX, READ_BYTES_MAX};
 use crate::time::WallMs;
 
 /// What was claimed.
@@ -99,7 +99,9 @@ fn auto_claim(group: &mut Group, run: &Run, op: &AutoClaim, wall: u64) -> Value 
     let (consumer, _) = group.number_or_new(&op.consumer, wall);
     group.saw(consumer, wall);
     let (mut claimed, mut gone) = (Claimed::default(), Vec::new());
-    let (mut left, mut attempts) = (op.count, op.count.saturating_mul(CLAIM_ATTEMPTS));
+    let mut left = op.count;
+    // Whoever claims goes on from the cursor, so a step may end anywhere.
+    let mut attempts = op.count.saturating_mul(CLAIM_ATTEMPTS).min(CLAIM_ATTEMPTS_MAX);
     let mut next = group.pending.since(op.start).next().copied();
     while let Some(held) = next {
         if left == 0 || attempts == 0 || claimed.entries.bytes() >= READ_BYTES_MAX {
