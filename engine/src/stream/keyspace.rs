@@ -21,6 +21,7 @@ use super::reserved::{self, NO_PERMISSION};
 use super::state::Stream;
 use super::text::Text;
 use super::value::{Extent, Value};
+use super::walked;
 use super::waste::Waste;
 use crate::cost::KEY_BYTES;
 use crate::limit::KEYS_PER_SHARD_MAX;
@@ -340,6 +341,7 @@ impl Keyspace {
         self.spaces.empty();
         for (slot, key) in self.slots.iter_mut().enumerate() {
             let Some(key) = key else { continue };
+            walked::step();
             key.space = self.spaces.number_of(&key.name);
             self.spaces.entered(key, slot as u32);
         }

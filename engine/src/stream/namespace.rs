@@ -1,7 +1,7 @@
 //! Namespaces: which policy holds for a key, what its streams take together, and what goes when that is too much.
 //!
 //! A key knows its namespace by number. Numbers follow the order of prefixes and are given anew, to all keys, whenever a
-//! namespace comes or goes: a rare command that takes about 0.1 µs a key. Memory is counted as
+//! namespace comes or goes, or begins or ceases to drop what is oldest: a rare command that takes about 0.1 µs a key. Memory is counted as
 //! [`Keyspace::bytes`] counts it, key by key.
 //!
 //! Where the oldest entries go, streams are kept in the order of their last append. The first of them gives up its oldest
@@ -35,8 +35,12 @@ impl Space {
     }
 
     fn keeps_order(&self) -> bool {
-        self.policy.memory_bytes.is_some() && self.policy.on_full == OnFull::DropOldest
+        keeps_order(&self.policy)
     }
+}
+
+fn keeps_order(policy: &Policy) -> bool {
+    policy.memory_bytes.is_some() && policy.on_full == OnFull::DropOldest
 }
 
 /// All namespaces, by prefix.
@@ -128,7 +132,11 @@ impl Keyspace {
         policy.check(&prefix)?;
         let is_new = match self.spaces.place(&prefix) {
             Ok(at) => {
-                self.spaces.list[at].policy = policy;
+                let before = std::mem::replace(&mut self.spaces.list[at].policy, policy);
+                if keeps_order(&before) == keeps_order(&policy) {
+                    // Each key stays in its namespace, and in its place there.
+                    return Ok(false);
+                }
                 false
             }
             Err(_) if self.spaces.list.len() >= NAMESPACES_MAX => return Err(TOO_MANY_NAMESPACES),
