@@ -193,6 +193,8 @@ pub const SCAN_BYTES_MAX: usize = 256 * 1024;
 pub const ADD_REQUESTS_MAX: usize = 1_000_000;
 /// Levels of values within values, in what other nodes send: those that commands make have eight at most.
 pub const NESTED_MAX: usize = 16;
+/// Bytes that one append lets go to bring its namespace back within its bound, or twice what it adds where that is more.
+pub const ROOM_BYTES_AN_ADD: u64 = 256 * 1_024;
 /// Namespaces of a shard.
 pub const NAMESPACES_MAX: usize = 1_024;
 /// Bytes of a namespace's prefix.

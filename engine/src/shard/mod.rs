@@ -244,12 +244,18 @@ impl Shard {
         }
         let at = self.moment();
         if self.ears.is_empty() {
-            return self.keyspace.change(op, at);
+            let value = self.keyspace.change(op, at);
+            self.keyspace.taken_from.clear();
+            return value;
         }
         let heard = self.ears.concerned(&op);
         let ends_group = matches!(op, KeyOp::Group(_, _, GroupOp::Destroy));
         let value = self.keyspace.change(op, at);
-        heard.iter().for_each(|key| self.ears.hear(key, &self.keyspace, at.wall, &self.account));
+        let others = std::mem::take(&mut self.keyspace.taken_from);
+        heard
+            .iter()
+            .chain(&others)
+            .for_each(|key| self.ears.hear(key, &self.keyspace, at.wall, &self.account));
         if ends_group && value == Value::Integer(1) {
             heard.iter().for_each(|key| self.ears.hear_group_gone(key));
         }

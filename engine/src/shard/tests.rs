@@ -1,6 +1,7 @@
 //! What readers see is the state, however the shard came by it.
 
 use super::Shard;
+use super::ears::{ListenerId, Tidings};
 use crate::command::Command;
 use crate::directory::Names;
 use crate::id::{GroupId, KeyGen};
@@ -11,6 +12,7 @@ use crate::snapshot::cut::ShardCut;
 use crate::snapshot::restore::restore;
 use crate::stream::fields::Fields;
 use crate::stream::op::{Add, KeyOp, NewId};
+use crate::stream::policy::{OnFull, Policy};
 use crate::stream::text::Text;
 use crate::structure::pin;
 use crate::time::{LogTime, WallMs};
@@ -117,4 +119,45 @@ fn i9_readers_see_the_same_after_a_restart_and_after_an_installed_snapshot() {
     assert_eq!(seen(&installed), expected, "installed");
     apply(&mut installed, 60_000, vec![pass_key(PassKeyOp::Revoke(expected.passes.all()[0].id))]);
     assert_eq!(seen(&installed).passes.all().len(), 1, "and goes on from there");
+}
+
+#[test]
+fn who_listens_to_a_stream_hears_that_it_made_room_for_another() {
+    let mut shard = founded();
+    let policy = Policy { memory_bytes: Some(8_192), on_full: OnFull::DropOldest, ..Policy::default() };
+    let add = |key: &[u8]| {
+        let add = Add {
+            key: Text::from(key),
+            no_create: false,
+            trim: None,
+            id: NewId::Auto,
+            fields: Fields::pack([&b"a"[..], &[b'1'; 100]]),
+            request: None,
+            ttl_ms: None,
+            end: false,
+        };
+        Command::Key(Box::new(KeyOp::Add(add)))
+    };
+    let namespace = KeyOp::SetNamespace(Text::from(b"job:"), policy);
+    apply(&mut shard, 6_000, vec![Command::Key(Box::new(namespace))]);
+    apply(&mut shard, 6_000, (0..30).map(|_| add(b"job:quiet")).collect());
+    let (key, wall) = (Text::from(b"job:quiet"), shard.wall);
+    let full = shard.keyspace.extent(&key, wall);
+    shard.ears.listen(ListenerId(0), &key, full);
+    let mut heard: Vec<Tidings> = Vec::new();
+    let mut oldest = 1;
+    for _ in 0..100 {
+        apply(&mut shard, 6_000, vec![add(b"job:busy")]);
+        heard.clear();
+        shard.ears.drain(|_, tidings| heard.push(tidings));
+        let now = shard.keyspace.extent(&key, shard.wall);
+        let told = heard.last().map_or(oldest, |tidings| tidings.stream.map_or(0, |told| told.oldest));
+        assert_eq!(told, now.map_or(0, |now| now.oldest), "it hears of each entry that goes");
+        oldest = told;
+        if now.is_none() {
+            break;
+        }
+    }
+    assert_eq!(oldest, 0, "and that the stream is gone");
+    assert!(shard.keyspace.taken_from.is_empty());
 }

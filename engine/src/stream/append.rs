@@ -68,6 +68,7 @@ impl Keyspace {
             return refusal;
         }
         let policy = self.spaces.get(space).map(|space| space.policy).unwrap_or_default();
+        let before = self.spaces.bytes(space);
         let Some(slot) = found.or_else(|| self.insert(add.key, at)) else { return error(TOO_MANY_KEYS) };
         let (added, trimmed) = self.edit(slot, |stream| {
             let dense = stream.append(id, fields);
@@ -81,7 +82,7 @@ impl Keyspace {
             self.set_deadline(slot, Some(WallMs(at.wall.0.saturating_add(ttl_ms))));
         }
         self.touch(slot);
-        self.make_room(space, slot);
+        self.make_room(space, slot, self.spaces.bytes(space).saturating_sub(before));
         Value::Added(added)
     }
 

@@ -92,6 +92,9 @@ pub(crate) struct Keyspace {
     pub(crate) cut: Option<KeysCut>,
     /// What is still to be freed; no part of the state.
     pub(crate) waste: Waste,
+    /// Keys that gave something up for others since somebody last took these names: operations do not name them. No part of the
+    /// state.
+    pub(crate) taken_from: Vec<Text>,
     /// Bytes of all keys.
     bytes: u64,
 }

@@ -5,7 +5,8 @@
 //! [`Keyspace::bytes`] counts it, key by key.
 //!
 //! Where the oldest entries go, streams are kept in the order of their last append. The first of them gives up its oldest
-//! entries, and its key once it has none left; the stream that was just appended to keeps its newest entry.
+//! entries, and its key once it has none left; the stream that was just appended to keeps its newest entry. One append lets a
+//! bounded part go ([`ROOM_BYTES_AN_ADD`]), and more than it adds: after a bound was lowered, several bring it about.
 
 use super::fields::FieldsRef;
 use super::id::StreamId;
@@ -15,7 +16,7 @@ use super::reserved::is_reserved;
 use super::text::Text;
 use super::value::Value;
 use crate::cost::KEY_BYTES;
-use crate::limit::NAMESPACES_MAX;
+use crate::limit::{NAMESPACES_MAX, ROOM_BYTES_AN_ADD};
 use std::collections::BTreeSet;
 
 /// A namespace and what is in it.
@@ -58,6 +59,11 @@ impl Spaces {
     /// The namespace of a number.
     pub(super) fn get(&self, number: Option<u32>) -> Option<&Space> {
         self.list.get(number? as usize)
+    }
+
+    /// Bytes that the namespace of a number takes.
+    pub(super) fn bytes(&self, number: Option<u32>) -> u64 {
+        self.get(number).map_or(0, |space| space.bytes)
     }
 
     /// Number of the namespace with the longest prefix of this key.
@@ -214,13 +220,21 @@ impl Keyspace {
         )))
     }
 
-    /// Lets the oldest entries of a namespace go until it is within its bound.
-    pub(super) fn make_room(&mut self, number: Option<u32>, appended: u32) {
+    /// Lets the oldest entries of a namespace go until it is within its bound, or so many that the next appends bring it there:
+    /// the one to `appended` made it larger by `grown`.
+    pub(super) fn make_room(&mut self, number: Option<u32>, appended: u32, grown: u64) {
+        let mut may_go = ROOM_BYTES_AN_ADD.max(grown.saturating_mul(2));
         while let Some(space) = self.spaces.get(number) {
             let most = space.policy.memory_bytes.filter(|_| space.keeps_order()).unwrap_or(u64::MAX);
-            let excess = space.bytes.saturating_sub(most);
+            let before = space.bytes;
+            let excess = before.saturating_sub(most).min(may_go);
             let Some(&(_, victim)) = space.order.first().filter(|_| excess > 0) else { return };
+            if victim != appended {
+                let name = self.key(victim).map(|key| key.name.clone());
+                self.taken_from.extend(name);
+            }
             let keep = u64::from(victim == appended);
+            let excess = usize::try_from(excess).unwrap_or(usize::MAX);
             let (gone, left, blocks) = self.edit(victim, |stream| {
                 let gone = stream.run.count_of(excess).min(stream.run.len().saturating_sub(keep));
                 let blocks = stream.run.drop_front(gone);
@@ -234,6 +248,7 @@ impl Keyspace {
             if left == 0 {
                 self.remove(victim);
             }
+            may_go = may_go.saturating_sub(before.saturating_sub(self.spaces.bytes(number)).max(1));
         }
     }
 }

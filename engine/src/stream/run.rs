@@ -206,15 +206,25 @@ impl Run {
         whole + self.block(last).iter().take_while(|place| place.entry.id < id).count() as u64
     }
 
-    /// How many of the oldest entries take so many bytes together; all where they take less.
-    pub(crate) fn count_of(&self, bytes: u64) -> u64 {
-        let mut taken = 0;
-        let goes = |entry: &EntryRef<'_>| {
-            let is_short = taken < bytes;
-            taken += entry.fields.map_or(0, |fields| fields.bytes().len() as u64) + 1;
-            is_short
-        };
-        self.iter().take_while(goes).count() as u64
+    /// How many of the oldest entries take so many bytes together; all where they take less. Looks at so many bytes of blocks.
+    pub(crate) fn count_of(&self, bytes: usize) -> u64 {
+        let (mut taken, mut count) = (0, 0);
+        for block in self.blocks() {
+            let live = block.live().len();
+            if taken + live <= bytes {
+                (taken, count) = (taken + live, count + block.count as u64);
+                continue;
+            }
+            for place in block.iter() {
+                if taken >= bytes {
+                    break;
+                }
+                taken += place.end - place.at;
+                count += 1;
+            }
+            break;
+        }
+        count
     }
 
     /// Gives back what the oldest block no longer needs.
