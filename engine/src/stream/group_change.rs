@@ -8,6 +8,7 @@ use super::op::{After, GroupOp};
 use super::state::Stream;
 use super::text::Text;
 use super::value::Value;
+use crate::cost::{CONSUMER_BYTES, GROUP_BYTES, KEY_BYTES};
 use crate::time::WallMs;
 
 pub(super) const NEEDS_KEY: &str = "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use \
@@ -35,9 +36,15 @@ fn shown(name: &[u8]) -> &[u8] {
 impl Keyspace {
     pub(super) fn group(&mut self, key: Text, group: Text, op: GroupOp, at: Moment) -> Value {
         let makes = matches!(op, GroupOp::Create { make: true, .. });
-        let slot = match self.slot_at(&key, at.wall) {
+        let found = self.slot_at(&key, at.wall);
+        if found.is_none() && !makes {
+            return error(NEEDS_KEY);
+        }
+        if let Err(refusal) = self.check_group_space(&key, found, &group, &op) {
+            return refusal;
+        }
+        let slot = match found {
             Some(slot) => slot,
-            None if !makes => return error(NEEDS_KEY),
             None => match self.insert(key.clone(), at) {
                 Some(slot) => slot,
                 None => return error(TOO_MANY_KEYS),
@@ -45,6 +52,30 @@ impl Keyspace {
         };
         self.edit(slot, |stream| change(stream, &group, op, at.wall))
             .unwrap_or_else(|| no_group(&key, &group))
+    }
+
+    /// Whether what is made here fits its namespace. What is read is not asked for room: who reads is who makes it.
+    fn check_group_space(
+        &self,
+        key: &Text,
+        slot: Option<u32>,
+        group: &Text,
+        op: &GroupOp,
+    ) -> Result<(), Value> {
+        let found = slot.and_then(|slot| self.key(slot));
+        let known = found.and_then(|found| found.stream.groups.get(group));
+        let growth = match (op, known) {
+            (GroupOp::Create { .. }, None) => {
+                let stream = if found.is_none() { KEY_BYTES + key.len() } else { 0 };
+                stream + GROUP_BYTES + group.len()
+            }
+            (GroupOp::AddConsumer(name), Some(known)) if known.number(name).is_none() => {
+                CONSUMER_BYTES + name.len()
+            }
+            _ => return Ok(()),
+        };
+        let space = found.map_or_else(|| self.spaces.number_of(key), |found| found.space);
+        self.check_growth(space, growth as isize)
     }
 
     pub(super) fn ack(&mut self, key: &Text, group: &Text, ids: &[StreamId], wall: WallMs) -> Value {

@@ -199,13 +199,18 @@ impl Keyspace {
         name_len: usize,
         (id, fields): (StreamId, FieldsRef<'_>),
     ) -> Result<(), Value> {
-        let Some(space) = self.spaces.get(number) else { return Ok(()) };
-        let Some(most) = space.policy.memory_bytes else { return Ok(()) };
         let stream = slot.and_then(|slot| self.key(slot)).map(|key| &key.stream);
         let growth = match stream {
             Some(stream) => stream.run.growth(id, stream.newest + 1, fields),
             None => (KEY_BYTES + name_len) as isize + super::run::Run::default().growth(id, 1, fields),
         };
+        self.check_growth(number, growth)
+    }
+
+    /// Whether a namespace may take so many bytes more, or could once older entries went; the refusal where not.
+    pub(super) fn check_growth(&self, number: Option<u32>, growth: isize) -> Result<(), Value> {
+        let Some(space) = self.spaces.get(number) else { return Ok(()) };
+        let Some(most) = space.policy.memory_bytes else { return Ok(()) };
         let taken = match space.policy.on_full {
             OnFull::Refuse => space.bytes,
             OnFull::DropOldest => 0,

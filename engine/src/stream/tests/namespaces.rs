@@ -2,7 +2,8 @@
 
 use super::{Bench, add};
 use crate::limit::NAMESPACES_MAX;
-use crate::stream::op::{Add, Clock, KeyOp, Unit};
+use crate::stream::id::StreamId;
+use crate::stream::op::{Add, After, Clock, GroupOp, KeyOp, ReadGroup, Unit};
 use crate::stream::policy::{OnFull, Policy};
 use crate::stream::text::Text;
 use crate::stream::value::Value;
@@ -56,6 +57,39 @@ fn a_full_namespace_refuses_and_others_do_not_notice() {
     assert!(matches!(bench.add(b"order:1"), Value::Added(_)));
     bench.run(KeyOp::Delete(vec![Text::from(b"job:1")]));
     assert!(matches!(bench.add(b"job:1"), Value::Added(_)));
+}
+
+#[test]
+fn a_full_namespace_refuses_groups_and_consumers_and_lets_its_readers_read() {
+    let mut bench = Bench::new();
+    let text = |name: &str| Text::from(name.as_bytes());
+    bench.keys.set_namespace(text("job:"), bounded(OnFull::Refuse)).unwrap();
+    let create = |key: &str, group: &str| {
+        let create = GroupOp::Create { from: After::Id(StreamId::MIN), make: true, read: None };
+        KeyOp::Group(text(key), text(group), create)
+    };
+    let consumer = |name: &str| KeyOp::Group(text("job:1"), text("g"), GroupOp::AddConsumer(text(name)));
+    let is_full = |value: &Value| matches!(value, Value::Error(text) if text.starts_with(b"OOM namespace"));
+    assert_eq!(bench.run(create("job:1", "g")), Value::Done);
+    assert_eq!(bench.run(consumer("ann")), Value::Integer(1));
+    while !is_full(&bench.add(b"job:1")) {}
+    let fill = (0..1_000).map(|number| bench.run(consumer(&format!("c{number}"))));
+    assert!(fill.filter(is_full).count() > 0);
+    assert!(usage(&mut bench, 0).1 <= 8_192);
+    assert!(is_full(&bench.run(create("job:2", "g"))) && is_full(&bench.run(create("job:1", "h"))));
+    assert_eq!(bench.run(KeyOp::Exists(vec![text("job:2")])), Value::Integer(0), "nothing was made");
+    assert_eq!(bench.run(consumer("ann")), Value::Integer(0), "who is there stays");
+    let read = ReadGroup {
+        group: text("g"),
+        consumer: text("ann"),
+        streams: vec![(text("job:1"), None)],
+        count: 1,
+        no_ack: false,
+        waits: false,
+    };
+    assert!(matches!(bench.run(KeyOp::ReadGroup(read)), Value::Streams(_)));
+    assert_eq!(bench.run(create("order:1", "g")), Value::Done, "others do not notice");
+    assert_eq!(bench.keys.bytes(), bench.keys.recount());
 }
 
 #[test]
