@@ -1,18 +1,25 @@
 //! What an answer may take, known before it is made: nothing is copied to find out.
 //!
-//! A price is never below [`Value::bytes`] of the answer (the model of streams asserts it for each of its operations), and looks
-//! at blocks of entries and at names, not at entries. For a change it is what the answer would take if it were carried out now.
+//! A price is never below [`Value::bytes`] of the answer (the model of streams asserts it for each of its operations, and for
+//! the questions that it has no other answer to), and looks at blocks of entries and at names, not at entries: what it costs to
+//! find out is in proportion to what the answer may take. For a change it is what the answer would take if it were carried out
+//! now.
+//!
+//! A *walk* is what an operation may look at and not tell.
 
 use super::entries::EntryRef;
 use super::group::Group;
 use super::id::StreamId;
 use super::keyspace::Keyspace;
-use super::op::{After, Follow, FollowFrom, KeyOp, PendingRange, Range, Read, ReadGroup};
+use super::op::{After, Follow, FollowFrom, GroupOp, KeyOp, PendingRange, Range, Read, ReadGroup, Scan};
 use super::run::{Run, Stretch};
 use super::state::Stream;
 use super::text::Text;
 use super::value::{Followed, Value};
-use crate::limit::{PENDING_TOLD_MAX, RANGE_BYTES_MAX, READ_BYTES_MAX, SCAN_PLACES_MAX};
+use crate::limit::{
+    CLAIM_ATTEMPTS, CLAIM_ATTEMPTS_MAX, PENDING_TOLD_MAX, RANGE_BYTES_MAX, READ_BYTES_MAX, SCAN_BYTES_MAX,
+    SCAN_PLACES_MAX,
+};
 use crate::time::WallMs;
 
 /// A value among others.
@@ -21,6 +28,8 @@ const VALUE: usize = size_of::<Value>();
 const WORD: usize = VALUE + 24;
 /// A refusal, beside the names that it repeats.
 const REFUSAL: usize = 256;
+/// Pending entries that are passed over in the time of one attempt to claim one.
+const ATTEMPT_WALK: u64 = 16;
 
 impl Keyspace {
     /// Bytes that the answer may take.
@@ -57,17 +66,63 @@ impl Keyspace {
                 let found = stream(key).and_then(|stream| stream.groups.get(group));
                 names(&[key, group]) + found.map_or(0, consumers_price)
             }
-            KeyOp::Scan(scan) => {
-                let end = scan.from.saturating_add(scan.count.clamp(1, SCAN_PLACES_MAX));
-                let places = scan.from.min(u64::from(u32::MAX))..end.min(self.slot_count() as u64);
-                let keys = places.filter_map(|slot| self.key(slot as u32));
-                3 * VALUE + keys.map(|key| VALUE + key.name.len()).sum::<usize>()
-            }
+            KeyOp::Scan(scan) => self.scan_price(scan, wall),
             KeyOp::Namespaces => self.usage().map(|space| 15 * WORD + space.prefix.len()).sum(),
             KeyOp::Faulty(op, fault) => fault.len() + faulty_names(op),
             _ => REFUSAL,
         };
         bytes as u64
+    }
+
+    /// Pending entries that the operation may have to look through.
+    pub(crate) fn walk(&self, op: &KeyOp, wall: WallMs) -> u64 {
+        let stream = |key: &Text| self.stream(key, wall);
+        let group = |key: &Text, name: &Text| stream(key).and_then(|stream| stream.groups.get(name));
+        let if_held = |group: &Group, consumer: &Text| {
+            let held = group.number(consumer).is_some_and(|number| group.consumer(number).pending > 0);
+            if held { group.pending.len() } else { 0 }
+        };
+        match op {
+            KeyOp::Pending(key, name, Some(range)) => {
+                group(key, name).map_or(0, |it| match &range.consumer {
+                    Some(consumer) => if_held(it, consumer),
+                    None if range.idle_ms > 0 => it.pending.len(),
+                    None => 0,
+                })
+            }
+            KeyOp::InfoStream(key, Some(_)) => {
+                stream(key).map_or(0, |it| it.groups.iter().map(|group| group.pending.len()).sum())
+            }
+            KeyOp::ReadGroup(read) => {
+                let old = read.streams.iter().filter(|(_, after)| after.is_some());
+                let groups = old.filter_map(|(key, _)| group(key, &read.group));
+                groups.map(|it| if_held(it, &read.consumer)).sum()
+            }
+            KeyOp::Group(key, name, GroupOp::RemoveConsumer(consumer)) => {
+                group(key, name).map_or(0, |it| if_held(it, consumer))
+            }
+            KeyOp::AutoClaim(claim) => {
+                let most = claim.count.saturating_mul(CLAIM_ATTEMPTS).min(CLAIM_ATTEMPTS_MAX);
+                let held = group(&claim.key, &claim.group).map_or(0, |it| it.pending.len());
+                held.min(most) * ATTEMPT_WALK
+            }
+            _ => 0,
+        }
+    }
+
+    fn scan_price(&self, scan: &Scan, wall: WallMs) -> usize {
+        let end = scan.from.saturating_add(scan.count.clamp(1, SCAN_PLACES_MAX));
+        let places = scan.from.min(u64::from(u32::MAX))..end.min(self.slot_count() as u64);
+        let keys = places.filter_map(|slot| self.key(slot as u32)).filter(|key| key.is_live(wall));
+        let (mut told, mut names) = (3 * VALUE, 0);
+        for key in keys {
+            if names >= SCAN_BYTES_MAX {
+                break;
+            }
+            names += key.name.len();
+            told += VALUE;
+        }
+        told + names
     }
 
     fn read_price(&self, read: &Read, wall: WallMs) -> usize {
@@ -158,11 +213,31 @@ fn pending_price(group: &Group, range: Option<&PendingRange>) -> usize {
     let Some(range) = range else {
         return 5 * VALUE + group.consumers().map(|(_, it)| 2 * WORD + VALUE + it.name.len()).sum::<usize>();
     };
-    let only = range.consumer.as_ref().and_then(|name| group.number(name));
-    let within = group.pending.since(range.start).take_while(|pended| pended.id <= range.end);
-    let own = within.filter(|pended| only.is_none_or(|only| only == pended.consumer));
     let most = usize::try_from(range.count).unwrap_or(usize::MAX).min(PENDING_TOLD_MAX + 1);
-    own.take(most).map(|pended| 5 * VALUE + group.consumer(pended.consumer).name.len()).sum()
+    match &range.consumer {
+        None => told_price(group, range.start, range.end, most),
+        Some(name) => group.number(name).map_or(0, |number| {
+            let held = usize::try_from(group.consumer(number).pending).unwrap_or(usize::MAX);
+            most.min(held) * (5 * VALUE + name.len())
+        }),
+    }
+}
+
+/// So many pending entries within a range, each with its consumer's name. Looks at those entries or at the consumers, whichever
+/// are fewer.
+fn told_price(group: &Group, start: StreamId, end: StreamId, most: usize) -> usize {
+    let most = most.min(usize::try_from(group.pending.len()).unwrap_or(usize::MAX));
+    if most <= group.consumers().len() {
+        let within = group.pending.since(start).take_while(|pended| pended.id <= end);
+        return within.take(most).map(|it| 5 * VALUE + group.consumer(it.consumer).name.len()).sum();
+    }
+    let (mut names, mut longest) = (0, 0);
+    for (_, consumer) in group.consumers().filter(|(_, consumer)| consumer.pending > 0) {
+        let held = usize::try_from(consumer.pending).unwrap_or(usize::MAX);
+        names += held.min(most) * consumer.name.len();
+        longest = longest.max(consumer.name.len());
+    }
+    most * 5 * VALUE + names.min(most * longest)
 }
 
 fn entry_price(entry: Option<EntryRef<'_>>) -> usize {
@@ -179,9 +254,7 @@ fn info_price(stream: &Stream, full: Option<u64>) -> usize {
     let entries = stream.run.weight(Stretch::Ids(StreamId::MIN, StreamId::MAX), count, RANGE_BYTES_MAX);
     let most = usize::try_from(count).unwrap_or(usize::MAX);
     let groups = stream.groups.iter().map(|group| {
-        let told = group.pending.iter().take(most.min(PENDING_TOLD_MAX + 1));
-        let pending =
-            told.map(|pended| 5 * VALUE + group.consumer(pended.consumer).name.len()).sum::<usize>();
+        let pending = told_price(group, StreamId::MIN, StreamId::MAX, most.min(PENDING_TOLD_MAX + 1));
         let held = |pending: u64| pending.min(count) as usize * 4 * VALUE;
         let consumers = group.consumers().map(|(_, it)| 12 * WORD + it.name.len() + held(it.pending));
         16 * WORD + group.name.len() + pending + consumers.sum::<usize>()
