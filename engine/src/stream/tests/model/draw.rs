@@ -214,6 +214,23 @@ impl Draw {
         }
     }
 
+    /// A question that the reference has no answer to.
+    pub(in crate::stream::tests) fn price_only(&mut self) -> KeyOp {
+        match self.rng.u32(0..6) {
+            0 | 1 => KeyOp::InfoStream(self.key(), self.rng.bool().then(|| self.count())),
+            2 => KeyOp::Namespaces,
+            3 => KeyOp::Scan(Scan { from: self.rng.u64(0..6), count: self.rng.u64(..) }),
+            4 => KeyOp::Size,
+            _ => {
+                let op = match self.op() {
+                    KeyOp::Clear => self.question(),
+                    op => op,
+                };
+                KeyOp::Faulty(Box::new(op), self.key())
+            }
+        }
+    }
+
     /// The next operation.
     pub(in crate::stream::tests) fn op(&mut self) -> KeyOp {
         match self.rng.u32(0..100) {

@@ -28,6 +28,8 @@ mod reference;
 use crate::stream::id::StreamId;
 use crate::stream::keyspace::{Keyspace, Moment};
 use crate::stream::op::KeyOp;
+use crate::stream::policy::Policy;
+use crate::stream::text::Text;
 use crate::stream::value::Value;
 use crate::time::{LogTime, WallMs};
 use draw::Draw;
@@ -82,6 +84,8 @@ pub(super) fn check(keys: &Keyspace) {
 fn round(seed: u64) {
     let (mut keys, mut reference) = (Keyspace::default(), Reference::default());
     let mut draw = Draw { rng: fastrand::Rng::with_seed(seed), wall: 1_000, epoch: 1 };
+    // It bounds nothing, and is there to be told of.
+    keys.set_namespace(Text::from(b"b:"), Policy::default()).unwrap();
     for step in 0..STEPS {
         draw.wall += draw.rng.u64(0..4);
         let at =
@@ -93,6 +97,11 @@ fn round(seed: u64) {
         let value = keys.change(op, at);
         assert!(value.bytes() as u64 <= price, "I10: {price} for {}, seed {seed}: {what}", value.bytes());
         assert_eq!(value, expected, "seed {seed}, step {step}: {what}");
+        if draw.rng.u32(0..4) == 0 {
+            let op = draw.price_only();
+            let (price, value) = (keys.price(&op, at.wall), keys.answer(&op, at.wall, at.wall));
+            assert!(value.bytes() as u64 <= price, "I10: {price} for {}, seed {seed}: {op:?}", value.bytes());
+        }
         if let Value::Added(added) = value {
             draw.epoch = added.epoch;
         }
