@@ -6,6 +6,7 @@ mod model;
 mod namespaces;
 mod reserved;
 mod snapshots;
+mod steps;
 
 use super::fields::Fields;
 use super::keyspace::{Keyspace, Moment};
