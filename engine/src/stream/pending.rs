@@ -256,7 +256,8 @@ impl Pending {
     /// Those of this id and later.
     pub(crate) fn since(&self, id: StreamId) -> impl Iterator<Item = &Pended> + Clone {
         let chunks = self.chunks.range(self.chunk_of(id).min(self.chunks.len())..);
-        chunks.flat_map(|chunk| chunk.list.iter()).skip_while(move |pended| pended.id < id)
+        let entries = chunks.flat_map(|chunk| chunk.list.iter()).inspect(|_| walked::step());
+        entries.skip_while(move |pended| pended.id < id)
     }
 
     /// Those that are looked for, in order.

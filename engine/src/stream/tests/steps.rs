@@ -80,14 +80,16 @@ fn who_has_little_pending_is_told_of_it_without_a_look_at_the_others() {
 #[test]
 fn all_of_a_group_is_told_in_one_pass() {
     let mut bench = bench();
+    // A thousand others have one entry each, behind all that Ann has.
     for number in 0..1_000 {
-        let consumer = GroupOp::AddConsumer(text(&format!("c{number}")));
-        bench.run(KeyOp::Group(text("s"), text("g"), consumer));
+        bench.add(b"s");
+        assert_eq!(read(&mut bench, &format!("c{number}"), None, 1), 1);
     }
+    let all = MANY + 1_000;
     let (value, steps) = walked::by(|| bench.run(KeyOp::InfoStream(text("s"), Some(0))));
-    assert!(matches!(value, Value::Map(_)) && steps <= 2 * MANY + FEW, "{steps} steps");
+    assert!(matches!(value, Value::Map(_)) && steps <= 2 * all + FEW, "{steps} steps");
     let (_, steps) = walked::by(|| bench.run(KeyOp::InfoStream(text("s"), Some(1))));
-    assert!(steps < FEW, "{steps} steps for the first one of each");
+    assert!(steps <= all + FEW, "{steps} steps for the first one of each");
 }
 
 #[test]
