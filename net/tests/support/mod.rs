@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod member;
+
 use sluice_engine::command::Command;
 use sluice_engine::directory::Directory;
 use sluice_engine::id::Ticket;
