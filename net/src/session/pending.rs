@@ -330,13 +330,18 @@ impl Pending {
         self.parts.push(settled);
     }
 
-    /// Moves the bytes of a written reply to the output.
+    /// Moves the bytes of a written reply to the output. What was taken is given up now and then, though something may always
+    /// be behind it: no more often than as much was taken as is moved.
     pub(crate) fn take_written(&mut self, len: usize, output: &mut Vec<u8>) {
         let end = self.taken + len;
         output.extend_from_slice(self.written.get(self.taken..end).unwrap_or_default());
         self.taken = end;
         if self.taken >= self.written.len() {
             self.written.clear();
+            self.taken = 0;
+        } else if self.taken > BUFFER_KEEP_BYTES && self.taken >= self.written_bytes() {
+            self.written.drain(..self.taken);
+            self.written.shrink_to(BUFFER_KEEP_BYTES);
             self.taken = 0;
         }
     }
@@ -350,6 +355,7 @@ mod tests {
     use crate::session::settled::Settled;
     use sluice_engine::reply::{Departure, Reply};
     use sluice_engine::time::MonoMs;
+    use std::collections::VecDeque;
 
     const NOW: MonoMs = MonoMs(0);
 
@@ -430,6 +436,21 @@ mod tests {
         let expected = format!("{:?}", [left(false), left(true), left(true)]);
         assert_eq!(drain(&mut pending), [expected, format!("{:?}", left(true))]);
         assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn what_was_taken_is_given_up_though_something_is_always_behind_it() {
+        let mut pending = Pending::default();
+        let mut waits = VecDeque::from([ask(&mut pending)]);
+        for round in 0..1_000 {
+            pending.push_written(&[b'x'; 1_000]);
+            waits.push_back(ask(&mut pending));
+            pending.push_written(b"behind");
+            assert!(pending.settle(waits.pop_front().unwrap(), left(true)));
+            let seen: usize = drain(&mut pending).iter().map(String::len).sum();
+            assert!(seen > 1_000 && pending.front() == waits[0], "{seen} bytes in round {round}");
+            assert!(pending.held_bytes() < 64 * 1_024, "{} bytes in round {round}", pending.held_bytes());
+        }
     }
 
     #[test]
