@@ -1,11 +1,12 @@
-//! What a connection holds while its answers are on their way.
+//! What a connection holds while its answers are on their way: replies behind a change that is not there yet, and a
+//! transaction that hears itself.
 
 mod support;
 
 use sluice_net::cluster::Done;
 use std::collections::VecDeque;
 use support::member::node;
-use support::Client;
+use support::{Client, config, start};
 
 const MEGABYTE: usize = 1 << 20;
 
@@ -14,6 +15,15 @@ fn request(words: &[&str]) -> String {
     let words: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
     let count = words.matches("\r\n").count() / 2;
     format!("*{count}\r\n{words}")
+}
+
+/// Listens to everything, so many times over.
+fn listen(client: &mut Client, patterns: usize) {
+    assert!(client.ask("HELLO 3").starts_with("%7"));
+    let names: Vec<String> = (1..=patterns).map(|stars| "*".repeat(stars)).collect();
+    let words: Vec<&str> = std::iter::once("PSUBSCRIBE").chain(names.iter().map(String::as_str)).collect();
+    client.send(request(&words));
+    (0..patterns).for_each(|_| drop(client.reply()));
 }
 
 #[test]
@@ -36,4 +46,35 @@ fn who_reads_holds_little_though_a_reply_is_always_behind_a_change() {
     }
     let held = server.observer().facts().memory_used_bytes.saturating_sub(before);
     assert!(held < 2 * MEGABYTE as u64, "{held} bytes");
+}
+
+#[test]
+fn a_transaction_that_hears_itself_is_bounded_as_its_replies_are() {
+    const PATTERNS: usize = 30;
+    let server = start(config(|_| ()), &[]);
+    let mut client = Client::connect(server.local_addrs().resp);
+    listen(&mut client, PATTERNS);
+    let publish = request(&["PUBLISH", "news", &"x".repeat(60_000)]);
+    client.send(format!("MULTI\r\n{}EXEC\r\n", publish.repeat(10)));
+    (0..=10).for_each(|_| drop(client.reply()));
+    for _ in 0..PATTERNS {
+        assert!(client.reply().starts_with(b">4\r\n$8\r\npmessage"));
+    }
+    let refused = "-ERR the replies of this transaction take more than 1 MiB, this one was not run\r\n";
+    let replies = format!("*10\r\n:{PATTERNS}\r\n{}", refused.repeat(9));
+    assert_eq!(String::from_utf8(client.reply()).unwrap(), replies);
+}
+
+#[test]
+fn a_transaction_that_drowns_in_its_own_message_is_not_carried_out() {
+    let server = start(config(|_| ()), &[]);
+    let mut client = Client::connect(server.local_addrs().resp);
+    listen(&mut client, 300);
+    let publish = request(&["PUBLISH", "news", &"x".repeat(60_000)]);
+    client.send(format!("MULTI\r\nXADD s * f v\r\n{publish}XADD s * f v\r\n{publish}EXEC\r\n"));
+    let sent = client.take_to_end().len();
+    assert!((8 * MEGABYTE..9 * MEGABYTE).contains(&sent), "{sent} bytes");
+    let mut witness = Client::connect(server.local_addrs().resp);
+    assert_eq!(witness.ask("EXISTS s"), ":0\r\n");
+    assert_eq!(server.observer().facts().subscribers_closed, 1);
 }

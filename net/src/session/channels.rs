@@ -85,8 +85,9 @@ fn publish(channel: &[u8], payload: &[u8], session: &RespSession, key: SessionKe
     let (proto, out) = (session.proto(), &mut desk.out);
     if session.subscriptions().is_some() {
         let mine = desk.post.register.listeners(channel).filter(|(_, keys)| keys.contains(&key));
+        let (most, from) = (desk.passing.pushed_bytes_max(), out.len());
         for (pattern, _) in mine {
-            if out.len() > limit::PUSHED_BYTES_MAX {
+            if out.len() - from > most {
                 desk.shared.channels.note_closed();
                 return false;
             }

@@ -58,6 +58,7 @@ pub(crate) struct Plan {
     text: Vec<u8>,
     /// Messages to the publisher itself. They go ahead of the reply: none lands inside it.
     ahead: Vec<u8>,
+    /// Those were too many: nothing more is run, and there is no reply.
     closes: bool,
     /// Parts that are no groups'; they come first.
     asked: usize,
@@ -93,9 +94,8 @@ impl Exec {
     /// What it takes in memory.
     pub(crate) fn held_bytes(&self) -> usize {
         let ops = self.plan.groups.iter().map(|(_, ops)| ops.capacity() * size_of::<KeyOp>()).sum::<usize>();
-        let elements = self.plan.elements.capacity() * size_of::<Element>();
         // The operations' texts are copies of what the requests say.
-        2 * self.requests.capacity() + self.plan.text.capacity() + self.plan.ahead.capacity() + ops + elements
+        2 * self.requests.capacity() + self.plan.held_bytes() + ops
     }
 }
 
@@ -122,9 +122,6 @@ pub(crate) fn run(
     }
 }
 
-/// What a command of a transaction costs, about, in polls.
-const COMMAND_STEPS: u32 = 4;
-
 fn run_all(
     exec: &mut Exec,
     talk: &mut RespTalk,
@@ -133,7 +130,9 @@ fn run_all(
     turn: Turn<'_>,
 ) -> Result<(), Stop> {
     let (mut args, from) = (ArgsBuf::new(), exec.at);
-    while let Some(rest) = exec.requests.get(exec.at..).filter(|rest| !rest.is_empty()) {
+    while !exec.plan.closes
+        && let Some(rest) = exec.requests.get(exec.at..).filter(|rest| !rest.is_empty())
+    {
         // They were decoded before they were queued.
         let Ok(Decoded::Request { args, consumed }) = decode(rest, RequestBounds::ORDINARY, &mut args) else {
             break;
@@ -143,8 +142,7 @@ fn run_all(
             return Err(Stop::Budget);
         }
         let mark = desk.out.len();
-        desk.pace.spend(COMMAND_STEPS);
-        if exec.plan.text.len() >= limit::EXEC_TEXT_BYTES_MAX {
+        if exec.plan.said_bytes() >= limit::EXEC_TEXT_BYTES_MAX {
             Writer::new(&mut desk.out, talk.session.proto()).error(TOO_MUCH_TEXT);
             exec.plan.say(mark, &mut desk.out);
             exec.at += consumed;
@@ -178,9 +176,8 @@ fn run_all(
                 exec.plan.say(mark, &mut desk.out);
             }
             Step::Channels(wish) => {
-                let publishes = matches!(wish, Wish::Publish { .. });
-                exec.plan.closes |= !channels::fulfil(&wish, talk, line.key, desk);
-                if publishes {
+                exec.plan.closes = !channels::fulfil(&wish, talk, line.key, desk);
+                if let Wish::Publish { .. } = wish {
                     exec.plan.say_published(mark, &mut desk.out);
                 }
                 exec.plan.say(mark, &mut desk.out);
@@ -190,14 +187,19 @@ fn run_all(
         }
         exec.at += consumed;
         desk.budget = desk.budget.saturating_sub(1);
+        desk.pace.look();
     }
     let asks_only = |(_, ops): &(GroupId, Vec<KeyOp>)| !ops.iter().any(KeyOp::is_change);
     let waits = line.has_questions() || (line.has_writes() && exec.plan.groups.iter().any(asks_only));
-    if waits { Err(Stop::Waiting) } else { Ok(()) }
+    if waits && !exec.plan.closes { Err(Stop::Waiting) } else { Ok(()) }
 }
 
 /// Sends what the groups are asked, and sees to it that the reply is written.
 fn finish(mut plan: Plan, line: &mut Line, desk: &mut Desk, turn: Turn<'_>) {
+    if plan.closes {
+        // Half of it would be worse than nothing.
+        plan.groups.clear();
+    }
     if plan.asked == 0 && plan.groups.is_empty() {
         plan.write(Vec::new(), &desk.shared.directory, &mut desk.signer, &mut desk.out);
         return;
@@ -211,6 +213,16 @@ fn finish(mut plan: Plan, line: &mut Line, desk: &mut Desk, turn: Turn<'_>) {
 }
 
 impl Plan {
+    /// Bytes of what was said so far.
+    fn said_bytes(&self) -> usize {
+        self.text.len() + self.ahead.len()
+    }
+
+    /// What it takes in memory, without what groups are asked.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.text.capacity() + self.ahead.capacity() + self.elements.capacity() * size_of::<Element>()
+    }
+
     /// A reply that is there: what stands in `out` from `mark` on.
     fn say(&mut self, mark: usize, out: &mut Vec<u8>) {
         let said = out.get(mark..).unwrap_or_default();
@@ -219,9 +231,13 @@ impl Plan {
         out.truncate(mark);
     }
 
-    /// Messages in front of the number that ends `out`.
+    /// Messages in front of the number that ends `out`; there is none where they were too many.
     fn say_published(&mut self, mark: usize, out: &mut Vec<u8>) {
-        let number = out.iter().rposition(|byte| *byte == b':').unwrap_or(mark).max(mark);
+        let number = if self.closes {
+            out.len()
+        } else {
+            out.iter().rposition(|byte| *byte == b':').unwrap_or(mark).max(mark)
+        };
         self.ahead.extend(out.drain(mark..number));
     }
 
@@ -270,6 +286,9 @@ impl Plan {
         let mut groups: Vec<GroupAnswer> = parts.map(|part| answer_of(part, &mut charges)).collect();
         let mut text = &self.text[..];
         out.extend_from_slice(&self.ahead);
+        if self.closes {
+            return;
+        }
         Writer::new(out, Proto::Resp2).array(self.elements.len());
         for element in self.elements {
             match element {

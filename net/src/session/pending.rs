@@ -52,6 +52,16 @@ pub(crate) enum Gather {
     Exec(Box<Plan>),
 }
 
+impl Gather {
+    /// What it holds of the reply already.
+    fn held_bytes(&self) -> usize {
+        match self {
+            Gather::Key(..) => 0,
+            Gather::Exec(plan) => plan.held_bytes(),
+        }
+    }
+}
+
 /// What a request costs until it is answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Cost {
@@ -86,8 +96,8 @@ impl Cost {
 enum Place {
     /// The answer is with an owner, or came and waits for its turn.
     Asked { awaited: Awaited, cost: Cost, since: MonoMs, settled: Option<Settled> },
-    /// The reply that the parts in front of it make.
-    Gather { gather: Gather, since: MonoMs },
+    /// The reply that the parts in front of it make; so many bytes of it are there already.
+    Gather { gather: Gather, bytes: usize, since: MonoMs },
     /// Encoded already: so many bytes of `written`.
     Written(usize),
 }
@@ -124,6 +134,8 @@ pub(crate) struct Pending {
     parts_bytes: usize,
     /// Answers to parts whose last place has not come to the front yet.
     parts: Vec<Settled>,
+    /// Bytes of replies that wait for the rest of their answers.
+    gathers_bytes: usize,
 }
 
 impl Pending {
@@ -154,13 +166,13 @@ impl Pending {
 
     /// Bytes of answers that are there, or will be, and of what is written behind them.
     pub(crate) fn coming_bytes(&self) -> usize {
-        self.answers_bytes + self.questions * QUESTION_BYTES + self.written_bytes()
+        self.answers_bytes + self.questions * QUESTION_BYTES + self.written_bytes() + self.gathers_bytes
     }
 
     /// What it takes in memory beside the answers, which are charged for.
     pub(crate) fn held_bytes(&self) -> usize {
         let places = self.places.capacity() * size_of::<Place>();
-        self.written.capacity() + places + self.writes_bytes * CHANGE_COPIES
+        self.written.capacity() + places + self.writes_bytes * CHANGE_COPIES + self.gathers_bytes
     }
 
     /// Keeps no more than what an ordinary use takes.
@@ -235,7 +247,9 @@ impl Pending {
 
     /// The last place of a reply whose parts were the last to be pushed.
     pub(crate) fn push_gather(&mut self, gather: Gather, since: MonoMs) {
-        self.places.push_back(Place::Gather { gather, since });
+        let bytes = gather.held_bytes();
+        self.gathers_bytes += bytes;
+        self.places.push_back(Place::Gather { gather, bytes, since });
     }
 
     /// Puts the reply that was just taken back: it waits on, under the number that it had.
@@ -314,7 +328,8 @@ impl Pending {
                     awaited => Ready::Settled { awaited, settled, since },
                 })
             }
-            Place::Gather { gather, since } => {
+            Place::Gather { gather, bytes, since } => {
+                self.gathers_bytes -= bytes;
                 let parts = std::mem::take(&mut self.parts);
                 self.answers_bytes -= std::mem::take(&mut self.parts_bytes);
                 Some(Ready::Gathered { gather, parts, since })

@@ -39,6 +39,10 @@ impl Session {
         }
         self.urge(desk);
         self.keep_said(desk, turn.now);
+        if self.line.unsent_bytes() > limit::OUTPUT_BYTES_SOFT {
+            // Before the others are visited, who may say as much.
+            self.recount(desk);
+        }
         Fate::Visited
     }
 

@@ -54,6 +54,11 @@ impl Passing {
         if self.is_scarce() { limit::OUTPUT_BYTES_SCARCE } else { limit::OUTPUT_BYTES_SOFT }
     }
 
+    /// Unsent bytes of a connection beyond which it is pushed nothing more, but closed.
+    pub(crate) fn pushed_bytes_max(&self) -> usize {
+        if self.is_scarce() { limit::PUSHED_BYTES_FAIR } else { limit::PUSHED_BYTES_MAX }
+    }
+
     /// Tells the account, and reads it. `kept`: what hubs keep.
     pub(crate) fn close_turn(&mut self, kept: usize) {
         let kept = kept as u64;
