@@ -15,7 +15,7 @@ use crate::resp::command::execute::is_http;
 use crate::resp::command::{Step, encode_answer, execute};
 use crate::resp::decode::{Decoded, RequestBounds, decode};
 use crate::resp::encode::{Proto, Writer};
-use crate::resp::server::ServerInfo;
+use crate::resp::server::{Role, ServerInfo};
 use crate::resp::session::RespSession;
 use crate::shared::{Shared, wall_s};
 use crate::stats::Slow;
@@ -37,6 +37,27 @@ pub(crate) struct RespTalk {
     pub(crate) exec: Option<Box<Exec>>,
     /// Streams that it follows; few connections do.
     pub(crate) streams: Option<Box<Subscriptions>>,
+    pub(crate) login: Login,
+}
+
+/// How long a connection may go on without having logged in.
+#[derive(Default)]
+pub(crate) struct Login {
+    /// Since when it has had to, where it has: it opened, or was reset.
+    due_since: Option<MonoMs>,
+}
+
+impl Login {
+    /// Notes what it may do now.
+    fn note(&mut self, role: Option<Role>, now: MonoMs) {
+        self.due_since = if role.is_none() { self.due_since.or(Some(now)) } else { None };
+    }
+
+    /// Whether it took longer than it may; 0: it may take any time.
+    pub(crate) fn is_overdue(&self, allowed_ms: u64, now: MonoMs) -> bool {
+        let waits = |since: MonoMs| now.0.saturating_sub(since.0) >= allowed_ms;
+        allowed_ms > 0 && self.due_since.is_some_and(waits)
+    }
 }
 
 impl RespTalk {
@@ -50,7 +71,9 @@ impl RespTalk {
         };
         let card = shared.register.add(worker, ends, now);
         let session = RespSession::new(card.id, shared.default_role());
-        RespTalk { session, card, exec: None, streams: None }
+        let mut login = Login::default();
+        login.note(session.role(), now);
+        RespTalk { session, card, exec: None, streams: None, login }
     }
 
     /// What it holds beside its buffers: a transaction that gathers, or waits.
@@ -193,6 +216,7 @@ fn begin(
     turn: Turn<'_>,
 ) -> Result<bool, Stop> {
     let step = execute(args, &mut talk.session, &*desk.shared, &mut desk.out);
+    talk.login.note(talk.session.role(), turn.now);
     let mut closes = matches!(step, Step::Close);
     if closes && is_http(args) {
         note_http(talk, desk, turn);
@@ -279,5 +303,25 @@ fn refuse(text: &str, proto: Proto, line: &mut Line, desk: &mut Desk) {
     Writer::new(&mut desk.out, proto).error(text.as_bytes());
     if line.is_behind() {
         line.hold(mark, desk);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Login;
+    use crate::resp::server::Role;
+    use sluice_engine::time::MonoMs;
+
+    #[test]
+    fn who_is_reset_has_the_time_to_log_in_of_who_has_just_come() {
+        let mut login = Login::default();
+        login.note(None, MonoMs(0));
+        login.note(None, MonoMs(9));
+        assert!(!login.is_overdue(10, MonoMs(9)) && login.is_overdue(10, MonoMs(10)));
+        assert!(!login.is_overdue(0, MonoMs(10)), "any time");
+        login.note(Some(Role::Client), MonoMs(9));
+        assert!(!login.is_overdue(10, MonoMs(1_000)));
+        login.note(None, MonoMs(1_000));
+        assert!(!login.is_overdue(10, MonoMs(1_009)) && login.is_overdue(10, MonoMs(1_010)));
     }
 }

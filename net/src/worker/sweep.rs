@@ -102,8 +102,7 @@ fn overdue(session: &Session, desk: &Desk, now: MonoMs) -> Overdue {
         return if now >= until { Overdue::Gone } else { Overdue::No };
     }
     if let Talk::Resp(talk) = &session.talk
-        && talk.session.role().is_none()
-        && over(talk.card.opened(), config.login_ms)
+        && talk.login.is_overdue(config.login_ms, now)
     {
         return Overdue::Gone;
     }
