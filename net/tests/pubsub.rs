@@ -6,7 +6,7 @@ mod support;
 use sluice_net::cluster::Done;
 use sluice_net::limit;
 use support::member::node;
-use support::{Client, config, open, start, until};
+use support::{Client, config, start, until};
 
 /// Sends an inline command and takes exactly what is expected of it.
 fn tell(client: &mut Client, command: &str, expected: &str) {

@@ -5,7 +5,7 @@ use super::exec::{self, Exec};
 use super::keys;
 use super::line::{Asked, Line};
 use super::pending::Awaited;
-use super::reading::Subscriptions;
+use super::reading::{self, Subscriptions};
 use super::stop::{Driven, Stop};
 use crate::clients::{Card, Ends};
 use crate::limit;
@@ -234,12 +234,14 @@ fn begin(
             closes = exec::run(Box::new(Exec::new(queue.into_bytes())), talk, line, desk, turn)?;
         }
         Step::Follow(streams) => {
-            super::reading::follow(streams, talk, line, desk);
+            reading::follow(streams, talk, line, desk);
             talk.card.update(&talk.session);
+            desk.pace.look();
         }
         Step::Unfollow(keys) => {
-            super::reading::unfollow(&keys, talk, desk);
+            reading::unfollow(&keys, talk, desk);
             talk.card.update(&talk.session);
+            desk.pace.look();
         }
         Step::Channels(wish) => {
             closes = !channels::fulfil(&wish, talk, line.key, desk);

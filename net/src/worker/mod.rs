@@ -228,6 +228,12 @@ impl Worker {
         mailbox.looking();
         while let Some(arriving) = mailbox.next_socket() {
             self.receive(arriving, turn);
+            self.desk.pace.look();
+            if self.desk.pace.is_over() {
+                // There may be more: the next turn begins at once.
+                mailbox.notify();
+                break;
+            }
         }
         while let Some(mail) = mailbox.next_mail() {
             // Its request may have come after this turn's clock was read.
