@@ -115,6 +115,28 @@ fn every_byte_comes_through_resp_as_it_is() {
 }
 
 #[test]
+fn who_speaks_resp3_no_longer_follows_nothing() {
+    let (server, mut client) = meet();
+    let mut follower = Client::connect(server.local_addrs().resp);
+    for ends in ["RESET", "HELLO 2", "MULTI\r\nHELLO 2\r\nEXEC"] {
+        assert!(follower.ask("HELLO 3").starts_with("%7"));
+        assert_eq!(follower.ask("X.SUB s AFTER $"), ":1\r\n");
+        client.ask("XADD s * f v");
+        assert!(follower.reply().starts_with(b">5\r\n$7\r\nx.entry"));
+        let replies = ends.lines().count();
+        follower.send(format!("{ends}\r\n"));
+        (0..replies).for_each(|_| drop(follower.reply()));
+        client.ask("XADD s * f v");
+        // Followed again: what was followed before tells nothing beside it.
+        assert!(follower.ask("HELLO 3").starts_with("%7"), "after {ends}");
+        assert_eq!(follower.ask("X.SUB s AFTER $"), ":1\r\n", "after {ends}");
+        client.ask("XADD s * f last");
+        assert!(follower.reply().ends_with(b"$4\r\nlast\r\n"), "after {ends}");
+        assert_eq!(follower.ask("X.UNSUB s"), ":0\r\n");
+    }
+}
+
+#[test]
 fn every_byte_comes_through_http_as_json_has_it() {
     let (server, mut client) = meet();
     let (name, value) = (odd(), [odd(), odd()].concat());

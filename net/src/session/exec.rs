@@ -185,6 +185,7 @@ fn run_all(
             // What ends a connection or a transaction is never queued.
             Step::Replied | Step::Exec(_) | Step::Close => exec.plan.say(mark, &mut desk.out),
         }
+        reading::end_with_resp3(talk);
         exec.at += consumed;
         desk.budget = desk.budget.saturating_sub(1);
         desk.pace.look();

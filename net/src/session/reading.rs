@@ -54,6 +54,11 @@ impl Subscriptions {
         }
     }
 
+    /// Gives all up. Numbers go on, so that what hubs still know of these is not taken for what comes.
+    pub(crate) fn clear(&mut self) {
+        *self = Subscriptions { given: self.given, ..Subscriptions::default() };
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.by_key.len()
@@ -95,6 +100,15 @@ pub(super) fn unfollow(keys: &[Text], talk: &mut RespTalk, desk: &mut Desk) {
     }
     let left = talk.streams.as_ref().map_or(0, |subscriptions| subscriptions.len());
     Writer::new(&mut desk.out, proto).count(left as u64);
+}
+
+/// What is pushed is RESP3: a connection that speaks it no longer, or begins anew, follows nothing.
+pub(super) fn end_with_resp3(talk: &mut RespTalk) {
+    if talk.session.proto() != Proto::Resp3
+        && let Some(subscriptions) = &mut talk.streams
+    {
+        subscriptions.clear();
+    }
 }
 
 impl Session {

@@ -217,6 +217,7 @@ fn begin(
 ) -> Result<bool, Stop> {
     let step = execute(args, &mut talk.session, &*desk.shared, &mut desk.out);
     talk.login.note(talk.session.role(), turn.now);
+    reading::end_with_resp3(talk);
     let mut closes = matches!(step, Step::Close);
     if closes && is_http(args) {
         note_http(talk, desk, turn);
