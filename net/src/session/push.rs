@@ -12,6 +12,7 @@ use super::buffers::Pool;
 use super::{Phase, Session};
 use crate::limit;
 use crate::worker::desk::Desk;
+use crate::worker::passing::Room;
 use sluice_engine::time::MonoMs;
 
 /// What became of a push.
@@ -24,17 +25,18 @@ pub(crate) enum Pushed {
     Late,
     /// It does not read: close it.
     TooMuch,
+    /// There is no room for it, and the connection is not to blame: it holds little.
+    Lost,
 }
 
 impl Session {
     /// Sends bytes that answer no request. `unsent` counts such bytes of all connections of the worker.
-    /// `scarce`: the process has little room for what is on its way.
     pub(crate) fn push(
         &mut self,
         bytes: &[u8],
         pool: &mut Pool,
         unsent: &mut usize,
-        scarce: bool,
+        room: Room,
         now: MonoMs,
     ) -> Pushed {
         if self.phase != Phase::Open {
@@ -42,10 +44,9 @@ impl Session {
         }
         let buffers = self.line.buffers(pool);
         let held = buffers.unsent() + buffers.pending.written_bytes();
-        let scarce = scarce || *unsent + bytes.len() > limit::PUSHED_BYTES_PER_WORKER_MAX;
-        let most = if scarce { limit::PUSHED_BYTES_FAIR } else { limit::PUSHED_BYTES_MAX };
-        if held > 0 && held + bytes.len() > most {
-            return Pushed::TooMuch;
+        match verdict(held, bytes.len(), *unsent, room) {
+            Pushed::Kept => {}
+            other => return other,
         }
         *unsent += bytes.len();
         buffers.pushed += bytes.len();
@@ -74,6 +75,41 @@ impl Session {
     pub(crate) fn drop_pushed(&mut self, desk: &mut Desk) {
         if let Some(buffers) = &mut self.line.buffers {
             desk.post.unsent -= std::mem::take(&mut buffers.pushed);
+        }
+    }
+}
+
+/// What becomes of so many bytes for a connection that holds `held`, where all of its worker hold `unsent`.
+fn verdict(held: usize, bytes: usize, unsent: usize, room: Room) -> Pushed {
+    let is_much = unsent + bytes > limit::PUSHED_BYTES_PER_WORKER_MAX;
+    let is_ample = room == Room::Ample && !is_much;
+    let most = if is_ample { limit::PUSHED_BYTES_MAX } else { limit::PUSHED_BYTES_FAIR };
+    if held > 0 && held + bytes > most {
+        return Pushed::TooMuch;
+    }
+    if room == Room::Spent { Pushed::Lost } else { Pushed::Kept }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pushed, verdict};
+    use crate::limit::{PUSHED_BYTES_FAIR, PUSHED_BYTES_MAX, PUSHED_BYTES_PER_WORKER_MAX};
+    use crate::worker::passing::Room;
+
+    #[test]
+    fn who_holds_much_is_closed_and_who_holds_little_loses_what_there_is_no_room_for() {
+        for (held, unsent, room, expected) in [
+            (0, 0, Room::Ample, Pushed::Kept),
+            (PUSHED_BYTES_MAX, 0, Room::Ample, Pushed::TooMuch),
+            (PUSHED_BYTES_FAIR, 0, Room::Ample, Pushed::Kept),
+            (PUSHED_BYTES_FAIR, 0, Room::Scarce, Pushed::TooMuch),
+            (PUSHED_BYTES_FAIR, PUSHED_BYTES_PER_WORKER_MAX, Room::Ample, Pushed::TooMuch),
+            (100, 0, Room::Scarce, Pushed::Kept),
+            (100, 0, Room::Spent, Pushed::Lost),
+            (0, PUSHED_BYTES_PER_WORKER_MAX, Room::Ample, Pushed::Kept),
+            (0, 0, Room::Spent, Pushed::Lost),
+        ] {
+            assert_eq!(verdict(held, 100, unsent, room), expected, "{held} of {unsent}, {room:?}");
         }
     }
 }

@@ -54,10 +54,10 @@ impl Worker {
     /// Pushes a message to everyone here who listens, but to `publisher`; how many those are.
     fn spread(&mut self, message: &Published, publisher: Option<SessionKey>, turn: Turn<'_>) -> usize {
         let Worker { sessions, desk, dirty, .. } = self;
-        let scarce = desk.passing.is_scarce();
-        let Desk { post, pool, counts, .. } = desk;
+        let room = desk.passing.room();
+        let Desk { post, pool, counts, shared, .. } = desk;
         let Post { register, shown, unsent, .. } = post;
-        let mut receivers = 0;
+        let (mut receivers, mut lost) = (0, 0);
         let mut choked = Vec::new();
         for (pattern, keys) in register.listeners(&message.channel) {
             shown.clear();
@@ -65,9 +65,13 @@ impl Worker {
                 let Some(session) = sessions.get_mut(key) else { continue };
                 let Talk::Resp(talk) = &session.talk else { continue };
                 let bytes = shown.of(talk.session.proto(), pattern, message);
-                match session.push(bytes, pool, unsent, scarce, turn.now) {
+                match session.push(bytes, pool, unsent, room, turn.now) {
                     Pushed::Kept => receivers += 1,
                     Pushed::Late => continue,
+                    Pushed::Lost => {
+                        lost += 1;
+                        continue;
+                    }
                     Pushed::TooMuch => choked.push(key),
                 }
                 if !std::mem::replace(&mut session.dirty, true) {
@@ -76,6 +80,7 @@ impl Worker {
             }
         }
         counts.delivered += receivers as u64;
+        shared.channels.note_dropped(lost);
         for key in choked {
             self.close_choked(key);
         }

@@ -7,6 +7,17 @@ use crate::limit;
 use sluice_engine::account::{Account, Part};
 use std::sync::Arc;
 
+/// How much room the process has for what is on its way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Room {
+    /// Enough.
+    Ample,
+    /// Half of it is used up.
+    Scarce,
+    /// All of it is.
+    Spent,
+}
+
 /// A worker's part of what is on its way to clients.
 pub(crate) struct Passing {
     account: Arc<Account>,
@@ -41,17 +52,26 @@ impl Passing {
 
     /// Half of it is used up: connections are given little until clients have read.
     pub(crate) fn is_scarce(&self) -> bool {
-        self.sum() >= self.max / 2
+        self.room() != Room::Ample
     }
 
     /// All of it is used up: what can be given up is given up.
     pub(crate) fn is_spent(&self) -> bool {
-        self.sum() >= self.max
+        self.room() == Room::Spent
     }
 
     /// Bytes on their way to a connection from which on nothing more is taken up for it.
     pub(crate) fn soft_bytes(&self) -> usize {
         if self.is_scarce() { limit::OUTPUT_BYTES_SCARCE } else { limit::OUTPUT_BYTES_SOFT }
+    }
+
+    /// How much room there is.
+    pub(crate) fn room(&self) -> Room {
+        match self.sum() {
+            sum if sum >= self.max => Room::Spent,
+            sum if sum >= self.max / 2 => Room::Scarce,
+            _ => Room::Ample,
+        }
     }
 
     /// Unsent bytes of a connection beyond which it is pushed nothing more, but closed.
