@@ -208,12 +208,17 @@ pub const CHANNEL_BYTES_MAX: usize = 1_024;
 pub const SUBSCRIPTIONS_PER_SESSION_MAX: usize = 16_384;
 /// Channels and patterns that all connections together may listen to.
 pub const SUBSCRIPTIONS_MAX: usize = 1 << 20;
-/// What a subscription takes beside its name, about.
-pub const SUBSCRIPTION_BYTES: usize = 192;
-/// What all subscriptions together may take, names included.
-pub const SUBSCRIPTIONS_BYTES_MAX: usize = 256 << 20;
+/// What a subscription takes beside its name, about: with its connection, its worker, and the node.
+pub const SUBSCRIPTION_BYTES: usize = 400;
 /// Steps that each byte of a channel's name may take where a message is compared with all patterns. Most patterns take one.
 pub const PATTERNS_PRICE_MAX: usize = 1 << 14;
+/// The same for the patterns of one connection, so that it does not keep others from having any.
+pub const PATTERNS_PRICE_PER_SESSION_MAX: usize = PATTERNS_PRICE_MAX / 8;
+/// Steps in which a message is compared with all patterns: a millisecond or two. A channel whose name would take more is not
+/// published to.
+pub const PUBLISH_STEPS_MAX: u64 = 1 << 20;
+/// Bytes of a channel's name that is published to whatever others listen to.
+pub const CHANNEL_BYTES_SURE: usize = 63;
 /// Unsent bytes of a connection beyond which it is pushed nothing more, but closed: it does not read.
 pub const PUSHED_BYTES_MAX: usize = 8 << 20;
 /// Unsent pushed bytes of all connections of one worker, beyond which those that would hold more than [`PUSHED_BYTES_FAIR`]
@@ -272,6 +277,8 @@ const _: () = {
     assert!(PUSHED_BYTES_FAIR < PUSHED_BYTES_MAX && PUSHED_BYTES_MAX < PUSHED_BYTES_PER_WORKER_MAX);
     assert!(SUBSCRIPTIONS_PER_SESSION_MAX <= SUBSCRIPTIONS_MAX);
     assert!(CHANNEL_BYTES_MAX <= crate::resp::limit::PATTERN_BYTES_MAX);
+    // A pattern takes one step, and its price for each byte.
+    assert!((CHANNEL_BYTES_SURE + 1) * PATTERNS_PRICE_MAX <= PUBLISH_STEPS_MAX as usize);
     // A step of a scan can be compared with any pattern.
     assert!(
         (sluice_engine::limit::SCAN_BYTES_MAX + crate::resp::limit::BULK_BYTES_MAX) * 18

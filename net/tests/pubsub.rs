@@ -326,6 +326,39 @@ fn other_nodes_are_told_once_and_in_order() {
 }
 
 #[test]
+fn a_name_that_is_too_dear_for_the_patterns_is_not_published_to() {
+    let (server, told, _asks) = node(1);
+    let at = server.local_addrs().resp;
+    let name = "a".repeat(limit::CHANNEL_BYTES_MAX);
+    let mut named = Client::connect(at);
+    named.ask(&format!("SUBSCRIBE {name}"));
+    let mut dear = 0;
+    let listeners: Vec<Client> = (0..8)
+        .map(|client| {
+            let mut listener = Client::connect(at);
+            while listener.ask(&format!("PSUBSCRIBE *{}{client}.{dear}*", "a".repeat(900))).starts_with('*') {
+                dear += 1;
+            }
+            listener
+        })
+        .collect();
+    let most = limit::PATTERNS_PRICE_PER_SESSION_MAX * 8 / 16;
+    assert!((most - 8..=most).contains(&dear), "each has its share: {dear}");
+    let mut publisher = Client::connect(at);
+    let refusal = "-ERR the channel's name is too long for the patterns that are listened to\r\n";
+    tell(&mut publisher, &format!("PUBLISH {name} x"), refusal);
+    assert_eq!(publisher.ask(&format!("PUBLISH {} x", &name[..limit::CHANNEL_BYTES_SURE])), ":0\r\n");
+    let sent = told.recv().unwrap();
+    assert!(sent.ends_with(b"ax") && sent.len() < 100, "the other nodes are told of the second alone");
+    // What another node publishes is for those who named the channel.
+    let head = [(name.len() as u32).to_be_bytes(), 1u32.to_be_bytes()].concat();
+    server.intake()(&[&head, name.as_bytes(), b"y"].concat());
+    took(&mut named, "the message", &push2(&["message", &name, "y"]));
+    assert_eq!(server.observer().facts().messages_dropped, 1);
+    drop(listeners);
+}
+
+#[test]
 fn messages_keep_behind_confirmations_and_pass_replies_that_are_not_there() {
     let (server, _told, asks) = node(1);
     let at = server.local_addrs().resp;

@@ -4,6 +4,7 @@
 //! batch:  (channel length u32 BE, payload length u32 BE, channel, payload)…
 //! ```
 
+use super::Name;
 use crate::limit;
 use crate::resp::limit::BULK_BYTES_MAX;
 use sluice_engine::account::{Account, Charge, Part};
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub(crate) struct Published {
     pub(crate) channel: Box<[u8]>,
     pub(crate) payload: Box<[u8]>,
+    /// Patterns of this node that it matches, in order.
+    pub(crate) patterns: Box<[Name]>,
     _charge: Charge,
 }
 
@@ -28,14 +31,21 @@ type Parts<'a> = (&'a [u8], &'a [u8]);
 
 impl Published {
     /// `None` where the process has no room for it.
-    pub(crate) fn new(channel: &[u8], payload: &[u8], account: &Arc<Account>) -> Option<Published> {
-        let charge = account.try_charge(Part::Passing, (channel.len() + payload.len()) as u64)?;
-        Some(Published { channel: channel.into(), payload: payload.into(), _charge: charge })
+    pub(crate) fn new(
+        channel: &[u8],
+        payload: &[u8],
+        patterns: &[Name],
+        account: &Arc<Account>,
+    ) -> Option<Published> {
+        let bytes = channel.len() + payload.len() + size_of_val(patterns);
+        let charge = account.try_charge(Part::Passing, bytes as u64)?;
+        let (channel, payload, patterns) = (channel.into(), payload.into(), patterns.into());
+        Some(Published { channel, payload, patterns, _charge: charge })
     }
 
     /// Bytes of what it holds.
     pub(crate) fn bytes(&self) -> usize {
-        self.channel.len() + self.payload.len()
+        self.channel.len() + self.payload.len() + size_of_val(&*self.patterns)
     }
 }
 

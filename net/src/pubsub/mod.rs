@@ -8,6 +8,8 @@
 //!              └──▶ register (of a worker): which connections ◀────────┘ ─▶ Server::intake there
 //!                     └──▶ Session::push
 //! ```
+//! A message is compared with patterns once a node; it carries the names of those that it matches.
+//!
 //! `subscriptions` is what one connection listens to, `message` a message and how batches of them are written, `shown` how
 //! clients see them. A node on which nobody subscribed pays one load of a counter for a message.
 

@@ -3,10 +3,10 @@
 //! While a connection is visited the others cannot be written to, so messages for this worker's own connections wait here
 //! until the visit ends; those for other nodes wait until the turn ends and go as one batch.
 
+use super::channels::TooDear;
 use super::message::{self, Published};
 use super::register::Register;
 use super::shown::Shown;
-use super::subscriptions::weight;
 use super::{Kind, Name};
 use crate::limit;
 use crate::shared::Shared;
@@ -19,6 +19,15 @@ pub(crate) struct Parcel {
     pub(crate) publisher: SessionKey,
 }
 
+/// How often a message goes to connections.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Receivers {
+    /// Of this node.
+    pub(crate) all: u64,
+    /// Of this worker.
+    pub(crate) here: u64,
+}
+
 /// What a worker keeps for publishing and subscribing.
 pub(crate) struct Post {
     pub(crate) register: Register,
@@ -28,6 +37,8 @@ pub(crate) struct Post {
     pub(crate) shown: Shown,
     /// Bytes that were pushed to the worker's connections and not sent yet.
     pub(crate) unsent: usize,
+    /// Patterns that the last message matched.
+    pub(crate) matching: Vec<Name>,
     me: usize,
     /// For other nodes, in order.
     batch: Vec<u8>,
@@ -48,6 +59,7 @@ impl Post {
             parcels: Vec::new(),
             shown: Shown::default(),
             unsent: 0,
+            matching: Vec::new(),
             me,
             batch: Vec::new(),
             batched: 0,
@@ -57,32 +69,31 @@ impl Post {
         }
     }
 
-    /// A connection of this worker listens from now on. Room was set aside; `None`, and the room given back, where there
-    /// are too many patterns.
-    pub(crate) fn listen(
-        &mut self,
-        kind: Kind,
-        name: &[u8],
-        key: SessionKey,
-        shared: &Shared,
-    ) -> Option<Name> {
+    /// A connection of this worker listens to a channel from now on; its name as it is kept. Room was set aside.
+    pub(crate) fn listen(&mut self, channel: &[u8], key: SessionKey, shared: &Shared) -> Name {
         // Here first: whoever reads there that somebody listens sends a message that must find them.
-        let listens = match kind {
-            Kind::Channel => {
-                let name = self.register.add_channel(name, key);
-                shared.channels.add_channel(&name, self.me);
-                return Some(name);
+        let name = self.register.add(Kind::Channel, channel, key);
+        shared.channels.add_channel(&name, self.me);
+        name
+    }
+
+    /// The same for a pattern, with its price, which may be at most this. `None` where there are too many patterns.
+    pub(crate) fn listen_to_pattern(
+        &mut self,
+        pattern: &[u8],
+        key: SessionKey,
+        price_max: usize,
+        shared: &Shared,
+    ) -> Option<(Name, usize)> {
+        let name = self.register.add(Kind::Pattern, pattern, key);
+        let account = shared.directory.account();
+        match shared.channels.add_pattern(&name, self.me, price_max, account) {
+            Some(price) => Some((name, price)),
+            None => {
+                self.register.remove(Kind::Pattern, pattern, key);
+                None
             }
-            Kind::Pattern => self.register.add_pattern(name, key),
-        };
-        if let Some((name, pattern)) = listens
-            && shared.channels.add_pattern(&name, &pattern, self.me)
-        {
-            return Some(name);
         }
-        self.register.remove(kind, name, key);
-        shared.channels.free(1, weight(name));
-        None
     }
 
     /// A connection of this worker no longer listens.
@@ -92,24 +103,19 @@ impl Post {
     }
 
     /// Sends a message on its way: to this worker's own connections when the visit ends, to other workers now, to other
-    /// nodes when the turn ends. Returns how often it goes to connections of this node, and of this worker.
+    /// nodes when the turn ends. The patterns that it matches are in `matching` then.
+    ///
+    /// # Errors
+    /// [`TooDear`]: nobody is sent anything.
     pub(crate) fn publish(
         &mut self,
         channel: &[u8],
         payload: &[u8],
         publisher: SessionKey,
         shared: &Shared,
-    ) -> (u64, u64) {
-        let mut receivers = (0, 0);
-        if shared.channels.audience(channel, &mut self.by_worker) {
-            match Published::new(channel, payload, shared.directory.account()) {
-                Some(message) => receivers = self.spread(Arc::new(message), publisher, shared),
-                None => {
-                    self.by_worker.fill(0);
-                    shared.channels.note_dropped(1);
-                }
-            }
-        }
+    ) -> Result<Receivers, TooDear> {
+        self.find_audience(channel, shared).inspect_err(|TooDear| self.by_worker.fill(0))?;
+        let receivers = self.spread(channel, payload, publisher, shared);
         if *self.has_others.get_or_insert_with(|| shared.cluster.has_others()) {
             if self.batch.len() + message::batched_bytes(channel, payload) > limit::BATCH_BYTES_MAX {
                 self.send_batch(shared);
@@ -117,18 +123,39 @@ impl Post {
             message::append(&mut self.batch, channel, payload);
             self.batched += 1;
         }
-        receivers
+        Ok(receivers)
     }
 
-    /// Sends a message to those workers that `by_worker` counts listeners for.
-    fn spread(&mut self, message: Arc<Published>, publisher: SessionKey, shared: &Shared) -> (u64, u64) {
+    fn find_audience(&mut self, channel: &[u8], shared: &Shared) -> Result<(), TooDear> {
+        self.matching.clear();
+        shared.channels.audience(channel, &mut self.by_worker, &mut self.matching)
+    }
+
+    /// Sends a message to those workers that `by_worker` counts listeners for, and sets the counts back.
+    fn spread(
+        &mut self,
+        channel: &[u8],
+        payload: &[u8],
+        publisher: SessionKey,
+        shared: &Shared,
+    ) -> Receivers {
+        if self.by_worker.iter().all(|count| *count == 0) {
+            return Receivers::default();
+        }
+        let Some(message) = Published::new(channel, payload, &self.matching, shared.directory.account())
+        else {
+            self.by_worker.fill(0);
+            shared.channels.note_dropped(1);
+            return Receivers::default();
+        };
+        let message = Arc::new(message);
         let here = u64::from(std::mem::take(&mut self.by_worker[self.me]));
         let sent = send(&message, &mut self.by_worker, shared);
         self.rung |= sent.rung;
         if here > 0 {
             self.parcels.push(Parcel { message, publisher });
         }
-        (here + sent.receivers, here)
+        Receivers { all: here + sent.receivers, here }
     }
 
     /// At the end of a turn: wakes who was sent something, and hands other nodes what was published here.
@@ -185,18 +212,24 @@ fn notify(rung: u64, shared: &Shared) {
 /// Takes a batch of another node in, from any thread. What does not read as one is dropped from there on.
 pub(crate) fn take_in(mut batch: &[u8], shared: &Shared) {
     let mut by_worker = vec![0; shared.mailboxes.len()];
-    let mut rung = 0;
+    let (mut rung, mut matching) = (0, Vec::new());
     loop {
         match message::next(&mut batch) {
             Ok(None) => break,
             Ok(Some((channel, payload))) => {
-                if shared.channels.audience(channel, &mut by_worker) {
-                    match Published::new(channel, payload, shared.directory.account()) {
-                        Some(message) => rung |= send(&Arc::new(message), &mut by_worker, shared).rung,
-                        None => {
-                            by_worker.fill(0);
-                            shared.channels.note_dropped(1);
-                        }
+                matching.clear();
+                if shared.channels.audience(channel, &mut by_worker, &mut matching).is_err() {
+                    // It goes to those who named the channel.
+                    shared.channels.note_dropped(1);
+                }
+                if by_worker.iter().all(|count| *count == 0) {
+                    continue;
+                }
+                match Published::new(channel, payload, &matching, shared.directory.account()) {
+                    Some(message) => rung |= send(&Arc::new(message), &mut by_worker, shared).rung,
+                    None => {
+                        by_worker.fill(0);
+                        shared.channels.note_dropped(1);
                     }
                 }
             }

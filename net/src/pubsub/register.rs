@@ -1,67 +1,62 @@
 //! Who listens to what among the connections of one worker. Only that worker knows it, so nothing here is shared.
 
 use super::{Kind, Name};
-use crate::resp::command::glob::Pattern;
 use crate::worker::ticket::SessionKey;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
-/// A worker's channels and patterns with their connections.
-///
-/// To find a channel takes constant time; a message is compared with every pattern, whose price together is at most
-/// [`PATTERNS_PRICE_MAX`](crate::limit::PATTERNS_PRICE_MAX).
+/// A worker's channels and patterns with their connections. Which patterns a message matches is found once for the whole
+/// node; here they are names, and each is found in constant time.
 #[derive(Default)]
 pub(crate) struct Register {
     channels: HashMap<Name, BTreeSet<SessionKey>>,
-    patterns: BTreeMap<Name, (Arc<Pattern>, BTreeSet<SessionKey>)>,
+    patterns: HashMap<Name, BTreeSet<SessionKey>>,
 }
 
 impl Register {
-    /// A connection listens to a channel from now on; the name as it is kept here, to be kept there too.
-    pub(crate) fn add_channel(&mut self, name: &[u8], key: SessionKey) -> Name {
-        let known = self.channels.get_key_value(name).map(|(name, _)| Arc::clone(name));
-        let name = known.unwrap_or_else(|| Arc::from(name));
-        self.channels.entry(Arc::clone(&name)).or_default().insert(key);
-        name
+    fn of(&self, kind: Kind) -> &HashMap<Name, BTreeSet<SessionKey>> {
+        match kind {
+            Kind::Channel => &self.channels,
+            Kind::Pattern => &self.patterns,
+        }
     }
 
-    /// The same for a pattern; `None` where it is none.
-    pub(crate) fn add_pattern(&mut self, name: &[u8], key: SessionKey) -> Option<(Name, Arc<Pattern>)> {
-        if let Some((name, (pattern, _))) = self.patterns.get_key_value(name) {
-            let found = (Arc::clone(name), Arc::clone(pattern));
-            self.patterns.get_mut(&found.0)?.1.insert(key);
-            return Some(found);
+    fn of_mut(&mut self, kind: Kind) -> &mut HashMap<Name, BTreeSet<SessionKey>> {
+        match kind {
+            Kind::Channel => &mut self.channels,
+            Kind::Pattern => &mut self.patterns,
         }
-        let (name, pattern) = (Name::from(name), Arc::new(Pattern::new(name).ok()?));
-        self.patterns.insert(Arc::clone(&name), (Arc::clone(&pattern), BTreeSet::from([key])));
-        Some((name, pattern))
+    }
+
+    /// A connection listens from now on; the name as it is kept here, to be kept there too.
+    pub(crate) fn add(&mut self, kind: Kind, name: &[u8], key: SessionKey) -> Name {
+        let known = self.of(kind).get_key_value(name).map(|(name, _)| Arc::clone(name));
+        let name = known.unwrap_or_else(|| Arc::from(name));
+        self.of_mut(kind).entry(Arc::clone(&name)).or_default().insert(key);
+        name
     }
 
     /// A connection no longer listens.
     pub(crate) fn remove(&mut self, kind: Kind, name: &[u8], key: SessionKey) {
-        let keys = match kind {
-            Kind::Channel => self.channels.get_mut(name),
-            Kind::Pattern => self.patterns.get_mut(name).map(|(_, keys)| keys),
-        };
-        let Some(keys) = keys else { return };
+        let names = self.of_mut(kind);
+        let Some(keys) = names.get_mut(name) else { return };
         keys.remove(&key);
         if keys.is_empty() {
-            match kind {
-                Kind::Channel => drop(self.channels.remove(name)),
-                Kind::Pattern => drop(self.patterns.remove(name)),
-            }
+            names.remove(name);
         }
     }
 
-    /// Those to whom a message of this channel goes, group by group: who named it first, then by each pattern that
-    /// matches. A connection is in as many groups as it has subscriptions that match.
+    /// Those who listen to this name, in order, from behind `after` on.
     pub(crate) fn listeners(
         &self,
-        channel: &[u8],
-    ) -> impl Iterator<Item = (Option<&Name>, &BTreeSet<SessionKey>)> {
-        let named = self.channels.get(channel).map(|keys| (None, keys));
-        let matching = self.patterns.iter().filter(move |(_, (pattern, _))| pattern.matches(channel));
-        named.into_iter().chain(matching.map(|(name, (_, keys))| (Some(name), keys)))
+        kind: Kind,
+        name: &[u8],
+        after: Option<SessionKey>,
+    ) -> impl Iterator<Item = SessionKey> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let keys = self.of(kind).get(name);
+        keys.into_iter().flat_map(move |keys| keys.range((from, Bound::Unbounded)).copied())
     }
 }
 
@@ -74,30 +69,30 @@ mod tests {
         SessionKey { slot, generation: 0 }
     }
 
-    fn heard(register: &Register, channel: &[u8]) -> Vec<(String, Vec<u32>)> {
-        let text = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
-        register
-            .listeners(channel)
-            .map(|(pattern, keys)| (pattern.map_or(String::new(), |name| text(name)), keys))
-            .map(|(pattern, keys)| (pattern, keys.iter().map(|key| key.slot).collect()))
-            .collect()
+    fn slots(register: &Register, kind: Kind, name: &[u8], after: Option<u32>) -> Vec<u32> {
+        register.listeners(kind, name, after.map(key)).map(|key| key.slot).collect()
     }
 
     #[test]
-    fn a_message_goes_to_those_who_named_its_channel_and_then_by_patterns() {
+    fn listeners_are_found_from_any_of_them_on() {
         let mut register = Register::default();
-        register.add_channel(b"news", key(2));
-        register.add_channel(b"news", key(1));
-        assert!(register.add_pattern(b"n*", key(1)).is_some());
-        assert!(register.add_pattern(b"N*", key(3)).is_some());
-        let both = vec![(String::new(), vec![1, 2]), ("n*".to_owned(), vec![1])];
-        assert_eq!(heard(&register, b"news"), both);
-        register.remove(Kind::Channel, b"news", key(2));
+        for slot in [2, 1, 3] {
+            register.add(Kind::Channel, b"news", key(slot));
+        }
+        register.add(Kind::Pattern, b"news", key(4));
+        assert_eq!(slots(&register, Kind::Channel, b"news", None), [1, 2, 3]);
+        assert_eq!(slots(&register, Kind::Channel, b"news", Some(1)), [2, 3]);
         register.remove(Kind::Channel, b"news", key(1));
-        register.remove(Kind::Channel, b"news", key(1));
-        register.remove(Kind::Pattern, b"n*", key(1));
-        assert_eq!(heard(&register, b"news"), []);
+        assert_eq!(
+            slots(&register, Kind::Channel, b"news", Some(1)),
+            [2, 3],
+            "it need not be there any more"
+        );
+        assert_eq!(slots(&register, Kind::Pattern, b"news", None), [4]);
+        for slot in [2, 2, 3] {
+            register.remove(Kind::Channel, b"news", key(slot));
+        }
+        assert!(slots(&register, Kind::Channel, b"news", None).is_empty());
         assert!(register.channels.is_empty(), "nothing is kept of what nobody listens to");
-        assert_eq!(heard(&register, b"N"), [("N*".to_owned(), vec![3])], "case counts");
     }
 }

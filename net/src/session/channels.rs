@@ -2,12 +2,14 @@
 
 use super::resp::RespTalk;
 use crate::limit;
-use crate::pubsub::subscriptions::weight;
+use crate::pubsub::post::Post;
+use crate::pubsub::subscriptions::{Subscriptions, weight};
 use crate::pubsub::{Kind, Wish, shown};
 use crate::resp::args::Args;
 use crate::resp::command::fault::Fault;
 use crate::resp::encode::Writer;
 use crate::resp::session::RespSession;
+use crate::shared::Shared;
 use crate::worker::desk::Desk;
 use crate::worker::ticket::SessionKey;
 
@@ -41,27 +43,48 @@ fn subscribe(kind: Kind, names: Args<'_>, session: &mut RespSession, key: Sessio
     // A name that is given twice has room twice until the end.
     let fresh = || names.iter().filter(|name| !kept.contains(kind, name));
     let (mut count, mut bytes) = (fresh().count(), fresh().map(weight).sum::<usize>());
-    let channels = &desk.shared.channels;
-    let fits = kept.len() + count <= limit::SUBSCRIPTIONS_PER_SESSION_MAX && channels.reserve(count, bytes);
-    if !fits {
+    let (shared, post) = (&desk.shared, &mut desk.post);
+    let fits = kept.len() + count <= limit::SUBSCRIPTIONS_PER_SESSION_MAX;
+    let account = shared.directory.account();
+    let charge = if fits { shared.channels.reserve(count, bytes, account) } else { None };
+    let Some(charge) = charge else {
         Writer::new(&mut desk.out, proto).error(&Fault::Subscriptions.text());
         return;
-    }
+    };
+    kept.charge(charge);
     for name in names.iter() {
         if !kept.contains(kind, name) {
+            if !listen(kind, name, kept, key, post, shared) {
+                Writer::new(&mut desk.out, proto).error(&Fault::Subscriptions.text());
+                break;
+            }
             count -= 1;
             bytes -= weight(name);
-            match desk.post.listen(kind, name, key, &desk.shared) {
-                Some(name) => kept.insert(kind, name),
-                None => {
-                    Writer::new(&mut desk.out, proto).error(&Fault::Subscriptions.text());
-                    break;
-                }
-            }
         }
         shown::confirmation(&mut desk.out, proto, shown::word(kind, true), Some(name), kept.len());
     }
-    channels.free(count, bytes);
+    shared.channels.free(count, bytes);
+    kept.give_back(bytes);
+}
+
+/// The connection listens to this too. False where there are too many patterns, of all or of its own.
+fn listen(
+    kind: Kind,
+    name: &[u8],
+    kept: &mut Subscriptions,
+    key: SessionKey,
+    post: &mut Post,
+    shared: &Shared,
+) -> bool {
+    if kind == Kind::Channel {
+        kept.add_channel(post.listen(name, key, shared));
+        return true;
+    }
+    let Some((name, price)) = post.listen_to_pattern(name, key, kept.price_left(), shared) else {
+        return false;
+    };
+    kept.add_pattern(name, price);
+    true
 }
 
 fn unsubscribe(kind: Kind, names: Args<'_>, session: &mut RespSession, key: SessionKey, desk: &mut Desk) {
@@ -81,12 +104,16 @@ fn unsubscribe(kind: Kind, names: Args<'_>, session: &mut RespSession, key: Sess
 
 /// As with Redis 7.0, a publisher that listens itself has its message before its reply.
 fn publish(channel: &[u8], payload: &[u8], session: &RespSession, key: SessionKey, desk: &mut Desk) -> bool {
-    let (receivers, here) = desk.post.publish(channel, payload, key, &desk.shared);
-    let (proto, out) = (session.proto(), &mut desk.out);
-    if session.subscriptions().is_some() {
-        let mine = desk.post.register.listeners(channel).filter(|(_, keys)| keys.contains(&key));
-        let (most, from) = (desk.passing.pushed_bytes_max(), out.len());
-        for (pattern, _) in mine {
+    let proto = session.proto();
+    let Ok(receivers) = desk.post.publish(channel, payload, key, &desk.shared) else {
+        Writer::new(&mut desk.out, proto).error(&Fault::TooDear.text());
+        return true;
+    };
+    if let Some(kept) = session.subscriptions() {
+        let (most, from, out) = (desk.passing.pushed_bytes_max(), desk.out.len(), &mut desk.out);
+        let named = kept.contains(Kind::Channel, channel).then_some(None);
+        let matching = desk.post.matching.iter().filter(|name| kept.contains(Kind::Pattern, name));
+        for pattern in named.into_iter().chain(matching.map(Some)) {
             if out.len() - from > most {
                 desk.shared.channels.note_closed();
                 return false;
@@ -96,7 +123,7 @@ fn publish(channel: &[u8], payload: &[u8], session: &RespSession, key: SessionKe
         }
     }
     desk.counts.published += 1;
-    Writer::new(out, proto).count(receivers);
-    desk.budget = desk.budget.saturating_sub(here as usize / limit::RECEIVERS_PER_REQUEST);
+    Writer::new(&mut desk.out, proto).count(receivers.all);
+    desk.budget = desk.budget.saturating_sub(receivers.here as usize / limit::RECEIVERS_PER_REQUEST);
     true
 }

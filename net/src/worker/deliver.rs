@@ -4,6 +4,7 @@ use super::Worker;
 use super::desk::Desk;
 use super::turn::Turn;
 use crate::limit;
+use crate::pubsub::Kind;
 use crate::pubsub::message::Published;
 use crate::pubsub::post::{Parcel, Post};
 use crate::session::Talk;
@@ -59,9 +60,13 @@ impl Worker {
         let Post { register, shown, unsent, .. } = post;
         let (mut receivers, mut lost) = (0, 0);
         let mut choked = Vec::new();
-        for (pattern, keys) in register.listeners(&message.channel) {
+        for pattern in std::iter::once(None).chain(message.patterns.iter().map(Some)) {
             shown.clear();
-            for key in keys.iter().copied().filter(|key| Some(*key) != publisher) {
+            let (kind, name) = match pattern {
+                None => (Kind::Channel, &*message.channel),
+                Some(pattern) => (Kind::Pattern, &**pattern),
+            };
+            for key in register.listeners(kind, name, None).filter(|key| Some(*key) != publisher) {
                 let Some(session) = sessions.get_mut(key) else { continue };
                 let Talk::Resp(talk) = &session.talk else { continue };
                 let bytes = shown.of(talk.session.proto(), pattern, message);

@@ -194,7 +194,7 @@ mod tests {
             [(1, limit::PUBLISHED_IN_TRANSIT_MAX), (65_535, limit::PUBLISHED_BYTES_IN_TRANSIT_MAX >> 16)]
         {
             let account = Arc::new(sluice_engine::account::Account::new(1 << 30));
-            let message = Arc::new(Published::new(b"c", &vec![0; payload], &account).unwrap());
+            let message = Arc::new(Published::new(b"c", &vec![0; payload], &[], &account).unwrap());
             let taken = (0..).take_while(|_| mailbox.post(Arc::clone(&message))).count();
             assert_eq!(taken, most, "{payload} bytes each");
             assert!(mailbox.next_published().is_some() && mailbox.post(message), "room comes back");

@@ -89,6 +89,8 @@ pub enum Fault<'a> {
     PubsubArity(&'a [u8]),
     /// There are too many subscriptions of this connection, or of all.
     Subscriptions,
+    /// To compare the name with all patterns takes too many steps.
+    TooDear,
     /// A pattern is longer than allowed.
     PatternLength,
     /// An option was given twice.
@@ -199,6 +201,7 @@ impl Fault<'_> {
             Fault::NoKeys => "ERR The command has no key arguments",
             Fault::NeedsResp3 => "ERR this command pushes, which needs RESP3: send HELLO 3 first",
             Fault::Cursor => "ERR a cursor is epoch.seq, seq or $",
+            Fault::TooDear => "ERR the channel's name is too long for the patterns that are listened to",
             Fault::Subscriptions => "ERR too many subscriptions of this connection, or of all",
             Fault::PatternLength => "ERR a pattern has at most 1024 bytes",
             Fault::Mode => "ERR mode must be auto, paused, open or closed",

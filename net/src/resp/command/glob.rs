@@ -92,7 +92,13 @@ impl Pattern {
         steps + self.goes.len() * size_of::<u64>() / TABLE_BYTES
     }
 
-    /// Whether the whole of `text` matches.
+    /// What it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let words = self.stays.capacity() + self.goes.capacity();
+        size_of::<Pattern>() + self.head.capacity() + words * size_of::<u64>()
+    }
+
+    /// Whether the whole of `text` matches. For texts that are few and short: nothing bounds what it takes.
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
         self.matches_within(text, &mut Steps(u64::MAX)) == Some(true)
     }
@@ -219,6 +225,7 @@ impl Builder {
             });
             *class = number as u8;
         }
+        goes.shrink_to_fit();
         let ends = self.stars.iter().copied().chain([self.items.len()]);
         let begins = [0].into_iter().chain(self.stars.iter().copied());
         let run = begins.zip(ends).map(|(begin, end)| end - begin).max().unwrap_or(0);
