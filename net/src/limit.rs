@@ -226,12 +226,19 @@ pub const PUSHED_BYTES_MAX: usize = 8 << 20;
 pub const PUSHED_BYTES_PER_WORKER_MAX: usize = 256 << 20;
 /// See [`PUSHED_BYTES_PER_WORKER_MAX`].
 pub const PUSHED_BYTES_FAIR: usize = 64 * 1024;
-/// Unsent pushed bytes of a worker's connections from which on they are written before the turn ends.
-pub const PUSHED_BYTES_PER_WRITE: usize = 16 << 20;
+/// Bytes pushed to a worker's connections, and connections that were pushed something, from which on they are written before
+/// more is pushed.
+pub const PUSHED_BYTES_PER_WRITE: usize = 2 << 20;
+/// See [`PUSHED_BYTES_PER_WRITE`].
+pub const PUSHED_PER_WRITE_MAX: usize = 1_024;
+/// Listeners that are pushed a message before the clock is looked at.
+pub const PUSHES_PER_LOOK: usize = 256;
 /// Published messages on their way to one worker; those beyond are lost for its connections.
 pub const PUBLISHED_IN_TRANSIT_MAX: usize = 4_096;
 /// Bytes of them.
 pub const PUBLISHED_BYTES_IN_TRANSIT_MAX: usize = 16 << 20;
+/// Batches of other nodes on their way to the worker that takes them in; their bytes are bounded as those of messages are.
+pub const BATCHES_IN_TRANSIT_MAX: usize = 1_024;
 /// Bytes of messages that are handed to other nodes at once; more go in several.
 pub const BATCH_BYTES_MAX: usize = 192 * 1024;
 /// A message counts as one more request of its turn for so many receivers.

@@ -184,8 +184,8 @@ impl Server {
         }
     }
 
-    /// Takes what was published at other nodes, as [`Cluster::publish`] was handed it there, to those who listen here. Never
-    /// waits; from any thread, but messages keep their order only from one.
+    /// Takes what was published at other nodes, as [`Cluster::publish`] was handed it there, to those who listen here. Only
+    /// copies it, for a worker to take apart, and never waits; from any thread, but messages keep their order only from one.
     pub fn intake(&self) -> impl Fn(&[u8]) + Send + Sync + use<> {
         let shared = Arc::clone(&self.shared);
         move |messages| post::take_in(messages, &shared)

@@ -255,6 +255,34 @@ fn who_does_not_read_is_closed_and_others_are_served() {
     assert_eq!(server.observer().facts().subscribers_closed, 1);
 }
 
+/// More than are pushed a message before the clock is looked at.
+#[test]
+fn very_many_listeners_hear_each_message_once_and_in_order() {
+    const MESSAGES: usize = 20;
+    let server = start(config(|_| ()), &[]);
+    let at = server.local_addrs().resp;
+    let mut listeners: Vec<Client> = (0..limit::PUSHES_PER_LOOK + 44).map(|_| Client::connect(at)).collect();
+    for listener in &mut listeners {
+        tell(listener, "SUBSCRIBE news", &push2(&["subscribe", "news", ":1"]));
+    }
+    listeners[0].ask("PSUBSCRIBE n*");
+    let mut publishers = [Client::connect(at), Client::connect(at)];
+    let commands: String = (0..MESSAGES).map(|number| format!("PUBLISH news {number}\r\n")).collect();
+    for publisher in &mut publishers {
+        publisher.send(&commands);
+        took(publisher, "the receivers", &format!(":{}\r\n", listeners.len() + 1).repeat(MESSAGES));
+    }
+    for (number, listener) in listeners.iter_mut().enumerate() {
+        for message in (0..MESSAGES).chain(0..MESSAGES).map(|message| message.to_string()) {
+            let mut expected = push2(&["message", "news", &message]);
+            if number == 0 {
+                expected.push_str(&push2(&["pmessage", "n*", "news", &message]));
+            }
+            took(listener, "once and in order", &expected);
+        }
+    }
+}
+
 /// A connection may match its own message thousands of times.
 #[test]
 fn who_drowns_in_its_own_message_is_closed() {
@@ -323,6 +351,26 @@ fn other_nodes_are_told_once_and_in_order() {
     intake(&[0, 0, 0, 4, 0, 0, 0, 9, b'n']);
     assert_eq!(far[0].ask("PING"), push2(&["pong", ""]), "what cannot be read is dropped");
     assert!(echoed.try_recv().is_err(), "what came from another node is not handed on");
+}
+
+/// They are only copied where they come in, so many small ones at once find room.
+#[test]
+fn a_batch_of_another_node_is_taken_apart_by_a_worker() {
+    const MESSAGES: usize = 2 * limit::PUBLISHED_IN_TRANSIT_MAX;
+    let server = start(config(|_| ()), &[]);
+    let mut listeners: Vec<Client> = (0..4).map(|_| Client::connect(server.local_addrs().resp)).collect();
+    listeners.iter_mut().for_each(|client| drop(client.ask("SUBSCRIBE c")));
+    let number = |number: usize| format!("{number:04}");
+    let mut batch = Vec::new();
+    for message in (0..MESSAGES).map(number) {
+        batch.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 4, b'c']);
+        batch.extend_from_slice(message.as_bytes());
+    }
+    assert!(batch.len() <= limit::BATCH_BYTES_MAX);
+    server.intake()(&batch);
+    let messages: String = (0..MESSAGES).map(|message| push2(&["message", "c", &number(message)])).collect();
+    listeners.iter_mut().for_each(|client| took(client, "all of them", &messages));
+    assert_eq!(server.observer().facts().messages_dropped, 0);
 }
 
 #[test]

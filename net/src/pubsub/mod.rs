@@ -5,8 +5,8 @@
 //!              │ own worker              │ another worker              │ another node
 //!              ▼                         ▼                             ▼
 //!            post: after the visit     mailbox lane, or dropped      post: one batch a turn ─▶ Cluster::publish
-//!              └──▶ register (of a worker): which connections ◀────────┘ ─▶ Server::intake there
-//!                     └──▶ Session::push
+//!              └──▶ register (of a worker): which connections ◀────────┘ ─▶ Server::intake there ─▶ a lane of one worker,
+//!                     └──▶ Session::push, part by part                       which publishes them as its own
 //! ```
 //! A message is compared with patterns once a node; it carries the names of those that it matches.
 //!

@@ -1,22 +1,36 @@
 //! A worker's side of publishing: its listeners, and the messages that leave it.
 //!
 //! While a connection is visited the others cannot be written to, so messages for this worker's own connections wait here
-//! until the visit ends; those for other nodes wait until the turn ends and go as one batch.
+//! until the visit ends; those for other nodes wait until the turn ends and go as one batch. A message for very many is
+//! delivered in parts, over several turns: while one is, its worker takes no more from publishers, and messages of others wait
+//! in its inbox.
 
 use super::channels::TooDear;
-use super::message::{self, Published};
+use super::message::{self, Batch, Published};
 use super::register::Register;
 use super::shown::Shown;
 use super::{Kind, Name};
 use crate::limit;
 use crate::shared::Shared;
+use crate::worker::mailbox::Mailbox;
 use crate::worker::ticket::SessionKey;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// A message for this worker's connections; who published it has it already.
+/// A message for this worker's connections.
 pub(crate) struct Parcel {
     pub(crate) message: Arc<Published>,
-    pub(crate) publisher: SessionKey,
+    /// The connection that published it, and has it already, where that is one of this worker.
+    pub(crate) publisher: Option<SessionKey>,
+}
+
+/// A message that is being delivered, and how far.
+pub(crate) struct Delivery {
+    pub(crate) parcel: Parcel,
+    /// 0: to those who named the channel; n: to those of its n-th pattern.
+    pub(crate) group: usize,
+    /// The last of them who was pushed it.
+    pub(crate) after: Option<SessionKey>,
 }
 
 /// How often a message goes to connections.
@@ -32,11 +46,19 @@ pub(crate) struct Receivers {
 pub(crate) struct Post {
     pub(crate) register: Register,
     /// For the worker's own connections, in order.
-    pub(crate) parcels: Vec<Parcel>,
+    parcels: VecDeque<Parcel>,
+    /// The first of them, once it has begun.
+    pub(crate) delivery: Option<Delivery>,
+    /// Whether messages were left when the time was over.
+    is_late: bool,
+    /// Messages of another node that are taken in one by one.
+    arrived: Option<Batch>,
     /// The message that is being delivered, as clients see it; kept for its capacity.
     pub(crate) shown: Shown,
     /// Bytes that were pushed to the worker's connections and not sent yet.
     pub(crate) unsent: usize,
+    /// Those since connections were last written.
+    pub(crate) fresh: usize,
     /// Patterns that the last message matched.
     pub(crate) matching: Vec<Name>,
     me: usize,
@@ -56,9 +78,13 @@ impl Post {
     pub(crate) fn new(me: usize, workers: usize) -> Post {
         Post {
             register: Register::default(),
-            parcels: Vec::new(),
+            parcels: VecDeque::new(),
+            delivery: None,
+            is_late: false,
+            arrived: None,
             shown: Shown::default(),
             unsent: 0,
+            fresh: 0,
             matching: Vec::new(),
             me,
             batch: Vec::new(),
@@ -102,6 +128,21 @@ impl Post {
         self.register.remove(kind, name, key);
     }
 
+    /// Whether messages for this worker's connections wait.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.delivery.is_some() || !self.parcels.is_empty()
+    }
+
+    /// Notes whether any are left.
+    pub(crate) fn note_left(&mut self) {
+        self.is_late = self.is_at_work();
+    }
+
+    /// Whether any were: whoever publishes here waits until they are delivered, so that they do not grow more.
+    pub(crate) fn is_late(&self) -> bool {
+        self.is_late
+    }
+
     /// Sends a message on its way: to this worker's own connections when the visit ends, to other workers now, to other
     /// nodes when the turn ends. The patterns that it matches are in `matching` then.
     ///
@@ -115,7 +156,7 @@ impl Post {
         shared: &Shared,
     ) -> Result<Receivers, TooDear> {
         self.find_audience(channel, shared).inspect_err(|TooDear| self.by_worker.fill(0))?;
-        let receivers = self.spread(channel, payload, publisher, shared);
+        let receivers = self.spread(channel, payload, Some(publisher), shared);
         if *self.has_others.get_or_insert_with(|| shared.cluster.has_others()) {
             if self.batch.len() + message::batched_bytes(channel, payload) > limit::BATCH_BYTES_MAX {
                 self.send_batch(shared);
@@ -136,7 +177,7 @@ impl Post {
         &mut self,
         channel: &[u8],
         payload: &[u8],
-        publisher: SessionKey,
+        publisher: Option<SessionKey>,
         shared: &Shared,
     ) -> Receivers {
         if self.by_worker.iter().all(|count| *count == 0) {
@@ -153,9 +194,48 @@ impl Post {
         let sent = send(&message, &mut self.by_worker, shared);
         self.rung |= sent.rung;
         if here > 0 {
-            self.parcels.push(Parcel { message, publisher });
+            self.parcels.push_back(Parcel { message, publisher });
         }
         Receivers { all: here + sent.receivers, here }
+    }
+
+    /// Goes on to the next message for this worker's connections: of its own, or where there is an inbox, of other nodes and
+    /// workers. False where there is none; one of another node may turn out to be for nobody here.
+    pub(crate) fn advance(&mut self, inbox: Option<&Mailbox>, shared: &Shared) -> bool {
+        if self.delivery.is_some() {
+            return true;
+        }
+        if let Some(parcel) = self.parcels.pop_front() {
+            self.begin(parcel);
+            return true;
+        }
+        let Some(inbox) = inbox else { return false };
+        if self.arrived.is_none() {
+            self.arrived = inbox.next_batch();
+        }
+        if let Some(mut batch) = self.arrived.take() {
+            if let Some((channel, payload)) = batch.next() {
+                self.take_in(channel, payload, shared);
+                self.arrived = Some(batch);
+            }
+            return true;
+        }
+        let Some(message) = inbox.next_published() else { return false };
+        self.begin(Parcel { message, publisher: None });
+        true
+    }
+
+    fn begin(&mut self, parcel: Parcel) {
+        self.shown.clear();
+        self.delivery = Some(Delivery { parcel, group: 0, after: None });
+    }
+
+    /// A message of another node came. Where its channel is too dear it goes to those who named it.
+    fn take_in(&mut self, channel: &[u8], payload: &[u8], shared: &Shared) {
+        if self.find_audience(channel, shared).is_err() {
+            shared.channels.note_dropped(1);
+        }
+        self.spread(channel, payload, None, shared);
     }
 
     /// At the end of a turn: wakes who was sent something, and hands other nodes what was published here.
@@ -209,35 +289,16 @@ fn notify(rung: u64, shared: &Shared) {
     }
 }
 
-/// Takes a batch of another node in, from any thread. What does not read as one is dropped from there on.
-pub(crate) fn take_in(mut batch: &[u8], shared: &Shared) {
-    let mut by_worker = vec![0; shared.mailboxes.len()];
-    let (mut rung, mut matching) = (0, Vec::new());
-    loop {
-        match message::next(&mut batch) {
-            Ok(None) => break,
-            Ok(Some((channel, payload))) => {
-                matching.clear();
-                if shared.channels.audience(channel, &mut by_worker, &mut matching).is_err() {
-                    // It goes to those who named the channel.
-                    shared.channels.note_dropped(1);
-                }
-                if by_worker.iter().all(|count| *count == 0) {
-                    continue;
-                }
-                match Published::new(channel, payload, &matching, shared.directory.account()) {
-                    Some(message) => rung |= send(&Arc::new(message), &mut by_worker, shared).rung,
-                    None => {
-                        by_worker.fill(0);
-                        shared.channels.note_dropped(1);
-                    }
-                }
-            }
-            Err(message::Malformed) => {
-                tracing::warn!("another node sent messages that cannot be read");
-                break;
-            }
-        }
+/// Takes a batch of another node in, from any thread, which may be one that others wait for: it is only copied here. One
+/// worker takes all of them apart, so that messages of one node stay in order.
+pub(crate) fn take_in(bytes: &[u8], shared: &Shared) {
+    let Some(mailbox) = shared.mailboxes.last().filter(|_| shared.channels.subscriptions() > 0) else {
+        return;
+    };
+    let batch = Batch::new(bytes, shared.directory.account());
+    if batch.is_some_and(|batch| mailbox.post_batch(batch)) {
+        mailbox.notify();
+    } else {
+        shared.channels.note_dropped(message::count(bytes));
     }
-    notify(rung, shared);
 }

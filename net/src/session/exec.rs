@@ -175,6 +175,7 @@ fn run_all(
                 reading::unfollow(&keys, talk, desk);
                 exec.plan.say(mark, &mut desk.out);
             }
+            Step::Channels(Wish::Publish { .. }) if desk.post.is_late() => return Err(Stop::Budget),
             Step::Channels(wish) => {
                 exec.plan.closes = !channels::fulfil(&wish, talk, line.key, desk);
                 if let Wish::Publish { .. } = wish {

@@ -9,6 +9,7 @@ use super::reading::{self, Subscriptions};
 use super::stop::{Driven, Stop};
 use crate::clients::{Card, Ends};
 use crate::limit;
+use crate::pubsub::Wish;
 use crate::request::{Request, RequestKind};
 use crate::resp::args::{Args, ArgsBuf};
 use crate::resp::command::execute::is_http;
@@ -244,6 +245,8 @@ fn begin(
             talk.card.update(&talk.session);
             desk.pace.look();
         }
+        // It is understood again when those before it have theirs.
+        Step::Channels(Wish::Publish { .. }) if desk.post.is_late() => return Err(Stop::Budget),
         Step::Channels(wish) => {
             closes = !channels::fulfil(&wish, talk, line.key, desk);
             talk.card.update(&talk.session);

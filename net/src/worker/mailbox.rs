@@ -7,14 +7,14 @@
 //! in a queue of their own: their outcomes come from threads that are no workers. What is told of streams is not counted: where
 //! there is no room for it the reader learns that it missed something, and asks again.
 //!
-//! Published messages have a lane of their own, bounded in number and bytes. Nothing stands for their room, so where it is full
-//! the message is lost for that worker's connections, and counted: they are delivered at most once.
+//! Published messages have a lane of their own, bounded in number and bytes, and so have batches of them from other nodes.
+//! Nothing stands for their room, so where it is full the message is lost for that worker's connections, and counted: they are delivered at most once.
 
 use crate::cluster::Decision;
 use crate::hub::{News, Sent};
 use crate::limit;
 use crate::observer::Survey;
-use crate::pubsub::message::Published;
+use crate::pubsub::message::{Batch, Published};
 use crate::session::settled::Settled;
 use crate::worker::accept::Arriving;
 use crossbeam_queue::ArrayQueue;
@@ -49,6 +49,9 @@ pub(crate) struct Mailbox {
     published: ArrayQueue<Arc<Published>>,
     /// Of `published`.
     published_bytes: AtomicUsize,
+    batches: ArrayQueue<Batch>,
+    /// Of `batches`.
+    batches_bytes: AtomicUsize,
     bell: Bell,
     waker: mio::Waker,
 }
@@ -73,6 +76,8 @@ impl Mailbox {
             lost: AtomicBool::new(false),
             published: ArrayQueue::new(limit::PUBLISHED_IN_TRANSIT_MAX),
             published_bytes: AtomicUsize::new(0),
+            batches: ArrayQueue::new(limit::BATCHES_IN_TRANSIT_MAX),
+            batches_bytes: AtomicUsize::new(0),
             bell: Bell::default(),
             waker,
         }
@@ -110,13 +115,13 @@ impl Mailbox {
     /// Puts a published message in; false where too much waits already.
     pub(crate) fn post(&self, message: Arc<Published>) -> bool {
         let bytes = message.bytes();
-        let waiting = self.published_bytes.fetch_add(bytes, Ordering::AcqRel);
-        let fits = waiting + bytes <= limit::PUBLISHED_BYTES_IN_TRANSIT_MAX;
-        if fits && self.published.push(message).is_ok() {
-            return true;
-        }
-        self.published_bytes.fetch_sub(bytes, Ordering::AcqRel);
-        false
+        put(&self.published, &self.published_bytes, message, bytes)
+    }
+
+    /// Puts messages of another node in; false where too much waits already.
+    pub(crate) fn post_batch(&self, batch: Batch) -> bool {
+        let bytes = batch.len();
+        put(&self.batches, &self.batches_bytes, batch, bytes)
     }
 
     /// Hands a new connection over; gives it back where too many are on their way.
@@ -174,10 +179,28 @@ impl Mailbox {
         Some(message)
     }
 
+    /// The next messages of another node.
+    pub(crate) fn next_batch(&self) -> Option<Batch> {
+        let batch = self.batches.pop()?;
+        self.batches_bytes.fetch_sub(batch.len(), Ordering::AcqRel);
+        Some(batch)
+    }
+
     /// The next new connection.
     pub(crate) fn next_socket(&self) -> Option<Arriving> {
         self.sockets.pop()
     }
+}
+
+/// Puts something into a lane that holds [`limit::PUBLISHED_BYTES_IN_TRANSIT_MAX`]; false where there is no room.
+fn put<T>(lane: &ArrayQueue<T>, lane_bytes: &AtomicUsize, item: T, bytes: usize) -> bool {
+    let waiting = lane_bytes.fetch_add(bytes, Ordering::AcqRel);
+    let fits = waiting + bytes <= limit::PUBLISHED_BYTES_IN_TRANSIT_MAX;
+    if fits && lane.push(item).is_ok() {
+        return true;
+    }
+    lane_bytes.fetch_sub(bytes, Ordering::AcqRel);
+    false
 }
 
 #[cfg(test)]

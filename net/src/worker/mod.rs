@@ -347,6 +347,7 @@ impl Worker {
 
     fn write_dirty(&mut self, turn: Turn<'_>) {
         let mut dirty = std::mem::take(&mut self.dirty);
+        self.desk.post.fresh = 0;
         for key in dirty.drain(..) {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.dirty = false;
