@@ -1,5 +1,5 @@
 //! What is sent, a line a command and a call. `{V}`: a value near its bound; `{K}`: a stream of 6 MB; `{G}`: a group with a name
-//! near its bound; `{N}`: such a name of its own for each connection; `{C}`: a channel.
+//! near its bound; `{N}`: such a name of its own for each connection; `{C}`: a channel. With ` ; ` between them, several.
 
 /// Commands, each by its name in the table of the server.
 pub(crate) const ROWS: &[(&str, &str)] = &[
@@ -99,6 +99,8 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("subscribe", "SUBSCRIBE {C}"),
     ("psubscribe", "PSUBSCRIBE {C}*"),
     ("publish", "PUBLISH {C} {V}"),
+    // Everybody hears everybody, six times over.
+    ("publish", "PSUBSCRIBE c* ch* cha* chan* *n* ; SUBSCRIBE {C} ; PUBLISH {C} {V}"),
     ("unsubscribe", "UNSUBSCRIBE"),
     ("punsubscribe", "PUNSUBSCRIBE"),
     ("pubsub|channels", "PUBSUB CHANNELS"),

@@ -14,7 +14,16 @@ const CONNECTIONS: usize = 50;
 const SENT_BYTES: usize = 256_000;
 const SENT_REQUESTS: usize = 300;
 
-/// Words of a row, as a connection sends them.
+/// The requests of a row, as a connection sends them.
+fn requests(row: &str, connection: usize) -> Vec<u8> {
+    let one = |row: &str| {
+        let words = words(row, connection);
+        request(&words.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    };
+    row.split(" ; ").flat_map(one).collect()
+}
+
+/// Words of a request.
 fn words(row: &str, connection: usize) -> Vec<Vec<u8>> {
     let long = |name: &str| {
         let mut text = format!("{name}{connection}").into_bytes();
@@ -38,8 +47,7 @@ fn repeated(one: &[u8], most: usize) -> Vec<u8> {
 
 /// The pipeline of a row: as it is, or a transaction of it again and again.
 fn pipeline(row: &str, connection: usize, in_transaction: bool) -> Vec<u8> {
-    let words = words(row, connection);
-    let one = request(&words.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let one = requests(row, connection);
     let hello = request(&[b"HELLO", b"3"]);
     if !in_transaction {
         return [hello, repeated(&one, SENT_REQUESTS)].concat();
@@ -68,7 +76,6 @@ fn every_command_has_a_row() {
 }
 
 #[test]
-#[ignore = "names of groups do not count in what is logged yet: a log entry of 52 MB ends the node"]
 fn every_command_that_nobody_reads_stays_within_the_bound() {
     let mut stage = Stage::new();
     stage.fill();
