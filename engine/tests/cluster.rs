@@ -305,3 +305,38 @@ fn i6_who_was_allowed_a_longer_silence_is_not_told_that_it_waits_and_dropped_by_
     cluster.run(8_000);
     assert!(cluster.poll(2, &tokens[0]).is_ok(), "told that it waits, and dropped");
 }
+
+#[test]
+fn a_node_that_nobody_has_told_the_time_yet_is_not_found_off() {
+    const THEN: u64 = 1_700_000_000_000;
+    let mut cluster = Cluster::with_zone(limit(1));
+    let judged = |cluster: &Cluster, off: &[u64]| {
+        let judged = std::mem::take(&mut cluster.hub.lock().unwrap().judged);
+        assert!(judged.len() > 5, "{} judgements", judged.len());
+        let first = judged.iter().find(|(_, clocks)| clocks.is_off || clocks.others_off != off);
+        assert_eq!(first, None, "of {} judgements", judged.len());
+    };
+    // The leader's clock is known before those of the others, as one after the other starts.
+    for node in 0..NODES {
+        cluster.walls[node] = Some(THEN);
+        cluster.run(1_000);
+        judged(&cluster, &[]);
+    }
+    cluster.restart(2);
+    cluster.walls = [Some(THEN), Some(THEN), None];
+    cluster.run(1_000);
+    judged(&cluster, &[]);
+    // Nor is the time of a leader compared that does not know it itself.
+    cluster.walls = [Some(THEN), Some(THEN), Some(THEN)];
+    cluster.restart(0);
+    cluster.walls[0] = None;
+    cluster.elect(Some(0));
+    cluster.run(1_000);
+    judged(&cluster, &[]);
+    // A clock that is off is found as before.
+    cluster.walls = [Some(THEN), Some(THEN), Some(THEN + 3_600_000)];
+    cluster.run(1_000);
+    cluster.hub.lock().unwrap().judged.clear();
+    cluster.run(1_000);
+    judged(&cluster, &[2]);
+}

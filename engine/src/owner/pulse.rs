@@ -5,7 +5,7 @@
 //! Once this node has applied as much, its state is at least as new as that moment.
 
 use super::report::{Heard, places};
-use super::wall::Ahead;
+use super::wall::{Ahead, UNKNOWN};
 use super::{Fresh, Hearing, Owner};
 use crate::id::Seq;
 use crate::limit::{FRESH_MS, LEASE_MS, PULSE_AHEAD_MS_MAX, PULSE_MS, REPORT_AGAIN_MS};
@@ -69,7 +69,7 @@ impl Owner {
         let is_sure = self.lease(self.mono).is_some();
         let echo = |(node, heard): (&NodeId, &Heard)| Some((*node, heard.sent?));
         let echoes = if is_sure { self.heard.iter().filter_map(echo).collect() } else { Vec::new() };
-        let (wall, clock) = (self.wall_now(), self.wall.clock(self.mono));
+        let (wall, clock) = (self.wall_now(), self.wall.clock(self.mono).unwrap_or(UNKNOWN));
         self.sequencer.pulse(Pulse { now: self.now, applied: self.shard.index, echoes, zones, wall, clock });
         self.judge_clocks();
     }
@@ -118,8 +118,7 @@ impl Owner {
         let echo = pulse.echoes.into_iter().find(|(node, moment)| *node == me && lived.contains(moment));
         if let Some((_, moment)) = echo {
             self.reporter.confirmed(moment);
-            let before_ms = self.mono.0 - moment.0;
-            self.leader_ahead = Some(Ahead::of(pulse.clock, self.wall.clock(self.mono), before_ms));
+            self.leader_ahead = Ahead::of_leader(pulse.clock, &self.wall, self.mono, moment);
             self.proofs.push(Proof { applied: pulse.applied, moment });
             if self.proofs.len() > PROOFS_MAX {
                 self.proofs.remove(0);
@@ -131,7 +130,7 @@ impl Owner {
     /// while all is down; who was away for long learns of it by the log. What pulses said before does not count: many of them
     /// would lead as far as one may not.
     fn is_plausible(&self, pulse: &Pulse) -> bool {
-        let ((stamp, at), clock) = (self.stamped, self.wall.clock(self.mono).0);
+        let ((stamp, at), clock) = (self.stamped, self.wall.clock_or_log(self.mono).0);
         let ahead_ms = self.mono.0.saturating_sub(at.0).saturating_add(PULSE_AHEAD_MS_MAX);
         let latest = |logged: u64| logged.max(clock).saturating_add(ahead_ms);
         pulse.now.0 <= latest(stamp.0) && pulse.wall.0 <= latest(self.shard.wall.0)

@@ -19,6 +19,9 @@ use crate::limit::WALL_SLEW_PARTS;
 use crate::sequencer::{Clocks, NodeId, Role};
 use crate::time::{MonoMs, Offset, WallMs};
 
+/// What a leader tells of its clock while it does not know what it shows.
+pub(super) const UNKNOWN: WallMs = WallMs(0);
+
 /// How far another node's clock is ahead of one's own: somewhere between two values, ms.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Ahead {
@@ -31,6 +34,13 @@ impl Ahead {
     pub(super) fn of(theirs: WallMs, mine: WallMs, before_ms: u64) -> Ahead {
         let least_ms = signed(theirs.0).saturating_sub(signed(mine.0));
         Ahead { least_ms, most_ms: least_ms.saturating_add(signed(before_ms)) }
+    }
+
+    /// Of the clock that a leader tells in answer to what was sent at `moment`. `None` where it is not known what one of the two
+    /// clocks shows: a node that starts catches up before anybody tells it.
+    pub(super) fn of_leader(theirs: WallMs, wall: &Wall, mono: MonoMs, moment: MonoMs) -> Option<Ahead> {
+        let mine = wall.clock(mono)?;
+        (theirs != UNKNOWN).then(|| Ahead::of(theirs, mine, mono.0.saturating_sub(moment.0)))
     }
 
     /// From what another node sent; `None` where that is nothing.
@@ -101,8 +111,13 @@ impl Wall {
         Offset::of_ms(self.log_ms).at(mono)
     }
 
-    /// This node's clock as it is.
-    pub(super) fn clock(&self, mono: MonoMs) -> WallMs {
+    /// This node's clock as it is; `None` while nobody has said what it shows.
+    pub(super) fn clock(&self, mono: MonoMs) -> Option<WallMs> {
+        (!self.is_unset).then(|| Offset::of_ms(self.clock_ms).at(mono))
+    }
+
+    /// The same, or the log time that stands for it.
+    pub(super) fn clock_or_log(&self, mono: MonoMs) -> WallMs {
         Offset::of_ms(self.clock_ms).at(mono)
     }
 

@@ -111,7 +111,7 @@ pub struct Pulse {
     pub zones: Vec<ZonePulse>,
     /// The log's wall time now.
     pub wall: WallMs,
-    /// The leader's wall clock as it is.
+    /// The leader's wall clock as it is; 0 where nobody has told it yet.
     pub clock: WallMs,
 }
 

@@ -10,7 +10,7 @@ use sluice_engine::node::{self, Options};
 use sluice_engine::owner::Owner;
 use sluice_engine::reply::{Reply, Standing};
 use sluice_engine::sequencer::{
-    Ask, Committed, Event, NodeId, Presence, ProposalId, Pulse, REMOTE, Role, Sequencer,
+    Ask, Clocks, Committed, Event, NodeId, Presence, ProposalId, Pulse, REMOTE, Role, Sequencer,
 };
 use sluice_engine::time::{LogTime, MonoMs, WallMs};
 use sluice_engine::zone::settings::{ZoneName, ZonePatch};
@@ -41,6 +41,8 @@ pub(crate) struct Hub {
     held: Vec<Held>,
     forwards: HashMap<u64, (usize, Ticket)>,
     pub(crate) presence: Vec<(usize, Presence)>,
+    /// What each leader found of the clocks, in order.
+    pub(crate) judged: Vec<(usize, Clocks)>,
     others: Vec<Vec<NodeId>>,
 }
 
@@ -162,6 +164,10 @@ impl Sequencer for Port {
         hub.events[leader].push_back(Event::Presence(self.me as NodeId, presence));
     }
 
+    fn judge_clocks(&mut self, clocks: Clocks) {
+        self.hub.lock().unwrap().judged.push((self.me, clocks));
+    }
+
     fn pulse(&mut self, pulse: Pulse) {
         let mut hub = self.hub.lock().unwrap();
         for node in 0..NODES {
@@ -178,6 +184,8 @@ pub(crate) struct Cluster {
     pub(crate) directories: Vec<Arc<Directory>>,
     pub(crate) owners: Vec<Owner>,
     pub(crate) now_ms: u64,
+    /// By node: what its wall clock shows at the start; `None` where nobody tells its owner.
+    pub(crate) walls: [Option<u64>; NODES],
     tickets: u64,
 }
 
@@ -196,6 +204,7 @@ impl Cluster {
             held: Vec::new(),
             forwards: HashMap::new(),
             presence: Vec::new(),
+            judged: Vec::new(),
             others: (0..NODES)
                 .map(|me| (0..NODES).filter(|node| *node != me).map(|node| node as u64).collect())
                 .collect(),
@@ -206,7 +215,7 @@ impl Cluster {
             directories.push(directory);
             owners.push(owner);
         }
-        let mut cluster = Cluster { hub, directories, owners, now_ms: 0, tickets: 0 };
+        let mut cluster = Cluster { hub, directories, owners, now_ms: 0, walls: [None; NODES], tickets: 0 };
         cluster.elect(Some(0));
         cluster.run(10);
         let name = ZoneName::parse(ZONE).unwrap();
@@ -261,6 +270,9 @@ impl Cluster {
         for node in 0..NODES {
             let mut replies = Vec::new();
             let mono = self.mono(node);
+            if let Some(wall) = self.walls[node].map(|wall| WallMs(wall + self.now_ms)) {
+                self.owners[node].set_wall(mono, wall, wall);
+            }
             self.owners[node].turn(mono);
             self.owners[node].drain_replies(&mut replies);
             all.extend(replies.into_iter().map(|(ticket, reply)| (node, ticket, reply)));
