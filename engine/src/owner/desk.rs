@@ -86,7 +86,8 @@ pub(crate) struct Turn {
 impl Desk {
     pub(crate) fn restored(zone: &ZoneState, now: LogTime) -> Desk {
         let watch = Watch::rebuild(&zone.waiters, now);
-        let mut desk = Desk { watch, abandon_ms: zone.settings.abandon_ms, ..Desk::default() };
+        let (abandon_ms, bytes) = (zone.settings.abandon_ms, zone.bytes());
+        let mut desk = Desk { watch, abandon_ms, bytes, ..Desk::default() };
         if zone.waiters.live_total() > 0 || zone.remembers() {
             desk.tick_at = Some(now);
         }

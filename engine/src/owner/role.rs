@@ -41,7 +41,7 @@ impl Owner {
         let zones = self.shard.zones.iter();
         self.desks = zones.map(|(ordinal, zone)| (*ordinal, Desk::restored(zone, now))).collect();
         self.timers.clear();
-        self.bytes = 0;
+        self.bytes = self.desks.values().map(|desk| desk.bytes).sum();
         let ordinals: Vec<u64> = self.desks.keys().copied().collect();
         ordinals.into_iter().for_each(|ordinal| self.schedule(ordinal, None));
     }

@@ -182,6 +182,19 @@ fn requests_are_forgotten_after_two_minutes_also_where_nobody_joins_after() {
 }
 
 #[test]
+fn a_zone_where_nobody_waits_is_counted_after_a_restart() {
+    let mut node = Node::with_zone(limit(1));
+    node.run_until(node.now + 1_000);
+    let counted = memory(&node);
+    assert!(counted > 4_096, "{counted} bytes");
+    node.owner.begin_snapshot().unwrap();
+    let bytes: Vec<u8> = std::iter::from_fn(|| node.owner.snapshot_slice()).flatten().collect();
+    let mut restored = Node::restored(Some(bytes));
+    restored.turn();
+    assert_eq!(memory(&restored), counted);
+}
+
+#[test]
 fn a_deleted_zone_gives_everything_back() {
     let mut node = Node::with_zone(limit(1));
     fill(&mut node);
