@@ -74,8 +74,9 @@ pub const NO_LEADER_RETRY_MS: u32 = 500;
 
 /// Commands in one batch.
 pub const BATCH_COMMANDS_MAX: usize = 1_024;
-/// Commands that one turn of an owner applies, but for the rest of a batch: who catches up lets others have the thread, too.
-pub const COMMANDS_A_TURN: usize = 512;
+/// Operations that one turn of an owner applies, but for the rest of a batch, and requests of other nodes that it takes up:
+/// who catches up lets others have the thread, too.
+pub const OPERATIONS_A_TURN: usize = 512;
 /// Bytes of one command as the log has it; a larger one is refused where it is proposed.
 pub const COMMAND_BYTES_MAX: usize = 4 << 20;
 /// Parts of what was removed that one turn of an owner frees: blocks of streams, keys.

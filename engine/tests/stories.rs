@@ -5,6 +5,7 @@ mod stories {
     mod bounds;
     mod threads;
     mod tokens;
+    mod turns;
 }
 
 use node::{Node, ZONE, limit};

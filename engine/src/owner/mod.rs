@@ -40,7 +40,7 @@ use crate::command::Command;
 use crate::directory::Directory;
 use crate::error::Refusal;
 use crate::id::{GroupId, RequestHash, Ticket, UserHash, ZoneId};
-use crate::limit::{COMMANDS_A_TURN, LEASE_MS, PARKED_MAX, PROPOSAL_MS_MAX, TICK_MS, WASTE_A_TURN};
+use crate::limit::{LEASE_MS, OPERATIONS_A_TURN, PARKED_MAX, PROPOSAL_MS_MAX, TICK_MS, WASTE_A_TURN};
 use crate::memory::{Bound, Used};
 use crate::node::Options;
 use crate::reply::{Reply, Standing, Stats};
@@ -136,7 +136,7 @@ pub struct Owner {
     outcomes: Vec<Outcome>,
     /// Polls that wait here: for a permit, or to hear whether their place is dropped.
     parked: usize,
-    /// Commands that this turn may still apply.
+    /// Operations that this turn may still apply, or requests that it may take up.
     room: usize,
     now: LogTime,
     mono: MonoMs,
@@ -212,7 +212,7 @@ impl Owner {
             unanswered: Unanswered::default(),
             outcomes: Vec::new(),
             parked: 0,
-            room: COMMANDS_A_TURN,
+            room: OPERATIONS_A_TURN,
             now,
             mono,
             began: mono,
@@ -342,7 +342,7 @@ impl Owner {
         }
         self.mono = now;
         self.now = self.log_time(now);
-        self.room = COMMANDS_A_TURN;
+        self.room = OPERATIONS_A_TURN;
         self.take_events();
         self.advance_wall();
         match self.role {

@@ -4,6 +4,7 @@ use super::Owner;
 use super::outcome::Origin;
 use super::pending::Batch;
 use super::remote::NO_LEADER;
+use crate::command::Command;
 use crate::error::Refusal;
 use crate::limit::{GATHER_MS, PROPOSAL_LATE_MS, PROPOSAL_MS_MAX};
 use crate::sequencer::{Committed, Event, ProposalId, Role};
@@ -61,7 +62,10 @@ impl Owner {
                 Event::Committed(batch) => self.apply(batch),
                 Event::Refused(id, refusal) => self.refuse_proposal(id, refusal),
                 Event::Role(role) => self.change_role(role),
-                Event::Asked(ticket, ask) => self.asked(ticket, ask),
+                Event::Asked(ticket, ask) => {
+                    self.room = self.room.saturating_sub(1);
+                    self.asked(ticket, ask);
+                }
                 Event::Answered(ticket, reply, applied) => self.answered(ticket, reply, applied),
                 Event::Presence(from, presence) => self.take_presence(from, presence),
                 Event::Pulse(pulse) => self.take_pulse(pulse),
@@ -74,7 +78,8 @@ impl Owner {
     }
 
     fn apply(&mut self, batch: Committed) {
-        self.room = self.room.saturating_sub(batch.commands.len());
+        let operations: usize = batch.commands.iter().map(Command::operations).sum();
+        self.room = self.room.saturating_sub(operations);
         let own = batch.proposal.and_then(|id| self.take_proposal(id));
         let before = self.shard.stamp;
         let mut outcomes = std::mem::take(&mut self.outcomes);
