@@ -160,9 +160,9 @@ impl Owner {
     /// Goes on from another state: what this node missed came as a snapshot.
     pub(super) fn install(&mut self, detached: Box<Detached>) {
         self.empty_desks();
-        // A snapshot of the old state ends as one, whole; it is only not the latest.
-        while self.is_cutting {
-            self.hand_out_slice();
+        // A snapshot of the old state would be none that anybody needs: this one is newer.
+        if std::mem::take(&mut self.is_cutting) {
+            self.sequencer.abandon_slices();
         }
         let Detached(new) = *detached;
         let old = self.shard.replace(new);

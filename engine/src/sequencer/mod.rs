@@ -174,6 +174,9 @@ pub trait Sequencer: Send {
         drop(bytes);
     }
 
+    /// The snapshot under way is given up, since a newer one was installed: no more slices come.
+    fn abandon_slices(&mut self) {}
+
     /// Whether a slice would be taken now.
     fn wants_slice(&self) -> bool {
         false

@@ -4,8 +4,8 @@ use sluice_engine::command::Command;
 use sluice_engine::directory::Directory;
 use sluice_engine::error::Refusal;
 use sluice_engine::id::Ticket;
-use sluice_engine::limit::OPERATIONS_A_TURN;
-use sluice_engine::node::{self, Options};
+use sluice_engine::limit::{OPERATIONS_A_TURN, SLICES_A_TURN};
+use sluice_engine::node::{self, Detached, Options};
 use sluice_engine::owner::Owner;
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::{Ask, Committed, Event, ProposalId, REMOTE, Role, Sequencer};
@@ -22,6 +22,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 struct Told {
     events: VecDeque<Event>,
     answered: usize,
+    /// Slices of a snapshot that are taken, those that came, and whether the last is among them.
+    wanted: usize,
+    slices: Vec<Vec<u8>>,
+    is_whole: bool,
+    abandoned: usize,
+    disposed: usize,
 }
 
 /// A sequencer that tells what the test wrote down, and takes no proposals.
@@ -49,6 +55,26 @@ impl Sequencer for Script {
 
     fn answer(&mut self, _: Ticket, _: Reply, _: u64) {
         self.told().answered += 1;
+    }
+
+    fn slice(&mut self, bytes: Option<Vec<u8>>) {
+        let mut told = self.told();
+        told.wanted -= 1;
+        told.is_whole = bytes.is_none();
+        told.slices.extend(bytes);
+    }
+
+    fn wants_slice(&self) -> bool {
+        self.told().wanted > 0
+    }
+
+    fn abandon_slices(&mut self) {
+        self.told().abandoned += 1;
+    }
+
+    fn dispose(&mut self, old: Box<Detached>) {
+        self.told().disposed += 1;
+        drop(old);
     }
 }
 
@@ -114,4 +140,49 @@ fn requests_of_other_nodes_are_taken_up_a_turns_worth_at_a_time() {
         assert_eq!(script.told().answered, turn * OPERATIONS_A_TURN, "after {turn} turns");
         assert_eq!(owner.next_wake(), Some(MonoMs(1)), "it goes on at once");
     }
+}
+
+/// Applies so many streams of one entry.
+fn with_streams(script: &Script, owner: &mut Owner, streams: u64) {
+    let from = owner.applied();
+    let streams = (1..=streams).map(|n| batch(from + n, vec![Command::Key(Box::new(add(&format!("s{n}"))))]));
+    script.told().events.extend(streams);
+    let until = from + script.told().events.len() as u64;
+    while owner.applied() < until {
+        owner.turn(MonoMs(1));
+    }
+}
+
+#[test]
+fn a_snapshot_under_way_is_given_up_where_a_newer_state_is_installed() {
+    let (script, _, mut owner) = open();
+    with_streams(&script, &mut owner, 10_000);
+    owner.begin_snapshot().unwrap();
+    let bytes: Vec<u8> = std::iter::from_fn(|| owner.snapshot_slice()).flatten().collect();
+    assert!(bytes.len() > 1 << 19, "{} bytes", bytes.len());
+    script.told().wanted = 2;
+    script.told().events.push_back(Event::Cut);
+    owner.turn(MonoMs(1));
+    let state = Detached::restore(&bytes, owner.group()).unwrap();
+    {
+        let mut told = script.told();
+        assert_eq!((told.slices.len(), told.wanted), (2, 0), "it waits until more is taken");
+        told.events.push_back(Event::Install(Box::new(state)));
+        // As if a turn could make them all.
+        told.wanted = 1_000;
+    }
+    owner.turn(MonoMs(1));
+    {
+        let mut told = script.told();
+        assert_eq!((told.slices.len(), told.abandoned, told.disposed), (2, 1, 1));
+        told.slices.clear();
+        told.events.push_back(Event::Cut);
+    }
+    while !script.told().is_whole {
+        let before = script.told().slices.len();
+        owner.turn(MonoMs(1));
+        assert!(script.told().slices.len() <= before + SLICES_A_TURN, "the next one is made as any is");
+    }
+    let again = Detached::restore(&script.told().slices.concat(), owner.group()).unwrap();
+    assert_eq!((again.index(), script.told().abandoned), (owner.applied(), 1));
 }

@@ -225,6 +225,12 @@ impl Sequencer for Port {
         }
     }
 
+    fn abandon_slices(&mut self) {
+        if let Some(slices) = self.slices.take() {
+            slices.abandon();
+        }
+    }
+
     fn wants_slice(&self) -> bool {
         self.slices.as_ref().is_some_and(|slices| slices.has_room())
     }
@@ -236,8 +242,6 @@ impl Sequencer for Port {
 
 impl Drop for Port {
     fn drop(&mut self) {
-        if let Some(slices) = &self.slices {
-            slices.abandon();
-        }
+        self.abandon_slices();
     }
 }

@@ -21,12 +21,12 @@ impl Slices {
         self.queue.push(slice);
     }
 
-    /// The owner is gone: nothing more comes.
+    /// Nothing more comes: the owner is gone, or goes on from a newer snapshot.
     pub(crate) fn abandon(&self) {
         self.queue.close();
     }
 
-    /// The next bytes, or `None` inside at the end; `None` where the owner went away before that.
+    /// The next bytes, or `None` inside at the end; `None` where it was abandoned before that.
     pub(crate) async fn next(&self) -> Option<Option<Vec<u8>>> {
         self.queue.next().await
     }

@@ -116,7 +116,8 @@ pub struct Builder<R: AsyncRuntime> {
 }
 
 impl<R: AsyncRuntime> Builder<R> {
-    async fn write(&self) -> io::Result<SnapshotFile> {
+    /// `None`: the owner has abandoned it.
+    async fn write(&self) -> io::Result<Option<SnapshotFile>> {
         let mut writer = self.files.snapshots.create(self.group, self.meta.clone()).await?;
         writer.write(&crate::codec::encode(&self.head)).await?;
         loop {
@@ -126,8 +127,11 @@ impl<R: AsyncRuntime> Builder<R> {
                         writer.write(chunk).await?;
                     }
                 }
-                Some(None) => return writer.finish().await,
-                None => return Err(io::Error::other("the owner of the shard is gone")),
+                Some(None) => return writer.finish().await.map(Some),
+                None => {
+                    writer.abandon().await;
+                    return Ok(None);
+                }
             }
         }
     }
@@ -151,14 +155,17 @@ impl<R: AsyncRuntime> RaftSnapshotBuilder<Types<R>> for Builder<R> {
         let file = match self.write().await {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
                 self.give_up().await;
-                // openraft takes an error for the end of the group, and a snapshot that is no newer for none.
-                SnapshotFile::nothing(self.group)
+                None
             }
-            written => {
-                let file = written?;
+            written => written?,
+        };
+        // openraft takes an error for the end of the group, and a snapshot that is no newer for none.
+        let file = match file {
+            Some(file) => {
                 self.files.taken(self.group, &file);
                 file
             }
+            None => SnapshotFile::nothing(self.group),
         };
         Ok(SnapshotOf::<Types<R>, SnapshotFile> { meta: file.meta.clone(), snapshot: file })
     }

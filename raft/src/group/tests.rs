@@ -5,9 +5,9 @@
 //! delivers a batch of another session as it is.
 
 use futures_util::{FutureExt, stream};
-use openraft::EntryPayload;
 use openraft::async_runtime::AsyncRuntime;
 use openraft::storage::RaftStateMachine;
+use openraft::{EntryPayload, RaftSnapshotBuilder};
 use openraft_rt_sim::SimRuntime;
 use sluice_engine::command::Command;
 use sluice_engine::id::{GroupId, Ticket};
@@ -27,6 +27,7 @@ use super::errands::{Errand, Errands};
 use super::gate::{Gate, open_gate};
 use super::lane::{Delivery, Lane};
 use super::limit::{ASKED_MAX, FORWARD_BATCH_MAX, LANE_COMMITTED_MAX, LANE_SOFT_MAX, PROPOSALS_MAX};
+use super::port::Port;
 use super::proposals::Proposals;
 use super::roles::{Lead, Roles};
 use super::shared::Shared;
@@ -340,5 +341,34 @@ fn a_batch_that_another_session_logs_is_void_for_its_proposer_and_for_all_others
         assert_eq!(other.commits(6, Some(&batch(2))).await, ["0 of None"]);
         let told = proposer.commits(6, Some(&batch(2))).await;
         assert_eq!(told[..2], ["0 of None", "refused 2"], "what it knew in session 4 may be wrong by now");
+    });
+}
+
+/// The owner goes on from a newer state while a snapshot of the old one is on its way to disk.
+#[test]
+fn a_snapshot_that_the_owner_abandons_is_none_and_the_next_one_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    SimRuntime::with_seed(1).block_on(async {
+        let mut replica = Replica::new(folder.path()).await;
+        replica.commits(1, None).await;
+        let mut port = Port::new(Arc::clone(&replica.shared));
+        let mut builder = replica.machine.get_snapshot_builder().await;
+        assert!(matches!(port.next(), Some(Event::Cut)));
+        port.slice(Some(vec![7; 100]));
+        port.abandon_slices();
+        assert!(!port.wants_slice());
+        let built = builder.build_snapshot().await.unwrap();
+        assert_eq!((built.meta.last_log_id, built.snapshot.bytes), (None, 0), "no snapshot, and no error");
+        assert_eq!(std::fs::read_dir(folder.path().join("snapshot")).unwrap().count(), 0, "nothing is left");
+        drop(builder);
+
+        let mut builder =
+            replica.machine.try_create_snapshot_builder(false).await.expect("none is under way");
+        assert!(matches!(port.next(), Some(Event::Cut)));
+        port.slice(Some(vec![7; 100]));
+        port.slice(None);
+        let built = builder.build_snapshot().await.unwrap();
+        assert_eq!(built.snapshot.index(), 0);
+        assert_eq!(std::fs::read_dir(folder.path().join("snapshot")).unwrap().count(), 1);
     });
 }

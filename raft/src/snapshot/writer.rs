@@ -86,6 +86,11 @@ impl SnapshotWriter {
         self.is_over = true;
     }
 
+    /// Nobody needs it any more.
+    pub(crate) async fn abandon(mut self) {
+        self.discard().await;
+    }
+
     async fn put(&mut self, chunk: &[u8]) -> io::Result<()> {
         self.buffer.clear();
         self.buffer.extend_from_slice(&format::chunk_head(self.position, chunk));
