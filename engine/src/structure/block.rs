@@ -132,6 +132,23 @@ impl Block {
     /// Any thread: a poll of `slot` at `now`.
     pub(crate) fn touch(&self, slot: usize, now: LogTime) {
         self.polled.0[slot].store(now.low32(), Relaxed);
+        self.raise_mark(now);
+    }
+
+    /// Any thread: a poll of `slot` at an earlier moment. One that is stored already and came later stays.
+    pub(crate) fn touch_at_least(&self, slot: usize, at: LogTime) {
+        let cell = &self.polled.0[slot];
+        let mut old = cell.load(Relaxed);
+        while at.age_ms_of(old) > 0 {
+            match cell.compare_exchange_weak(old, at.low32(), Relaxed, Relaxed) {
+                Ok(_) => break,
+                Err(newer) => old = newer,
+            }
+        }
+        self.raise_mark(at);
+    }
+
+    fn raise_mark(&self, now: LogTime) {
         let new = mark_of(now);
         let mut old = self.mark.load(Relaxed);
         // A compare-exchange rather than a store: a slower thread must not take the mark back.
@@ -143,7 +160,6 @@ impl Block {
         }
     }
 
-    /// Owner only.
     /// Any thread: asks the cache for the lines that a poll of `slot` will touch, and does not wait for them.
     /// A plain load would: it cannot retire before its line is there. Measured over the socket, 16 polls in a
     /// pipeline among a million waiters: the wait for the live word was a seventh of the server's time.
@@ -157,6 +173,7 @@ impl Block {
         let _ = slot;
     }
 
+    /// Owner only.
     pub(crate) fn live_words(&self) -> LiveWords {
         std::array::from_fn(|word| own(&self.live[word]))
     }

@@ -261,6 +261,15 @@ fn polls_move_the_cell_and_the_mark_forward() {
 
 #[test]
 fn the_block_at_the_tail_is_freed_and_made_anew() {
+    // What was heard of elsewhere at an earlier moment takes nothing back.
+    let touch_at_least = |ms| match waiters.lookup(seq) {
+        Lookup::Live(found) => found.touch_at_least(LogTime(ms)),
+        found => panic!("{found:?}"),
+    };
+    for (ms, polled, mark) in [(1_500, 2_000, 4_095), (3_000, 3_000, 4_095), (9_000, 9_000, 9_215)] {
+        touch_at_least(ms);
+        assert_eq!((waiters.polled_ms(0, 0), waiters.mark(0)), (polled, Some(LogTime(mark))));
+    }
     let mut waiters = Waiters::new();
     let first = waiters.append(LogTime(10));
     assert!(!waiters.free_block(0) && waiters.admit(first, LogTime(20)) && waiters.free_block(0));

@@ -105,6 +105,11 @@ impl<'g> Handle<'g> {
         self.block.touch(self.slot, now);
     }
 
+    /// Stores that the waiter polled at an earlier moment, unless a later poll is stored, by whichever thread.
+    pub fn touch_at_least(&self, at: LogTime) {
+        self.block.touch_at_least(self.slot, at);
+    }
+
     /// Low 32 bits of the latest poll.
     #[must_use]
     pub fn polled_ms(&self) -> u32 {

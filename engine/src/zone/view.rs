@@ -172,9 +172,9 @@ impl ZoneView {
     pub(crate) fn hear_again(&self, place: Place, at: LogTime, guard: &Guard) -> bool {
         let Place::Queue(seq) = place else { return true };
         match self.waiters.lookup(seq, guard) {
-            Lookup::Live(handle) if at.age_ms_of(handle.polled_ms()) > 0 => handle.touch(at),
+            Lookup::Live(handle) => handle.touch_at_least(at),
             Lookup::Gone => return false,
-            Lookup::Live(_) | Lookup::Admitted(_) | Lookup::Unknown => {}
+            Lookup::Admitted(_) | Lookup::Unknown => {}
         }
         true
     }
