@@ -11,6 +11,7 @@ use sluice_engine::command::Command;
 use sluice_engine::directory::Directory;
 use sluice_engine::error::Refusal;
 use sluice_engine::id::{GroupId, KeyGen, RequestHash, Seq, Ticket, UserHash, ZoneId};
+use sluice_engine::limit::PULSE_MS;
 use sluice_engine::measure::Measured;
 use sluice_engine::node::{self, Options};
 use sluice_engine::owner::Owner;
@@ -143,8 +144,24 @@ impl Stage {
         let strays = replies.iter().filter(|(ticket, _)| ticket.0 & REMOTE != 0).count();
         assert_eq!(strays, 0, "a reply for another node came out among those for clients here");
         self.replies.append(&mut replies);
-        // Whoever asks is told when to come back, and that is not in the past for ever.
-        let _ = self.owner.next_wake();
+        // Nodes that are not alone want to tell each other something within a pulse.
+        let wake = self.owner.next_wake();
+        let latest = MonoMs(self.now + PULSE_MS);
+        assert!(
+            self.strangers.1.is_empty() || wake.is_some_and(|at| at <= latest),
+            "it sleeps until {wake:?}"
+        );
+    }
+
+    /// Turns at one moment until the owner has done all there is to do: it may not want another one for ever.
+    fn settle(&mut self) {
+        for _ in 0..1_000 {
+            if self.owner.next_wake().is_none_or(|at| at > MonoMs(self.now)) {
+                return;
+            }
+            self.turn(0);
+        }
+        panic!("it wants one turn after the other at {}", self.now);
     }
 
     /// A client of this node asks; the reply, where it came by the turn after.
@@ -274,6 +291,7 @@ fn a_leader_that_other_nodes_ask_anything_serves_on() {
             stage.turn(rng.u64(1..400));
         }
         (0..20).for_each(|_| stage.turn(1_000));
+        stage.settle();
         assert_eq!(stage.strangers.wire().answered.len() as u64, asked, "seed {seed}: each is answered once");
         let own = KeyOp::Len(key(&mut rng));
         let reply = stage.ask(Ask::Key(Box::new(own)));
@@ -319,6 +337,7 @@ fn a_follower_that_is_told_anything_keeps_its_time_and_answers_its_clients() {
             assert!(log.0 <= EPOCH + stage.now + 86_400_001, "seed {seed}: its time ran away to {log:?}");
         }
         stage.turn(20_000);
+        stage.settle();
         assert!(stage.directory.unfit() > 0, "seed {seed}: nothing was left out");
     }
 }
