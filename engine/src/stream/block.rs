@@ -63,7 +63,9 @@ impl Block {
         room: usize,
         live: &[u8],
     ) -> Option<Block> {
-        let len = dead.checked_add(live.len()).filter(|len| *len <= room)?;
+        // Operations leave no more: a block that is half empty is shrunk.
+        let room_max = live.len().saturating_mul(2).saturating_add(2 * SPARE_BYTES);
+        let len = dead.checked_add(live.len()).filter(|len| *len <= room && room <= room_max)?;
         let mut block = Block { base, base_dense, count: 0, dead, room, bytes: Vec::new() };
         block.bytes.reserve_exact(room);
         block.bytes.resize(dead, 0);
@@ -252,5 +254,7 @@ mod tests {
         let parts = Block::from_parts(block.base, block.base_dense, block.dead(), block.room(), block.live());
         assert_eq!(parts.unwrap().count, 2);
         assert!(Block::from_parts(block.base, block.base_dense, 0, 4, &block.live()[..4]).is_none());
+        let roomy = |room| Block::from_parts(block.base, block.base_dense, 0, room, block.live());
+        assert!(roomy(block.room()).is_some() && roomy(usize::MAX).is_none() && roomy(1 << 40).is_none());
     }
 }

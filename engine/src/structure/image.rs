@@ -40,6 +40,11 @@ pub enum ImageError {
         /// The offending block.
         block: u64,
     },
+    /// So far behind the first block that nobody can have joined so often meanwhile.
+    Distant {
+        /// The offending block.
+        block: u64,
+    },
 }
 
 impl fmt::Display for ImageError {
@@ -47,6 +52,9 @@ impl fmt::Display for ImageError {
         match self {
             ImageError::Order { block } => write!(f, "block {block} of a waiters' list is out of order"),
             ImageError::PastTail { block } => write!(f, "block {block} of a waiters' list is past its tail"),
+            ImageError::Distant { block } => {
+                write!(f, "block {block} is impossibly far behind the first of its waiters' list")
+            }
             ImageError::Admitted { block } => write!(f, "block {block} has an impossible admission"),
         }
     }

@@ -221,7 +221,8 @@ fn ranks_span_regions_and_an_emptied_front_goes_back() {
 
 #[test]
 fn images_that_contradict_are_refused() {
-    use super::ImageError::{Admitted, Order, PastTail};
+    use super::ImageError::{Admitted, Distant, Order, PastTail};
+    use super::shape::SEQ_END;
     let mut waiters = Waiters::new();
     for ms in 0..600 {
         waiters.append(LogTime(ms));
@@ -241,6 +242,10 @@ fn images_that_contradict_are_refused() {
     assert_eq!(broken(|image| image.admitted[0].0 = 512), Some(Admitted { block: 0 }));
     assert_eq!(broken(|image| image.block = u64::MAX), Some(PastTail { block: u64::MAX }));
     assert_eq!(restore(Vec::new(), u64::MAX), Some(PastTail { block: u64::MAX / 512 }));
+    let mut images = good.clone();
+    images[1] =
+        super::BlockImage { block: 1 << 38, fill: 512, live: [0; 8], admitted: vec![], ..images[1].clone() };
+    assert_eq!(restore(images, SEQ_END), Some(Distant { block: 1 << 38 }), "no directory is made for it");
 }
 
 #[test]
@@ -256,11 +261,6 @@ fn polls_move_the_cell_and_the_mark_forward() {
     assert_eq!(waiters.mark(0), Some(LogTime(4_095)));
     touch(2_000);
     assert_eq!(waiters.mark(0), Some(LogTime(4_095)));
-    assert_eq!((waiters.mark(1), waiters.polled_ms(1, 0)), (None, 0));
-}
-
-#[test]
-fn the_block_at_the_tail_is_freed_and_made_anew() {
     // What was heard of elsewhere at an earlier moment takes nothing back.
     let touch_at_least = |ms| match waiters.lookup(seq) {
         Lookup::Live(found) => found.touch_at_least(LogTime(ms)),
@@ -270,6 +270,11 @@ fn the_block_at_the_tail_is_freed_and_made_anew() {
         touch_at_least(ms);
         assert_eq!((waiters.polled_ms(0, 0), waiters.mark(0)), (polled, Some(LogTime(mark))));
     }
+    assert_eq!((waiters.mark(1), waiters.polled_ms(1, 0)), (None, 0));
+}
+
+#[test]
+fn the_block_at_the_tail_is_freed_and_made_anew() {
     let mut waiters = Waiters::new();
     let first = waiters.append(LogTime(10));
     assert!(!waiters.free_block(0) && waiters.admit(first, LogTime(20)) && waiters.free_block(0));

@@ -43,6 +43,9 @@ use crate::{
     time::LogTime,
 };
 
+/// Regions between the first block and the last of a list that is restored: 2^41 places, which nobody waits through.
+const REGIONS_MAX: u64 = 1 << 20;
+
 /// The owner half of a waiters' list. It may move to another thread, but only one has it at a time.
 ///
 /// Blocks are numbered from 0; block `b` holds the sequence numbers from `b * SLOTS` on.
@@ -119,7 +122,7 @@ impl Waiters {
         now: LogTime,
     ) -> Result<Waiters, ImageError> {
         let mut waiters = Waiters::new();
-        let mut next = 0;
+        let (mut next, mut first) = (0, None);
         if tail > SEQ_END {
             return Err(ImageError::PastTail { block: tail / SLOTS as u64 });
         }
@@ -127,6 +130,11 @@ impl Waiters {
             image.check(tail)?;
             if image.block < next {
                 return Err(ImageError::Order { block: image.block });
+            }
+            // The directory has room for every region between two blocks.
+            let regions = Path::of(image.block - *first.get_or_insert(image.block)).region;
+            if regions > REGIONS_MAX {
+                return Err(ImageError::Distant { block: image.block });
             }
             next = image.block + 1;
             waiters.restore_block(&image, now);
