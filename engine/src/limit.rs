@@ -81,6 +81,8 @@ pub const OPERATIONS_A_TURN: usize = 512;
 pub const COMMAND_BYTES_MAX: usize = 4 << 20;
 /// Parts of what was removed that one turn of an owner frees: blocks of streams, keys.
 pub const WASTE_A_TURN: usize = 2_048;
+/// Followed keys of which one turn tells that they went, where all keys did.
+pub const EARS_A_TURN: usize = 1_024;
 /// Bytes of the commands of one batch, as the log has them; a larger command goes alone.
 pub const BATCH_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of commands that may wait for the sequencer at one owner.

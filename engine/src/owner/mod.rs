@@ -40,7 +40,9 @@ use crate::command::Command;
 use crate::directory::Directory;
 use crate::error::Refusal;
 use crate::id::{GroupId, RequestHash, Ticket, UserHash, ZoneId};
-use crate::limit::{LEASE_MS, OPERATIONS_A_TURN, PARKED_MAX, PROPOSAL_MS_MAX, TICK_MS, WASTE_A_TURN};
+use crate::limit::{
+    EARS_A_TURN, LEASE_MS, OPERATIONS_A_TURN, PARKED_MAX, PROPOSAL_MS_MAX, TICK_MS, WASTE_A_TURN,
+};
 use crate::memory::{Bound, Used};
 use crate::node::Options;
 use crate::reply::{Reply, Standing, Stats};
@@ -361,6 +363,7 @@ impl Owner {
         self.exchange();
         self.ask_unproven();
         self.send_answers();
+        self.shard.hear_some(EARS_A_TURN);
         self.shard.keyspace.waste.free(WASTE_A_TURN);
         let zones = self.bytes + self.shard.requests.bytes();
         self.shard.view.set_used(Used { zones, streams: self.shard.keyspace.bytes() });
@@ -408,7 +411,9 @@ impl Owner {
         let logged = logged.map(|at| self.log_offset.back(at));
         let pulse = (!self.is_alone).then_some(self.pulse_at);
         let overdue = self.proposed.front().map(|proposal| MonoMs(proposal.at.0 + PROPOSAL_MS_MAX));
-        let behind = (self.room == 0 || !self.shard.keyspace.waste.is_empty()).then_some(self.mono);
+        let is_behind =
+            self.room == 0 || !self.shard.keyspace.waste.is_empty() || self.shard.ears.is_behind();
+        let behind = is_behind.then_some(self.mono);
         let answers = self.unanswered.next_due(self.mono);
         let held = answers.into_iter().chain(self.unproven_due()).min();
         [logged, keys, pulse, overdue, behind, held, self.propose_due(), self.slices_due()]

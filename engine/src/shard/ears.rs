@@ -14,7 +14,8 @@ use crate::stream::op::{Follow, FollowFrom, KeyOp};
 use crate::stream::text::Text;
 use crate::stream::value::{Extent, Followed, Value};
 use crate::time::WallMs;
-use std::collections::HashMap;
+use hashbrown::HashTable;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 /// A part of the process that serves readers.
@@ -40,6 +41,7 @@ pub struct Tidings {
 /// A key that somebody listens to.
 #[derive(Debug)]
 struct Ear {
+    key: Text,
     /// One bit a listener.
     listeners: u64,
     told: Option<Extent>,
@@ -48,7 +50,14 @@ struct Ear {
 /// The keys of a shard that somebody listens to, and what was not handed out yet.
 #[derive(Debug, Default)]
 pub(crate) struct Ears {
-    by_key: HashMap<Text, Ear>,
+    /// Places in `ears`, by key.
+    by_key: HashTable<usize>,
+    hashes: RandomState,
+    /// Each at a place of its own, so that all can be gone through a few at a time.
+    ears: Vec<Option<Ear>>,
+    free: Vec<usize>,
+    /// Of anything that lies before this place something may have become that was not told yet.
+    unheard: usize,
     tidings: Vec<(u64, Tidings)>,
     bytes: usize,
 }
@@ -60,37 +69,72 @@ impl Ears {
 
     /// Whether somebody listens to the key.
     pub(crate) fn has(&self, key: &Text) -> bool {
-        self.by_key.contains_key(key)
+        self.place(key).is_some()
+    }
+
+    fn place(&self, key: &Text) -> Option<usize> {
+        let is_it = |place: &usize| self.ears[*place].as_ref().is_some_and(|ear| ear.key == *key);
+        self.by_key.find(self.hashes.hash_one(key), is_it).copied()
+    }
+
+    fn ear(&mut self, key: &Text) -> Option<&mut Ear> {
+        let place = self.place(key)?;
+        self.ears[place].as_mut()
     }
 
     /// From now on the listener hears of the key. What it missed before is for it to ask.
     pub(crate) fn listen(&mut self, listener: ListenerId, key: &Text, stream: Option<Extent>) {
         let bit = bit(listener);
-        let ear = self.by_key.entry(key.clone()).or_insert(Ear { listeners: 0, told: stream });
-        ear.listeners |= bit;
+        if let Some(ear) = self.ear(key) {
+            ear.listeners |= bit;
+            return;
+        }
+        let ear = Some(Ear { key: key.clone(), listeners: bit, told: stream });
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.ears[place] = ear;
+                place
+            }
+            None => {
+                self.ears.push(ear);
+                self.ears.len() - 1
+            }
+        };
+        let Ears { by_key, hashes, ears, .. } = self;
+        let hash_of = |place: &usize| ears[*place].as_ref().map_or(0, |ear| hashes.hash_one(&ear.key));
+        by_key.insert_unique(hashes.hash_one(key), place, hash_of);
     }
 
     pub(crate) fn unlisten(&mut self, listener: ListenerId, key: &Text) {
-        let Some(ear) = self.by_key.get_mut(key) else { return };
+        let Some(place) = self.place(key) else { return };
+        let Some(ear) = &mut self.ears[place] else { return };
         ear.listeners &= !bit(listener);
         if ear.listeners == 0 {
-            self.by_key.remove(key);
+            self.ears[place] = None;
+            if let Ok(found) = self.by_key.find_entry(self.hashes.hash_one(key), |held| *held == place) {
+                found.remove();
+            }
+            self.free.push(place);
         }
     }
 
-    /// The keys of an operation that somebody listens to.
+    /// The keys of an operation that somebody listens to, but for one that concerns all keys.
     pub(crate) fn concerned(&self, op: &KeyOp) -> Vec<Text> {
         let mut keys = Vec::new();
-        if matches!(op, KeyOp::Clear) {
-            keys.extend(self.by_key.keys().cloned());
-        }
-        op.visit_keys(|key| keys.extend(self.by_key.contains_key(key).then(|| key.clone())));
+        op.visit_keys(|key| keys.extend(self.has(key).then(|| key.clone())));
         keys
     }
 
     /// Something may have become of the key.
     pub(crate) fn hear(&mut self, key: &Text, keyspace: &Keyspace, wall: WallMs, account: &Arc<Account>) {
-        let Some(ear) = self.by_key.get_mut(key) else { return };
+        if let Some(place) = self.place(key) {
+            self.hear_at(place, keyspace, wall, account);
+        }
+    }
+
+    fn hear_at(&mut self, place: usize, keyspace: &Keyspace, wall: WallMs, account: &Arc<Account>) {
+        let Some(ear) = &mut self.ears[place] else { return };
+        let key = &ear.key;
         let stream = keyspace.extent(key, wall);
         if stream == ear.told {
             return;
@@ -117,17 +161,44 @@ impl Ears {
 
     /// A group of consumers of the stream was removed.
     pub(crate) fn hear_group_gone(&mut self, key: &Text) {
-        let Some(ear) = self.by_key.get(key) else { return };
+        let Some(ear) = self.ear(key) else { return };
+        let told = ear.told;
+        let listeners = ear.listeners;
         let entries = Arc::new(Entries::default());
         let charge = Arc::default();
-        let tidings = Tidings { key: key.clone(), stream: ear.told, entries, group_gone: true, charge };
-        self.tidings.push((ear.listeners, tidings));
+        let tidings = Tidings { key: key.clone(), stream: told, entries, group_gone: true, charge };
+        self.tidings.push((listeners, tidings));
     }
 
     /// Anything may have become of any key.
     pub(crate) fn hear_all(&mut self, keyspace: &Keyspace, wall: WallMs, account: &Arc<Account>) {
-        let keys: Vec<Text> = self.by_key.keys().cloned().collect();
-        keys.iter().for_each(|key| self.hear(key, keyspace, wall, account));
+        (0..self.ears.len()).for_each(|place| self.hear_at(place, keyspace, wall, account));
+        self.unheard = 0;
+    }
+
+    /// All keys went, which is told later, by [`Ears::hear_some`].
+    pub(crate) fn all_went(&mut self) {
+        self.unheard = self.ears.len();
+    }
+
+    /// Whether something is still to be told of.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.unheard > 0
+    }
+
+    /// Tells of the next so many keys that went.
+    pub(crate) fn hear_some(
+        &mut self,
+        most: usize,
+        keyspace: &Keyspace,
+        wall: WallMs,
+        account: &Arc<Account>,
+    ) {
+        let left = self.unheard.saturating_sub(most);
+        for place in (left..self.unheard).rev() {
+            self.hear_at(place, keyspace, wall, account);
+        }
+        self.unheard = left;
     }
 
     /// Hands out what is to be told.

@@ -249,6 +249,9 @@ impl Shard {
             return value;
         }
         let heard = self.ears.concerned(&op);
+        if matches!(op, KeyOp::Clear) {
+            self.ears.all_went();
+        }
         let ends_group = matches!(op, KeyOp::Group(_, _, GroupOp::Destroy));
         let value = self.keyspace.change(op, at);
         let others = std::mem::take(&mut self.keyspace.taken_from);
@@ -260,6 +263,11 @@ impl Shard {
             heard.iter().for_each(|key| self.ears.hear_group_gone(key));
         }
         value
+    }
+
+    /// Tells of the next so many keys that went with all others.
+    pub(crate) fn hear_some(&mut self, most: usize) {
+        self.ears.hear_some(most, &self.keyspace, self.wall, &self.account);
     }
 
     fn moment(&self) -> Moment {

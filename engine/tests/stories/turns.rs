@@ -4,17 +4,18 @@ use sluice_engine::command::Command;
 use sluice_engine::directory::Directory;
 use sluice_engine::error::Refusal;
 use sluice_engine::id::Ticket;
-use sluice_engine::limit::{OPERATIONS_A_TURN, SLICES_A_TURN};
+use sluice_engine::limit::{EARS_A_TURN, OPERATIONS_A_TURN, SLICES_A_TURN};
 use sluice_engine::node::{self, Detached, Options};
 use sluice_engine::owner::Owner;
 use sluice_engine::reply::Reply;
 use sluice_engine::sequencer::{Ask, Committed, Event, ProposalId, REMOTE, Role, Sequencer};
+use sluice_engine::stream::ListenerId;
 use sluice_engine::stream::fields::Fields;
-use sluice_engine::stream::op::{Add, KeyOp, NewId};
+use sluice_engine::stream::op::{Add, Follow, FollowFrom, KeyOp, NewId};
 use sluice_engine::stream::text::Text;
 use sluice_engine::time::{LogTime, MonoMs, WallMs};
 use sluice_engine::zone::settings::ZoneName;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What an owner is told, and what came of it.
@@ -185,4 +186,38 @@ fn a_snapshot_under_way_is_given_up_where_a_newer_state_is_installed() {
     }
     let again = Detached::restore(&script.told().slices.concat(), owner.group()).unwrap();
     assert_eq!((again.index(), script.told().abandoned), (owner.applied(), 1));
+}
+
+#[test]
+fn that_all_keys_went_is_told_to_their_followers_turn_by_turn() {
+    const FOLLOWED: u64 = 3 * EARS_A_TURN as u64;
+    let (script, _, mut owner) = open();
+    with_streams(&script, &mut owner, FOLLOWED);
+    for n in 1..=FOLLOWED {
+        let key = Text::from(format!("s{n}").as_bytes());
+        let follow = Follow { key, epoch: None, from: FollowFrom::After(0), limit: 1, bytes_max: 100 };
+        assert_eq!(owner.listen(ListenerId(0), follow).entries.len(), 1);
+    }
+    let clear = batch(FOLLOWED + 1, vec![Command::Key(Box::new(KeyOp::Clear))]);
+    // One key is made anew before its followers have heard that it went.
+    let anew = batch(FOLLOWED + 2, vec![Command::Key(Box::new(add("s1")))]);
+    script.told().events.extend([clear, anew]);
+    let (mut gone, mut made) = (BTreeSet::new(), 0);
+    for turn in 0..3 {
+        owner.turn(MonoMs(1));
+        let mut told = 0;
+        owner.drain_tidings(|_, tidings| {
+            told += 1;
+            match tidings.stream {
+                None => assert!(gone.insert(tidings.key), "each key is told of once"),
+                Some(extent) => {
+                    made += 1;
+                    assert_eq!((extent.newest, tidings.entries.len(), &*tidings.key), (1, 1, &b"s1"[..]));
+                }
+            }
+        });
+        assert!((1..=EARS_A_TURN + 1).contains(&told), "{told} told in turn {turn}");
+        assert_eq!(owner.next_wake() == Some(MonoMs(1)), turn < 2);
+    }
+    assert_eq!((gone.len() as u64, made), (FOLLOWED - 1, 1));
 }
