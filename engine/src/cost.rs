@@ -9,7 +9,8 @@
 
 use crate::shard::requests::Remembered;
 use crate::stream::block::Block;
-use crate::stream::group::{Consumer, Group};
+use crate::stream::consumers::Consumer;
+use crate::stream::group::Group;
 use crate::stream::keyspace::Key;
 use crate::stream::pending::Pended;
 use crate::stream::requests::RememberedAdd;
@@ -49,7 +50,8 @@ const WORD: usize = size_of::<u64>();
 const _: () = {
     assert!(size_of::<Key>() + 2 * WORD + crate::stream::index::INDEX_BYTES + 3 * WORD <= KEY_BYTES);
     assert!(size_of::<Block>() + 2 * WORD + 2 * WORD <= BLOCK_OVERHEAD_BYTES);
-    assert!(size_of::<Group>() + 4 * WORD <= GROUP_BYTES);
+    // The counts of its `Arc`, and its place in the list.
+    assert!(size_of::<Group>() + 3 * WORD <= GROUP_BYTES);
     assert!(size_of::<Consumer>() + 2 * WORD <= CONSUMER_BYTES);
     assert!(size_of::<Pended>() + WORD <= PENDED_BYTES);
     assert!(2 * size_of::<RememberedAdd>() + 2 * WORD <= ADD_REQUEST_BYTES as usize);

@@ -182,6 +182,10 @@ pub const ANSWER_WAIT_MS: u64 = 3_000;
 pub const ANSWER_RETRY_MS: u64 = 5;
 /// Pending entries of one chunk.
 pub const PENDING_CHUNK: usize = 128;
+/// Consumers of one group.
+pub const CONSUMERS_PER_GROUP_MAX: usize = 65_536;
+/// Consumers of one chunk: a change copies as many names where a snapshot shares them.
+pub const CONSUMER_CHUNK: usize = 16;
 /// Pending entries in one answer; a longer one is refused rather than cut short.
 pub const PENDING_TOLD_MAX: usize = 1 << 20;
 /// Entries that one step of an automatic claim looks at, for each that it may claim.

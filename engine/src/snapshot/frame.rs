@@ -4,7 +4,7 @@ use super::SnapshotError;
 
 const MAGIC: &[u8; 8] = b"SLUICE\x00S";
 /// The format that this version writes.
-const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
 const HEAD_BYTES: usize = 5;
 const CRC_BYTES: usize = 4;
 
@@ -24,6 +24,7 @@ pub(crate) enum Kind {
     Group = 13,
     Pending = 14,
     AddRequests = 15,
+    Consumers = 16,
 }
 
 impl Kind {
@@ -42,6 +43,7 @@ impl Kind {
             Kind::Group,
             Kind::Pending,
             Kind::AddRequests,
+            Kind::Consumers,
         ];
         kinds.into_iter().find(|kind| *kind as u8 == byte)
     }

@@ -16,7 +16,7 @@ type Fill<'a> = &'a mut dyn FnMut(&mut Vec<u8>);
 
 /// The hash of a shard's whole replicated state.
 pub(crate) fn state_hash(shard: &Shard) -> u64 {
-    let mut hasher = SipHasher24::new_with_key(b"sluice state v1.");
+    let mut hasher = SipHasher24::new_with_key(b"sluice state v2.");
     let mut part = Vec::new();
     let mut feed = |fill: Fill<'_>| {
         part.clear();
@@ -53,7 +53,7 @@ pub(crate) fn state_hash(shard: &Shard) -> u64 {
     hasher.finish()
 }
 
-/// The same of the keys. Where pending entries are kept together is no part of the state, so they go as one.
+/// The same of the keys. Where consumers and pending entries are kept together is no part of the state, so they go as one.
 fn feed_keys(keyspace: &Keyspace, feed: &mut impl FnMut(Fill<'_>)) {
     feed(&mut |out| key_record::put_keyspace(out, keyspace));
     for slot in 0..keyspace.slot_count() as u32 {
@@ -62,10 +62,13 @@ fn feed_keys(keyspace: &Keyspace, feed: &mut impl FnMut(Fill<'_>)) {
         for block in key.stream.run.blocks() {
             feed(&mut |out| key_record::put_entries(out, slot, block));
         }
-        for group in key.stream.groups.iter() {
+        for (at, group) in key.stream.groups.iter().enumerate() {
             feed(&mut |out| key_record::put_group(out, slot, group));
+            let place = (slot, at as u32);
+            let consumers: Vec<_> = group.consumers().collect();
+            feed(&mut |out| key_record::put_consumers(out, place, &consumers));
             let pending: Vec<Pended> = group.pending.iter().copied().collect();
-            feed(&mut |out| key_record::put_pending(out, slot, &group.name, &pending));
+            feed(&mut |out| key_record::put_pending(out, place, &pending));
         }
     }
     feed(&mut |out| key_record::put_add_requests(out, keyspace.requests().order().iter()));

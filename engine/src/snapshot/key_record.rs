@@ -4,7 +4,8 @@ use super::frame::{Reader, put_blob, put_count};
 use super::record::put;
 use crate::id::RequestHash;
 use crate::stream::block::Block;
-use crate::stream::group::{Consumer, Group};
+use crate::stream::consumers::Consumer;
+use crate::stream::group::Group;
 use crate::stream::id::StreamId;
 use crate::stream::keyspace::{Key, Keyspace};
 use crate::stream::pending::Pended;
@@ -106,14 +107,28 @@ pub(crate) fn read_entries(from: &mut Reader<'_>) -> Option<(u32, Block)> {
     Some((slot, Block::from_parts(base, base_dense, dead, room, from.blob()?)?))
 }
 
-/// A group of the stream in a slot, but for what is pending.
+/// A group of the stream in a slot, but for its consumers and what is pending.
 pub(crate) fn put_group(out: &mut Vec<u8>, slot: u32, group: &Group) {
     put!(out, slot);
     put_blob(out, &group.name);
     put_id(out, group.last_id);
     put!(out, group.read().unwrap_or(-1));
-    put_count(out, group.consumers().len());
-    for (number, consumer) in group.consumers() {
+}
+
+pub(crate) fn read_group(from: &mut Reader<'_>) -> Option<(u32, Group)> {
+    let (slot, name, last_id) = (from.u32()?, Text::from(from.blob()?), read_id(from)?);
+    let read = from.array().map(i64::from_le_bytes)?;
+    Some((slot, Group::new(name, last_id, Some(read))))
+}
+
+/// A slot, and which of its stream's groups, in their order: how parts of a group name it, however long its own name is.
+pub(crate) type GroupPlace = (u32, u32);
+
+/// Some of a group's consumers, each with its number.
+pub(crate) fn put_consumers(out: &mut Vec<u8>, place: GroupPlace, consumers: &[(u32, &Consumer)]) {
+    put!(out, place.0, place.1);
+    put_count(out, consumers.len());
+    for (number, consumer) in consumers {
         put!(out, number);
         put_blob(out, &consumer.name);
         put!(out, consumer.seen);
@@ -121,22 +136,20 @@ pub(crate) fn put_group(out: &mut Vec<u8>, slot: u32, group: &Group) {
     }
 }
 
-pub(crate) fn read_group(from: &mut Reader<'_>) -> Option<(u32, Group)> {
-    let (slot, name, last_id) = (from.u32()?, Text::from(from.blob()?), read_id(from)?);
-    let read = from.array().map(i64::from_le_bytes)?;
-    let mut group = Group::new(name, last_id, Some(read));
-    for _ in 0..from.count(17)? {
+pub(crate) fn read_consumers(from: &mut Reader<'_>) -> Option<(GroupPlace, Vec<(u32, Consumer)>)> {
+    let place = (from.u32()?, from.u32()?);
+    let count = from.count(17)?;
+    let consumers = (0..count).map(|_| {
         let (number, name) = (from.u32()?, Text::from(from.blob()?));
         let (seen, active) = (from.u64()?, read_option(from)?);
-        group.restore_consumer(number, Consumer { name, seen, active, pending: 0 })?;
-    }
-    Some((slot, group))
+        Some((number, Consumer { name, seen, active, pending: 0 }))
+    });
+    Some((place, consumers.collect::<Option<Vec<_>>>()?))
 }
 
 /// Some of what is pending in a group.
-pub(crate) fn put_pending(out: &mut Vec<u8>, slot: u32, group: &Text, pending: &[Pended]) {
-    put!(out, slot);
-    put_blob(out, group);
+pub(crate) fn put_pending(out: &mut Vec<u8>, place: GroupPlace, pending: &[Pended]) {
+    put!(out, place.0, place.1);
     put_count(out, pending.len());
     for pended in pending {
         put_id(out, pended.id);
@@ -144,14 +157,14 @@ pub(crate) fn put_pending(out: &mut Vec<u8>, slot: u32, group: &Text, pending: &
     }
 }
 
-pub(crate) fn read_pending(from: &mut Reader<'_>) -> Option<(u32, Text, Vec<Pended>)> {
-    let (slot, group) = (from.u32()?, Text::from(from.blob()?));
+pub(crate) fn read_pending(from: &mut Reader<'_>) -> Option<(GroupPlace, Vec<Pended>)> {
+    let place = (from.u32()?, from.u32()?);
     let count = from.count(36)?;
     let pending = (0..count).map(|_| {
         let (id, delivered) = (read_id(from)?, from.u64()?);
         Some(Pended { id, delivered, count: from.u64()?, consumer: from.u32()? })
     });
-    Some((slot, group, pending.collect::<Option<Vec<_>>>()?))
+    Some((place, pending.collect::<Option<Vec<_>>>()?))
 }
 
 pub(crate) fn put_add_requests<'a>(

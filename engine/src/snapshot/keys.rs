@@ -6,9 +6,12 @@
 
 use super::cut::SLICE_BYTES;
 use super::frame::{self, Kind};
-use super::key_record;
+use super::key_record::{self, GroupPlace};
 use super::list::ListCut;
+use crate::cost::CONSUMER_BYTES;
 use crate::limit::PENDING_CHUNK;
+use crate::stream::consumers::Consumer;
+use crate::stream::group::Group;
 use crate::stream::id::StreamId;
 use crate::stream::keyspace::{Key, Keyspace};
 use crate::stream::pending::Pended;
@@ -17,6 +20,8 @@ use std::collections::BTreeMap;
 
 /// A slice visits at most this many slots.
 const SLICE_SLOTS: usize = 1_024;
+/// Consumers of one record take about so many bytes, or one of a long name more.
+const CONSUMERS_RECORD_BYTES: usize = 16 * 1024;
 
 /// What of the keys is still to be written.
 #[derive(Debug)]
@@ -43,9 +48,19 @@ struct Writing {
     key: Key,
     /// Blocks before this one are written.
     block: usize,
-    /// Groups before this one are written, and of this one what is pending before `pending`.
+    /// Groups before this one are written, and of this one what comes before `part`.
     group: usize,
-    pending: Option<StreamId>,
+    part: Part,
+}
+
+/// What of a group is written next.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Head,
+    /// Consumers behind so many others.
+    Consumers(usize),
+    /// What is pending from this id on.
+    Pending(StreamId),
 }
 
 impl KeysCut {
@@ -111,7 +126,7 @@ impl KeysCut {
             self.next += 1;
             if let Some(key) = self.take(slot, keyspace) {
                 frame::record(out, Kind::Key, |out| key_record::put_key(out, slot, &key));
-                self.writing = Some(Writing { slot, key, block: 0, group: 0, pending: None });
+                self.writing = Some(Writing { slot, key, block: 0, group: 0, part: Part::Head });
             }
         }
         false
@@ -139,38 +154,56 @@ impl KeysCut {
 impl Writing {
     /// Writes the next parts; true when the key is written whole.
     fn slice(&mut self, out: &mut Vec<u8>) -> bool {
-        let slot = self.slot;
-        for block in self.key.stream.run.blocks().skip(self.block) {
+        let (slot, stream) = (self.slot, &self.key.stream);
+        while let Some(block) = stream.run.block_at(self.block) {
             if out.len() >= SLICE_BYTES {
                 return false;
             }
             self.block += 1;
             frame::record(out, Kind::Entries, |out| key_record::put_entries(out, slot, block));
         }
-        for group in self.key.stream.groups.iter().skip(self.group) {
-            if self.pending.is_none() {
-                frame::record(out, Kind::Group, |out| key_record::put_group(out, slot, group));
+        while let Some(group) = stream.groups.at(self.group) {
+            if out.len() >= SLICE_BYTES {
+                return false;
             }
-            loop {
-                if out.len() >= SLICE_BYTES {
-                    // What of the group is written already has an end, also where nothing is pending.
-                    self.pending = self.pending.or(Some(StreamId::MIN));
-                    return false;
-                }
-                let since = group.pending.since(self.pending.unwrap_or(StreamId::MIN));
-                let chunk: Vec<Pended> = since.take(PENDING_CHUNK).copied().collect();
-                if !chunk.is_empty() {
-                    frame::record(out, Kind::Pending, |out| {
-                        key_record::put_pending(out, slot, &group.name, &chunk);
-                    });
-                }
-                self.pending = chunk.last().and_then(|last| last.id.next());
-                if self.pending.is_none() || chunk.len() < PENDING_CHUNK {
-                    break;
-                }
+            let place = (slot, self.group as u32);
+            match self.part.next(group, place, out) {
+                Some(part) => self.part = part,
+                None => (self.group, self.part) = (self.group + 1, Part::Head),
             }
-            (self.group, self.pending) = (self.group + 1, None);
         }
         true
+    }
+}
+
+impl Part {
+    /// Writes this part of a group, and says which follows; `None`: it was the last.
+    fn next(self, group: &Group, place: GroupPlace, out: &mut Vec<u8>) -> Option<Part> {
+        match self {
+            Part::Head => {
+                frame::record(out, Kind::Group, |out| key_record::put_group(out, place.0, group));
+                Some(Part::Consumers(0))
+            }
+            Part::Consumers(behind) => {
+                let mut bytes = 0;
+                let fits = |(_, consumer): &(u32, &Consumer)| {
+                    let is_first = bytes == 0;
+                    bytes += CONSUMER_BYTES + consumer.name.len();
+                    is_first || bytes <= CONSUMERS_RECORD_BYTES
+                };
+                let chunk: Vec<_> = group.consumers_behind(behind).take_while(fits).collect();
+                if chunk.is_empty() {
+                    return Some(Part::Pending(StreamId::MIN));
+                }
+                frame::record(out, Kind::Consumers, |out| key_record::put_consumers(out, place, &chunk));
+                Some(Part::Consumers(behind + chunk.len()))
+            }
+            Part::Pending(from) => {
+                let chunk: Vec<Pended> = group.pending.since(from).take(PENDING_CHUNK).copied().collect();
+                let last = chunk.last()?;
+                frame::record(out, Kind::Pending, |out| key_record::put_pending(out, place, &chunk));
+                last.id.next().map(Part::Pending)
+            }
+        }
     }
 }

@@ -27,7 +27,7 @@ use std::fmt;
 pub enum SnapshotError {
     /// Not a snapshot at all.
     Magic,
-    /// Written by a newer version, in this format.
+    /// Written by another version, in this format.
     Version(u16),
     /// Damaged: the checksum of the record at this byte does not match, or it ends early.
     Damaged {
@@ -48,7 +48,12 @@ impl fmt::Display for SnapshotError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SnapshotError::Magic => f.write_str("not a snapshot"),
-            SnapshotError::Version(version) => write!(f, "format {version} is newer than this program reads"),
+            SnapshotError::Version(version) if *version > frame::VERSION => {
+                write!(f, "format {version} is newer than this program reads")
+            }
+            SnapshotError::Version(version) => {
+                write!(f, "format {version} is of an older program than this one reads ({})", frame::VERSION)
+            }
             SnapshotError::Damaged { at_byte } => write!(f, "damaged at byte {at_byte}"),
             SnapshotError::Inconsistent(what) => write!(f, "inconsistent: {what}"),
             SnapshotError::Image(error) => error.fmt(f),

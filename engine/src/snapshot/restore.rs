@@ -109,12 +109,19 @@ impl Collected {
             }
             Kind::Group => {
                 let (slot, group) = key_record::read_group(from)?;
-                return self.keys.get_mut(&slot)?.key.stream.groups.insert(group).then_some(());
+                return self.keys.get_mut(&slot)?.key.stream.groups.push(group);
+            }
+            Kind::Consumers => {
+                let ((slot, at), consumers) = key_record::read_consumers(from)?;
+                let groups = &mut self.keys.get_mut(&slot)?.key.stream.groups;
+                groups.edit_at(at as usize, |group| {
+                    consumers.into_iter().try_for_each(|(number, held)| group.restore_consumer(number, held))
+                })??;
             }
             Kind::Pending => {
-                let (slot, name, pending) = key_record::read_pending(from)?;
+                let ((slot, at), pending) = key_record::read_pending(from)?;
                 let groups = &mut self.keys.get_mut(&slot)?.key.stream.groups;
-                groups.edit(&name, |group| group.restore_pending(pending))??;
+                groups.edit_at(at as usize, |group| group.restore_pending(pending))??;
             }
             Kind::AddRequests => self.add_requests.extend(key_record::read_add_requests(from)?),
             Kind::End => {}

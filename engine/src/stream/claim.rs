@@ -4,7 +4,7 @@
 //! than about [`READ_BYTES_MAX`] stops there: the answer says what was claimed.
 
 use super::entries::{Entries, EntryRef};
-use super::group::Group;
+use super::group::{Group, too_many_consumers};
 use super::group_change::no_key_or_group;
 use super::id::StreamId;
 use super::keyspace::Keyspace;
@@ -63,6 +63,9 @@ impl Keyspace {
 }
 
 fn claim(group: &mut Group, run: &Run, op: &Claim, wall: u64) -> Value {
+    if !group.takes(&op.consumer) {
+        return too_many_consumers();
+    }
     group.last_id = group.last_id.max(op.last_id.unwrap_or_default());
     let delivered = match op.delivered {
         Delivered::Now => wall,
@@ -96,6 +99,9 @@ fn claim(group: &mut Group, run: &Run, op: &Claim, wall: u64) -> Value {
 }
 
 fn auto_claim(group: &mut Group, run: &Run, op: &AutoClaim, wall: u64) -> Value {
+    if !group.takes(&op.consumer) {
+        return too_many_consumers();
+    }
     let (consumer, _) = group.number_or_new(&op.consumer, wall);
     group.saw(consumer, wall);
     let (mut claimed, mut gone) = (Claimed::default(), Vec::new());

@@ -1,32 +1,18 @@
 //! Groups of consumers: how far each group has read, who reads in it, and what is pending.
 
+use super::consumers::Consumers;
 use super::id::StreamId;
 use super::pending::{Pended, Pending};
 use super::text::Text;
-use crate::cost::{CONSUMER_BYTES, GROUP_BYTES, PENDED_BYTES};
-use std::collections::BTreeSet;
+use super::value::Value;
+use crate::cost::{GROUP_BYTES, PENDED_BYTES};
+use crate::limit::CONSUMERS_PER_GROUP_MAX;
 use std::sync::Arc;
+
+pub(crate) use super::consumers::Consumer;
 
 /// Of entries read, where that is not known: Redis's own sign for it, which no count comes back from.
 const UNKNOWN: i64 = -1;
-/// Consumers for which a group has room where it has few.
-const SPARE: usize = 4;
-
-/// Who reads in a group.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Consumer {
-    pub(crate) name: Text,
-    /// Wall time of its last attempt.
-    pub(crate) seen: u64,
-    /// Wall time at which it last got something.
-    pub(crate) active: Option<u64>,
-    /// How many entries are pending with it.
-    pub(crate) pending: u64,
-}
-
-/// Numbers that no consumer has. Few groups have any, so it is kept apart.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-struct Free(BTreeSet<u32>);
 
 /// A group.
 #[derive(Clone, Debug, Default)]
@@ -37,13 +23,14 @@ pub(crate) struct Group {
     /// How many entries were read, as Redis counts, or [`UNKNOWN`].
     read: i64,
     pub(crate) pending: Pending,
-    /// By number; a free number is given again, the lowest first. The last one is in use.
-    consumers: Vec<Option<Consumer>>,
-    /// Numbers in the order of names.
-    order: Vec<u32>,
-    /// Numbers that are free, where there are any.
-    free: Option<Box<Free>>,
-    name_bytes: usize,
+    consumers: Consumers,
+}
+
+/// What another consumer is refused with where a group has as many as it may.
+pub(super) fn too_many_consumers() -> Value {
+    Value::error(format!(
+        "ERR a group has at most {CONSUMERS_PER_GROUP_MAX} consumers, and this one has them"
+    ))
 }
 
 impl Group {
@@ -52,12 +39,6 @@ impl Group {
         let mut group = Group { name, last_id, ..Group::default() };
         group.set_read(read);
         group
-    }
-
-    /// What it is counted as in memory. A number that is free takes its place as one that is in use.
-    fn bytes(&self) -> usize {
-        let consumers = self.consumers.len() * CONSUMER_BYTES + self.name_bytes;
-        GROUP_BYTES + self.name.len() + consumers + self.pending.len() as usize * PENDED_BYTES
     }
 
     /// How many entries were read, as Redis counts: past what is signed it goes on below zero. `None`: unknown.
@@ -69,80 +50,59 @@ impl Group {
         self.read = read.unwrap_or(UNKNOWN);
     }
 
+    fn bytes(&self) -> usize {
+        GROUP_BYTES + self.name.len() + self.consumers.bytes() + self.pending.len() as usize * PENDED_BYTES
+    }
+
     /// The consumers by name, each with its number.
     pub(crate) fn consumers(&self) -> impl ExactSizeIterator<Item = (u32, &Consumer)> {
-        self.order.iter().map(|number| (*number, self.consumer(*number)))
+        self.consumers.behind(0)
+    }
+
+    /// Those behind so many others.
+    pub(crate) fn consumers_behind(&self, others: usize) -> impl ExactSizeIterator<Item = (u32, &Consumer)> {
+        self.consumers.behind(others)
     }
 
     /// The consumer of a number that is in use.
     pub(crate) fn consumer(&self, number: u32) -> &Consumer {
-        self.consumers[number as usize].as_ref().expect("what is pending belongs to a consumer")
+        self.consumers.of(number).expect("what is pending belongs to a consumer")
     }
 
     fn consumer_mut(&mut self, number: u32) -> &mut Consumer {
-        self.consumers[number as usize].as_mut().expect("what is pending belongs to a consumer")
+        self.consumers.of_mut(number).expect("what is pending belongs to a consumer")
     }
 
     /// Number of the consumer of that name.
     pub(crate) fn number(&self, name: &[u8]) -> Option<u32> {
-        self.place(name).ok().map(|at| self.order[at])
+        self.consumers.number(name)
     }
 
-    fn place(&self, name: &[u8]) -> Result<usize, usize> {
-        self.order.binary_search_by(|number| (*self.consumer(*number).name).cmp(name))
+    /// Whether that name is a consumer's, or may become one's.
+    pub(crate) fn takes(&self, name: &[u8]) -> bool {
+        self.consumers.len() < CONSUMERS_PER_GROUP_MAX || self.number(name).is_some()
     }
 
-    /// Number of the consumer of that name, made where there is none; and whether it was made.
+    /// Number of the consumer of that name, made where there is none; and whether it was made. The caller asked
+    /// [`Group::takes`].
     pub(crate) fn number_or_new(&mut self, name: &Text, wall: u64) -> (u32, bool) {
-        match self.place(name) {
-            Ok(at) => (self.order[at], false),
-            Err(at) => {
-                let free = self.free.as_ref().and_then(|free| free.0.first().copied());
-                let number = free.unwrap_or(self.consumers.len() as u32);
-                let consumer = Consumer { name: name.clone(), seen: wall, active: None, pending: 0 };
-                self.put_consumer(number, at, consumer);
-                (number, true)
-            }
+        debug_assert!(self.takes(name), "there is room for another consumer");
+        if let Some(number) = self.number(name) {
+            return (number, false);
         }
-    }
-
-    fn put_consumer(&mut self, number: u32, at: usize, consumer: Consumer) {
-        self.name_bytes += consumer.name.len();
-        let end = self.consumers.len() as u32;
-        if number >= end {
-            self.consumers.resize(number as usize + 1, None);
-            (end..number).for_each(|free| self.set_free(free));
-        } else {
-            self.set_used(number);
-        }
-        self.consumers[number as usize] = Some(consumer);
-        self.order.insert(at, number);
-    }
-
-    fn set_free(&mut self, number: u32) {
-        self.free.get_or_insert_default().0.insert(number);
-    }
-
-    fn set_used(&mut self, number: u32) {
-        if let Some(free) = &mut self.free {
-            free.0.remove(&number);
-            if free.0.is_empty() {
-                self.free = None;
-            }
-        }
+        let consumer = Consumer { name: name.clone(), seen: wall, active: None, pending: 0 };
+        (self.consumers.add(consumer).expect("nobody has that name"), true)
     }
 
     /// Puts back a consumer with its number; `None` where both cannot be.
     pub(crate) fn restore_consumer(&mut self, number: u32, consumer: Consumer) -> Option<()> {
-        let at = self.place(&consumer.name).err()?;
-        let is_free = self.consumers.get(number as usize).is_none_or(Option::is_none);
-        is_free.then(|| self.put_consumer(number, at, consumer))
+        self.consumers.put_back(number, consumer)
     }
 
     /// Puts back what is pending; `None` where it belongs to nobody.
     pub(crate) fn restore_pending(&mut self, pending: Vec<Pended>) -> Option<()> {
         for pended in pending {
-            self.consumers.get(pended.consumer as usize)?.as_ref()?;
+            self.consumers.of(pended.consumer)?;
             self.pend(pended);
         }
         Some(())
@@ -150,29 +110,11 @@ impl Group {
 
     /// Removes a consumer and all that is pending with it; returns how much that was.
     pub(crate) fn remove_consumer(&mut self, name: &[u8]) -> u64 {
-        let Ok(at) = self.place(name) else { return 0 };
-        let number = self.order.remove(at);
-        let Some(gone) = self.consumers[number as usize].take() else { return 0 };
-        self.name_bytes -= gone.name.len();
+        let Some((number, gone)) = self.consumers.remove(name) else { return 0 };
         if gone.pending > 0 {
             self.pending.remove_all_of(number, gone.pending);
         }
-        self.set_free(number);
-        while let Some(None) = self.consumers.last() {
-            self.consumers.pop();
-            self.set_used(self.consumers.len() as u32);
-        }
-        self.fit();
         gone.pending
-    }
-
-    /// Gives back places for consumers, where there are many.
-    fn fit(&mut self) {
-        let len = self.consumers.len();
-        if self.consumers.capacity() > 4 * len + SPARE {
-            self.consumers.shrink_to(2 * len);
-            self.order.shrink_to(2 * len);
-        }
     }
 
     /// The consumer tried to get something.
@@ -214,6 +156,11 @@ impl Groups {
         self.list.iter()
     }
 
+    /// The group of a place in their order.
+    pub(crate) fn at(&self, at: usize) -> Option<&Group> {
+        self.list.get(at).map(|group| &**group)
+    }
+
     /// What they are counted as in memory.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
@@ -240,6 +187,21 @@ impl Groups {
         true
     }
 
+    /// Adds a group behind all others; `None` where that is not its place.
+    pub(crate) fn push(&mut self, group: Group) -> Option<()> {
+        let fits = self.list.last().is_none_or(|last| last.name < group.name);
+        fits.then(|| self.insert(group)).map(drop)
+    }
+
+    /// The group of a place in their order, to be put together from a snapshot.
+    pub(crate) fn edit_at<T>(&mut self, at: usize, change: impl FnOnce(&mut Group) -> T) -> Option<T> {
+        let group = Arc::make_mut(self.list.get_mut(at)?);
+        self.bytes -= group.bytes();
+        let done = change(group);
+        self.bytes += group.bytes();
+        Some(done)
+    }
+
     /// Removes a group; false where there is none of that name.
     pub(crate) fn remove(&mut self, name: &[u8]) -> bool {
         let Ok(at) = self.place(name) else { return false };
@@ -249,19 +211,13 @@ impl Groups {
 
     /// Changes a group; `None` where there is none of that name.
     pub(crate) fn edit<T>(&mut self, name: &[u8], change: impl FnOnce(&mut Group) -> T) -> Option<T> {
-        let at = self.place(name).ok()?;
-        let group = Arc::make_mut(&mut self.list[at]);
-        self.bytes -= group.bytes();
-        let done = change(group);
-        self.bytes += group.bytes();
-        Some(done)
+        self.edit_at(self.place(name).ok()?, change)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Group, Groups};
-    use crate::cost::CONSUMER_BYTES;
     use crate::stream::id::StreamId;
     use crate::stream::pending::Pended;
     use crate::stream::text::Text;
@@ -269,9 +225,8 @@ mod tests {
     #[test]
     fn what_is_pending_belongs_to_one_consumer_at_a_time() {
         let mut groups = Groups::default();
-        let group = || Group::new(Text::from(b"g"), StreamId::MIN, None);
-        groups.insert(group());
-        assert!(!groups.insert(group()));
+        groups.insert(Group { name: Text::from(b"g"), ..Group::default() });
+        assert!(!groups.insert(Group { name: Text::from(b"g"), ..Group::default() }));
         let pended = |consumer, ms| Pended { id: StreamId { ms, seq: 0 }, delivered: 5, count: 1, consumer };
         groups.edit(b"g", |group| {
             let (bob, _) = group.number_or_new(&Text::from(b"bob"), 1);
@@ -291,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_given_again_the_lowest_first_and_places_at_the_end_go() {
+    fn numbers_are_given_again_the_lowest_first_and_places_go() {
         let mut groups = Groups::default();
         groups.insert(Group::new(Text::from(b"g"), StreamId::MIN, None));
         let name = |number: u32| Text::from(format!("{number:05}").as_bytes());
@@ -305,14 +260,10 @@ mod tests {
             }
             let again: Vec<u32> = (20_000..20_004).map(|new| group.number_or_new(&name(new), 1).0).collect();
             assert_eq!(again, [3, 7, 9_000, 10_000]);
-            (0..9_999).for_each(|number| _ = group.remove_consumer(&name(number)));
-            assert_eq!((group.consumers.len(), group.consumers().len()), (10_001, 5), "the last one stays");
+            (0..10_000).for_each(|number| _ = group.remove_consumer(&name(number)));
+            assert_eq!(group.consumers().len(), 4);
         });
-        assert!(groups.bytes() > empty + 10_000 * CONSUMER_BYTES, "its places are counted");
-        groups.edit(b"g", |group| {
-            (20_000..20_004).chain([9_999]).for_each(|number| _ = group.remove_consumer(&name(number)));
-            assert_eq!((group.consumers.len(), group.consumers.capacity(), &group.free), (0, 0, &None));
-        });
+        groups.edit(b"g", |group| (20_000..20_004).for_each(|number| _ = group.remove_consumer(&name(number))));
         assert_eq!((groups.bytes(), groups.recount()), (empty, empty));
     }
 }

@@ -1,7 +1,7 @@
 //! What changes groups and not who reads what: `XGROUP`, `XACK`.
 
 use super::append::{TOO_MANY_KEYS, error};
-use super::group::Group;
+use super::group::{Group, too_many_consumers};
 use super::id::StreamId;
 use super::keyspace::{Keyspace, Moment};
 use super::op::{After, GroupOp};
@@ -105,10 +105,12 @@ fn change(stream: &mut Stream, name: &Text, op: GroupOp, wall: WallMs) -> Option
             Value::Done
         })?,
         GroupOp::Destroy => Value::Integer(i64::from(stream.groups.remove(name))),
-        GroupOp::AddConsumer(consumer) => {
-            let (_, is_new) = stream.groups.edit(name, |group| group.number_or_new(&consumer, wall.0))?;
-            Value::Integer(i64::from(is_new))
-        }
+        GroupOp::AddConsumer(consumer) => stream.groups.edit(name, |group| {
+            if !group.takes(&consumer) {
+                return too_many_consumers();
+            }
+            Value::Integer(i64::from(group.number_or_new(&consumer, wall.0).1))
+        })?,
         GroupOp::RemoveConsumer(consumer) => {
             Value::Integer(stream.groups.edit(name, |group| group.remove_consumer(&consumer))? as i64)
         }

@@ -3,7 +3,7 @@
 //! As a read, it stops after about [`READ_BYTES_MAX`]; what it did not give out is still there for the next.
 
 use super::entries::Entries;
-use super::group::Group;
+use super::group::{Group, too_many_consumers};
 use super::group_change::no_key_or_group;
 use super::id::StreamId;
 use super::keyspace::Keyspace;
@@ -36,6 +36,9 @@ impl Keyspace {
             let (Some(slot), Some(group)) = (slot, group) else {
                 return no_key_or_group(key, &read.group, AS_READER);
             };
+            if !group.takes(&read.consumer) {
+                return too_many_consumers();
+            }
             slots.push((slot, group.last_id));
         }
         let (mut found, mut positions, mut bytes) = (Vec::new(), Vec::new(), 0usize);

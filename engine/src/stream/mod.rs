@@ -8,7 +8,7 @@
 //!
 //! keyspace  slots, deadlines, memory ─┬─ index   key → slot            namespace, policy  bounds by prefix
 //!                                     ├─ state   one stream ── run ── block: its entries
-//!                                     │                     └─ group ── pending, lag
+//!                                     │                     └─ group ── consumers, pending, lag
 //!                                     ├─ requests   repeats of an append
 //!                                     └─ waste   what was removed and is still to be freed
 //! price   what an answer may take, known before it is made          walked  steps, for tests
@@ -21,6 +21,7 @@
 mod append;
 pub(crate) mod block;
 mod claim;
+pub(crate) mod consumers;
 pub mod entries;
 mod fault;
 pub mod fields;

@@ -95,6 +95,11 @@ impl Run {
         self.sealed.iter().map(|block| &**block).chain([&self.tail])
     }
 
+    /// The block of this place, the tail last.
+    pub(crate) fn block_at(&self, index: usize) -> Option<&Block> {
+        (index <= self.sealed.len()).then(|| self.block(index))
+    }
+
     /// By how much [`Run::bytes`] changes with this entry.
     pub(crate) fn growth(&self, id: StreamId, dense: u64, fields: FieldsRef<'_>) -> isize {
         let bytes = self.tail.entry_bytes(id, dense, fields);

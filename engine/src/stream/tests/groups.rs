@@ -1,6 +1,7 @@
 //! Groups of consumers: who gets what, what is pending, and how much is left.
 
 use super::Bench;
+use crate::limit::CONSUMERS_PER_GROUP_MAX;
 use crate::stream::id::StreamId;
 use crate::stream::op::{
     After, AutoClaim, Claim, Delivered, GroupOp, Keep, KeyOp, PendingRange, ReadGroup, Trim,
@@ -174,4 +175,59 @@ fn what_is_missing_is_said_before_what_is_wrong() {
         *b"NOGROUP No such key 's' or consumer group 'h' in XREADGROUP with GROUP option"
     );
     assert!(pending(&mut bench).is_empty(), "nothing was done");
+}
+
+#[test]
+fn a_group_has_so_many_consumers_and_no_more() {
+    let mut bench = bench();
+    for number in 0..CONSUMERS_PER_GROUP_MAX {
+        let consumer = GroupOp::AddConsumer(text(&format!("{number}")));
+        assert_eq!(bench.run(KeyOp::Group(text("s"), text("g"), consumer)), Value::Integer(1));
+    }
+    let refused = Value::error("ERR a group has at most 65536 consumers, and this one has them");
+    let new = || text("one more");
+    let ids = vec![id(1)];
+    let claim = Claim {
+        key: text("s"),
+        group: text("g"),
+        consumer: new(),
+        idle_ms: 0,
+        ids,
+        delivered: Delivered::Now,
+        retries: None,
+        force: true,
+        just_id: false,
+        last_id: Some(id(4)),
+    };
+    let auto_claim = AutoClaim {
+        key: text("s"),
+        group: text("g"),
+        consumer: new(),
+        idle_ms: 0,
+        start: StreamId::MIN,
+        count: 1,
+        just_id: false,
+    };
+    let wanted = ReadGroup {
+        group: text("g"),
+        consumer: new(),
+        streams: vec![(text("s"), None)],
+        count: 1,
+        no_ack: false,
+        waits: true,
+    };
+    let more = GroupOp::AddConsumer(new());
+    for op in [
+        KeyOp::Group(text("s"), text("g"), more.clone()),
+        KeyOp::Claim(claim),
+        KeyOp::AutoClaim(auto_claim),
+        KeyOp::ReadGroup(wanted),
+    ] {
+        assert_eq!(bench.run(op), refused);
+    }
+    assert_eq!(pending(&mut bench), [], "what is refused changes nothing");
+    assert_eq!(read(&mut bench, "7", None, 9).len(), 5, "nor does it to those who are there");
+    let gone = GroupOp::RemoveConsumer(text("9"));
+    bench.run(KeyOp::Group(text("s"), text("g"), gone));
+    assert_eq!(bench.run(KeyOp::Group(text("s"), text("g"), more)), Value::Integer(1), "there is room again");
 }

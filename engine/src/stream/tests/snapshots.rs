@@ -101,6 +101,75 @@ fn apply(shard: &mut Shard, op: KeyOp) {
     shard.apply(batch, &mut Vec::new());
 }
 
+/// Writes the snapshot under way to its end; `meanwhile` happens between two slices.
+fn written(shard: &mut Shard, mut meanwhile: impl FnMut(&mut Shard)) -> Vec<Vec<u8>> {
+    let mut slices = Vec::new();
+    while let Some(mut cut) = shard.cut.take() {
+        let Some(slice) = cut.slice(shard) else { break };
+        slices.push(slice);
+        shard.cut = Some(cut);
+        meanwhile(shard);
+    }
+    slices
+}
+
+fn read_group(key: &Text, consumer: &[u8], count: u64) -> KeyOp {
+    KeyOp::ReadGroup(ReadGroup {
+        group: Text::from(b"g"),
+        consumer: Text::from(consumer),
+        streams: vec![(key.clone(), None)],
+        count,
+        no_ack: false,
+        waits: false,
+    })
+}
+
+/// A stream with a group of so many consumers, whose names are so long.
+fn with_consumers(shard: &mut Shard, key: &Text, consumers: usize, name_bytes: usize) {
+    apply(shard, KeyOp::Add(add(key)));
+    let create = GroupOp::Create { from: After::Id(StreamId::MIN), make: false, read: None };
+    apply(shard, KeyOp::Group(key.clone(), Text::from(b"g"), create));
+    for number in 0..consumers {
+        apply(shard, read_group(key, format!("{number:0name_bytes$}").as_bytes(), 1));
+    }
+}
+
+#[test]
+fn i9_a_group_of_many_consumers_is_written_in_slices() {
+    for (consumers, name_bytes, slice_max) in [(9_000, 40, SLICE_BYTES_MAX), (40, 60_000, 160 * 1024)] {
+        let (mut shard, key) = (shard(), Text::from(b"orders"));
+        with_consumers(&mut shard, &key, consumers, name_bytes);
+        let hash = state_hash(&shard);
+        shard.cut = Some(ShardCut::begin(&mut shard));
+        let mut number = 0;
+        let slices = written(&mut shard, |shard| {
+            number += 1;
+            let gone = GroupOp::RemoveConsumer(Text::from(format!("{number:0name_bytes$}").as_bytes()));
+            apply(shard, KeyOp::Group(key.clone(), Text::from(b"g"), gone));
+        });
+        let longest = slices.iter().map(Vec::len).max().unwrap_or(0);
+        assert!(longest <= slice_max, "a slice of {longest} bytes");
+        assert!(slices.len() > 5, "{} slices", slices.len());
+        let restored =
+            restore(&slices.concat(), GroupId(0), Arc::new(Names::default())).expect("it restores");
+        assert_eq!(state_hash(&restored), hash, "I9");
+        check(&restored.keyspace);
+    }
+}
+
+#[test]
+fn what_is_pending_is_written_without_the_name_of_its_group_each_time() {
+    let (mut shard, key, group) = (shard(), Text::from(b"orders"), Text::from(&[b'g'; 60_000]));
+    (0..4_000).for_each(|_| apply(&mut shard, KeyOp::Add(add(&key))));
+    let create = GroupOp::Create { from: After::Id(StreamId::MIN), make: false, read: None };
+    apply(&mut shard, KeyOp::Group(key.clone(), group.clone(), create));
+    let KeyOp::ReadGroup(read) = read_group(&key, b"ann", 4_000) else { unreachable!() };
+    apply(&mut shard, KeyOp::ReadGroup(ReadGroup { group, ..read }));
+    shard.cut = Some(ShardCut::begin(&mut shard));
+    let bytes = written(&mut shard, |_| ()).concat().len();
+    assert!(bytes < 400_000, "{bytes} bytes: the name is in it once");
+}
+
 #[test]
 fn i9_a_long_stream_is_written_in_slices_while_it_is_trimmed_and_acknowledged() {
     let mut shard = shard();
