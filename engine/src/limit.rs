@@ -79,7 +79,7 @@ pub const BATCH_COMMANDS_MAX: usize = 1_024;
 pub const OPERATIONS_A_TURN: usize = 512;
 /// Bytes of one command as the log has it; a larger one is refused where it is proposed.
 pub const COMMAND_BYTES_MAX: usize = 4 << 20;
-/// Parts of what was removed that one turn of an owner frees: blocks of streams, keys.
+/// Parts of what was removed that one turn of an owner frees: blocks of streams, chunks of groups, keys.
 pub const WASTE_A_TURN: usize = 2_048;
 /// Followed keys of which one turn tells that they went, where all keys did.
 pub const EARS_A_TURN: usize = 1_024;

@@ -48,7 +48,7 @@ use crate::node::Options;
 use crate::reply::{Reply, Standing, Stats};
 use crate::sequencer::{NodeId, Role, Sequencer};
 use crate::shard::{Outcome, Shard};
-use crate::snapshot::hash;
+use crate::snapshot::{cut::ShardCut, hash};
 use crate::structure::pin;
 use crate::time::{LogTime, MonoMs, Offset, WallMs};
 use crate::token::Token;
@@ -365,8 +365,11 @@ impl Owner {
         self.send_answers();
         self.shard.hear_some(EARS_A_TURN);
         self.shard.keyspace.waste.free(WASTE_A_TURN);
-        let zones = self.bytes + self.shard.requests.bytes();
-        self.shard.view.set_used(Used { zones, streams: self.shard.keyspace.bytes() });
+        // What only a snapshot holds, or waits to be freed, is memory as well.
+        let zones =
+            self.bytes + self.shard.requests.bytes() + self.shard.cut.as_ref().map_or(0, ShardCut::held);
+        let streams = self.shard.keyspace.bytes() + self.shard.keyspace.held();
+        self.shard.view.set_used(Used { zones, streams });
     }
 
     fn lead(&mut self) {

@@ -136,6 +136,7 @@ pub(crate) struct ShardCut {
     zones: VecDeque<u64>,
     /// Zones deleted since the cut, not yet written whole.
     deleted: BTreeMap<u64, ZoneState>,
+    deleted_bytes: u64,
     /// By who chose their ids.
     requests: [ListCut; CHOOSERS],
     out: Vec<u8>,
@@ -164,6 +165,7 @@ impl ShardCut {
         ShardCut {
             zones: shard.zones.keys().copied().collect(),
             deleted: BTreeMap::new(),
+            deleted_bytes: 0,
             requests: shard.requests.orders().each_ref().map(|order| ListCut::of(order.len())),
             out,
             ended: false,
@@ -173,8 +175,14 @@ impl ShardCut {
     /// A zone was deleted: it is kept until it is written.
     pub(crate) fn zone_deleted(&mut self, zone: ZoneState) {
         if let Some(cut) = &zone.cut {
+            self.deleted_bytes += zone.bytes();
             self.deleted.insert(cut.ordinal, zone);
         }
+    }
+
+    /// Bytes of zones that are there for its sake alone.
+    pub(crate) fn held(&self) -> u64 {
+        self.deleted_bytes
     }
 
     /// The first remembered request of those who chose its id went away.
@@ -210,7 +218,8 @@ impl ShardCut {
         let Some(mut cut) = zone.cut.take() else { return true };
         let whole = cut.slice(zone, out);
         if whole {
-            self.deleted.remove(&ordinal);
+            let gone = self.deleted.remove(&ordinal);
+            self.deleted_bytes -= gone.map_or(0, |zone| zone.bytes());
         } else {
             zone.cut = Some(cut);
         }
@@ -219,7 +228,9 @@ impl ShardCut {
 
     fn finish(&mut self, shard: &mut Shard, out: &mut Vec<u8>) {
         if let Some(mut cut) = shard.keyspace.cut.take() {
-            if !cut.slice(&shard.keyspace, out) {
+            if cut.slice(&mut shard.keyspace, out) {
+                cut.end(&mut shard.keyspace.waste);
+            } else {
                 shard.keyspace.cut = Some(cut);
             }
             return;

@@ -3,6 +3,9 @@
 //! Slots are written in their order, each as it was at the cut. A key is cloned before its first change after the cut, or
 //! when its turn comes: blocks and groups are shared with the clone until they change, so that costs a count for each. The
 //! key of a higher epoch than the cut's was made after it and is no part of it.
+//!
+//! What only the cut still holds is counted, but for a block or chunk that changed in its place: a key that was removed, what
+//! keys lost, and what a clone does not share. What it needs no more goes to the keyspace's waste, never at once.
 
 use super::cut::SLICE_BYTES;
 use super::frame::{self, Kind};
@@ -16,6 +19,8 @@ use crate::stream::id::StreamId;
 use crate::stream::keyspace::{Key, Keyspace};
 use crate::stream::pending::Pended;
 use crate::stream::requests::RememberedAdd;
+use crate::stream::slots::Slots;
+use crate::stream::waste::Waste;
 use std::collections::BTreeMap;
 
 /// A slice visits at most this many slots.
@@ -33,19 +38,37 @@ pub(crate) struct KeysCut {
     /// The last epoch at the cut.
     epoch: u64,
     /// Keys that were to be written as they were before they changed.
-    copied: BTreeMap<u32, Key>,
-    /// All slots of the cut, where all keys were removed since.
-    cleared: Vec<Option<Box<Key>>>,
+    copied: BTreeMap<u32, Held>,
+    /// All slots of the cut, where all keys were removed since, and their bytes.
+    cleared: Option<Slots>,
+    cleared_bytes: u64,
+    /// Bytes of what was copied.
+    copied_bytes: u64,
     writing: Option<Writing>,
     requests: ListCut,
     out: Vec<u8>,
+}
+
+/// A key as it was, and what is held only for its sake.
+#[derive(Debug)]
+struct Held {
+    key: Box<Key>,
+    bytes: u64,
+}
+
+impl Held {
+    /// The key that is still there lost so many bytes.
+    fn lost(&mut self, bytes: u64) {
+        let most = self.key.counted() as u64;
+        self.bytes = self.bytes.saturating_add(bytes).min(most.max(self.bytes));
+    }
 }
 
 /// A key that is written part by part.
 #[derive(Debug)]
 struct Writing {
     slot: u32,
-    key: Key,
+    held: Held,
     /// Blocks before this one are written.
     block: usize,
     /// Groups before this one are written, and of this one what comes before `part`.
@@ -73,28 +96,75 @@ impl KeysCut {
             end: keyspace.slot_count() as u32,
             epoch: keyspace.epoch(),
             copied: BTreeMap::new(),
-            cleared: Vec::new(),
+            cleared: None,
+            cleared_bytes: 0,
+            copied_bytes: 0,
             writing: None,
             requests: ListCut::of(keyspace.requests().order().len()),
             out,
         }
     }
 
-    /// The key in a slot is about to change, or to go.
+    /// Bytes that are held for its sake alone.
+    pub(crate) fn held(&self) -> u64 {
+        self.copied_bytes + self.cleared_bytes + self.writing.as_ref().map_or(0, |writing| writing.held.bytes)
+    }
+
+    /// Whether a key is still to be written as it is.
+    fn needs(&self, slot: u32, key: &Key) -> bool {
+        let is_ahead = (self.next..self.end).contains(&slot) && key.stream.epoch <= self.epoch;
+        is_ahead && !self.copied.contains_key(&slot)
+    }
+
+    /// The key in a slot is about to change.
     pub(crate) fn preserve(&mut self, slot: u32, key: &Key) {
-        let pending = (self.next..self.end).contains(&slot) && key.stream.epoch <= self.epoch;
-        if pending && !self.copied.contains_key(&slot) {
-            self.copied.insert(slot, key.clone());
+        if self.needs(slot, key) {
+            self.copy(slot, Held { key: Box::new(key.clone()), bytes: key.alone() as u64 });
         }
     }
 
-    /// All keys went; gives them back where they are no part of the cut.
-    pub(crate) fn cleared(&mut self, slots: Vec<Option<Box<Key>>>) -> Vec<Option<Box<Key>>> {
-        if self.cleared.is_empty() {
-            self.cleared = slots;
-            return Vec::new();
+    fn copy(&mut self, slot: u32, held: Held) {
+        self.copied_bytes += held.bytes;
+        self.copied.insert(slot, held);
+    }
+
+    /// The key in a slot has lost so many bytes.
+    pub(crate) fn lost(&mut self, slot: u32, bytes: u64) {
+        if let Some(held) = self.copied.get_mut(&slot) {
+            let before = held.bytes;
+            held.lost(bytes);
+            self.copied_bytes += held.bytes - before;
+        } else if let Some(writing) = self.writing.as_mut().filter(|writing| writing.slot == slot) {
+            writing.held.lost(bytes);
         }
-        slots
+    }
+
+    /// The key in a slot went; gives it back where it is no part of the cut.
+    pub(crate) fn removed(&mut self, slot: u32, key: Box<Key>) -> Option<Box<Key>> {
+        let bytes = key.counted() as u64;
+        if self.needs(slot, &key) {
+            self.copy(slot, Held { key, bytes });
+            return None;
+        }
+        self.lost(slot, bytes);
+        Some(key)
+    }
+
+    /// All keys went; gives them back where they are no part of the cut.
+    pub(crate) fn cleared(&mut self, slots: Slots, bytes: u64) -> Option<Slots> {
+        if self.cleared.is_some() {
+            return Some(slots);
+        }
+        (self.cleared, self.cleared_bytes) = (Some(slots), bytes);
+        None
+    }
+
+    /// Gives up what was not written.
+    pub(crate) fn end(self, waste: &mut Waste) {
+        waste.take_slots(self.cleared.unwrap_or_default(), self.cleared_bytes);
+        let writing = self.writing.map(|writing| writing.held);
+        // Nothing is left of these where it was written whole.
+        self.copied.into_values().chain(writing).for_each(|held| waste.take_held(held.key, held.bytes));
     }
 
     /// The first remembered request went away.
@@ -107,39 +177,51 @@ impl KeysCut {
     }
 
     /// Writes the next parts; true when the keys are written whole.
-    pub(crate) fn slice(&mut self, keyspace: &Keyspace, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn slice(&mut self, keyspace: &mut Keyspace, out: &mut Vec<u8>) -> bool {
         out.append(&mut self.out);
         for _ in 0..SLICE_SLOTS {
             if out.len() >= SLICE_BYTES {
                 return false;
             }
-            if let Some(writing) = &mut self.writing {
+            if let Some(mut writing) = self.writing.take() {
                 if !writing.slice(out) {
+                    self.writing = Some(writing);
                     return false;
                 }
-                self.writing = None;
+                keyspace.waste.take_held(writing.held.key, writing.held.bytes);
             }
             if self.next == self.end {
                 return self.slice_requests(keyspace, out);
             }
             let slot = self.next;
             self.next += 1;
-            if let Some(key) = self.take(slot, keyspace) {
-                frame::record(out, Kind::Key, |out| key_record::put_key(out, slot, &key));
-                self.writing = Some(Writing { slot, key, block: 0, group: 0, part: Part::Head });
+            if let Some(held) = self.take(slot, keyspace) {
+                frame::record(out, Kind::Key, |out| key_record::put_key(out, slot, &held.key));
+                self.writing = Some(Writing { slot, held, block: 0, group: 0, part: Part::Head });
             }
         }
         false
     }
 
     /// The key that a slot held at the cut.
-    fn take(&mut self, slot: u32, keyspace: &Keyspace) -> Option<Key> {
-        if let Some(key) = self.copied.remove(&slot) {
-            return Some(key);
+    fn take(&mut self, slot: u32, keyspace: &mut Keyspace) -> Option<Held> {
+        let cleared = self.cleared.as_mut().and_then(|slots| slots.take(slot));
+        self.cleared_bytes -= cleared.as_ref().map_or(0, |key| key.counted() as u64);
+        if let Some(held) = self.copied.remove(&slot) {
+            self.copied_bytes -= held.bytes;
+            cleared.into_iter().for_each(|key| keyspace.waste.take_key(key));
+            return Some(held);
         }
-        let is_old = |key: &&Key| key.stream.epoch <= self.epoch;
-        let cleared = self.cleared.get(slot as usize).and_then(Option::as_deref);
-        cleared.or_else(|| keyspace.key(slot)).filter(is_old).cloned()
+        if let Some(key) = cleared {
+            let bytes = key.counted() as u64;
+            if key.stream.epoch <= self.epoch {
+                return Some(Held { key, bytes });
+            }
+            keyspace.waste.take_key(key);
+            return None;
+        }
+        let key = keyspace.key(slot).filter(|key| key.stream.epoch <= self.epoch)?;
+        Some(Held { key: Box::new(key.clone()), bytes: key.alone() as u64 })
     }
 
     fn slice_requests(&mut self, keyspace: &Keyspace, out: &mut Vec<u8>) -> bool {
@@ -154,7 +236,7 @@ impl KeysCut {
 impl Writing {
     /// Writes the next parts; true when the key is written whole.
     fn slice(&mut self, out: &mut Vec<u8>) -> bool {
-        let (slot, stream) = (self.slot, &self.key.stream);
+        let (slot, stream) = (self.slot, &self.held.key.stream);
         while let Some(block) = stream.run.block_at(self.block) {
             if out.len() >= SLICE_BYTES {
                 return false;

@@ -128,6 +128,11 @@ impl Consumers {
         self.low = self.low.min(number as usize);
         Some((number, gone))
     }
+
+    /// What they are kept in, to be freed part by part.
+    pub(super) fn into_chunks(self) -> Vec<Arc<Chunk>> {
+        self.chunks
+    }
 }
 
 #[cfg(test)]

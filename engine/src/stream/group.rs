@@ -1,12 +1,13 @@
 //! Groups of consumers: how far each group has read, who reads in it, and what is pending.
 
-use super::consumers::Consumers;
+use super::consumers::{Chunk, Consumers};
 use super::id::StreamId;
 use super::pending::{Pended, Pending};
 use super::text::Text;
 use super::value::Value;
 use crate::cost::{GROUP_BYTES, PENDED_BYTES};
-use crate::limit::CONSUMERS_PER_GROUP_MAX;
+use crate::limit::{CONSUMER_CHUNK, CONSUMERS_PER_GROUP_MAX};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub(crate) use super::consumers::Consumer;
@@ -50,7 +51,7 @@ impl Group {
         self.read = read.unwrap_or(UNKNOWN);
     }
 
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         GROUP_BYTES + self.name.len() + self.consumers.bytes() + self.pending.len() as usize * PENDED_BYTES
     }
 
@@ -97,6 +98,16 @@ impl Group {
     /// Puts back a consumer with its number; `None` where both cannot be.
     pub(crate) fn restore_consumer(&mut self, number: u32, consumer: Consumer) -> Option<()> {
         self.consumers.put_back(number, consumer)
+    }
+
+    /// In how many chunks its consumers and what is pending lie.
+    pub(super) fn chunks(&self) -> usize {
+        self.pending.chunk_count() + self.consumers.len() / CONSUMER_CHUNK
+    }
+
+    /// The chunks, to be freed part by part.
+    pub(super) fn into_chunks(self) -> (VecDeque<Arc<Vec<Pended>>>, Vec<Arc<Chunk>>) {
+        (self.pending.into_chunks(), self.consumers.into_chunks())
     }
 
     /// Puts back what is pending; `None` where it belongs to nobody.
@@ -202,11 +213,17 @@ impl Groups {
         Some(done)
     }
 
-    /// Removes a group; false where there is none of that name.
-    pub(crate) fn remove(&mut self, name: &[u8]) -> bool {
-        let Ok(at) = self.place(name) else { return false };
-        self.bytes -= self.list.remove(at).bytes();
-        true
+    /// Removes a group; `None` where there is none of that name.
+    pub(crate) fn remove(&mut self, name: &[u8]) -> Option<Arc<Group>> {
+        let gone = self.list.remove(self.place(name).ok()?);
+        self.bytes -= gone.bytes();
+        Some(gone)
+    }
+
+    /// Takes all out: of a stream that nobody needs any more.
+    pub(super) fn take_all(&mut self) -> Vec<Arc<Group>> {
+        self.bytes = 0;
+        std::mem::take(&mut self.list)
     }
 
     /// Changes a group; `None` where there is none of that name.
@@ -241,7 +258,7 @@ mod tests {
             assert_eq!((group.pending.len(), group.number_or_new(&Text::from(b"cyd"), 1)), (1, (bob, true)));
         });
         assert_eq!(groups.bytes(), groups.recount());
-        assert!(groups.remove(b"g"));
+        assert!(groups.remove(b"g").is_some());
         assert_eq!(groups.bytes(), 0);
     }
 

@@ -10,6 +10,7 @@ use super::text::Text;
 use super::value::Value;
 use crate::cost::{CONSUMER_BYTES, GROUP_BYTES, KEY_BYTES};
 use crate::time::WallMs;
+use std::sync::Arc;
 
 pub(super) const NEEDS_KEY: &str = "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use \
                          the MKSTREAM option to create an empty stream automatically.";
@@ -50,8 +51,10 @@ impl Keyspace {
                 None => return error(TOO_MANY_KEYS),
             },
         };
-        self.edit(slot, |stream| change(stream, &group, op, at.wall))
-            .unwrap_or_else(|| no_group(&key, &group))
+        let mut gone = None;
+        let value = self.edit(slot, |stream| change(stream, &group, op, at.wall, &mut gone));
+        gone.into_iter().for_each(|group| self.waste.take_group(group));
+        value.unwrap_or_else(|| no_group(&key, &group))
     }
 
     /// Whether what is made here fits its namespace. What is read is not asked for room: who reads is who makes it.
@@ -86,8 +89,14 @@ impl Keyspace {
     }
 }
 
-/// `None`: there is no such group.
-fn change(stream: &mut Stream, name: &Text, op: GroupOp, wall: WallMs) -> Option<Value> {
+/// `None`: there is no such group. One that was removed is left in `gone`.
+fn change(
+    stream: &mut Stream,
+    name: &Text,
+    op: GroupOp,
+    wall: WallMs,
+    gone: &mut Option<Arc<Group>>,
+) -> Option<Value> {
     let last_id = stream.last_id;
     let id = |from: After| match from {
         After::Id(id) => id,
@@ -104,7 +113,10 @@ fn change(stream: &mut Stream, name: &Text, op: GroupOp, wall: WallMs) -> Option
             group.set_read(known(read));
             Value::Done
         })?,
-        GroupOp::Destroy => Value::Integer(i64::from(stream.groups.remove(name))),
+        GroupOp::Destroy => {
+            *gone = stream.groups.remove(name);
+            Value::Integer(i64::from(gone.is_some()))
+        }
         GroupOp::AddConsumer(consumer) => stream.groups.edit(name, |group| {
             if !group.takes(&consumer) {
                 return too_many_consumers();

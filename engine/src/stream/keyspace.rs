@@ -18,6 +18,7 @@ use super::namespace::Spaces;
 use super::op::KeyOp;
 use super::requests::{AddRequests, RememberedAdd};
 use super::reserved::{self, NO_PERMISSION};
+use super::slots::Slots;
 use super::state::Stream;
 use super::text::Text;
 use super::value::{Extent, Value};
@@ -62,8 +63,13 @@ impl Key {
         Key { name, expires, touched, space: None, counted: 0, stream }
     }
 
-    pub(super) fn counted(&self) -> usize {
+    pub(crate) fn counted(&self) -> usize {
         self.counted
+    }
+
+    /// What a clone of it takes beside what both share.
+    pub(crate) fn alone(&self) -> usize {
+        KEY_BYTES + self.name.len() + self.stream.run.tail_room()
     }
 
     fn cost(&self) -> usize {
@@ -78,8 +84,7 @@ impl Key {
 /// The keys of a group.
 #[derive(Debug, Default)]
 pub(crate) struct Keyspace {
-    slots: Vec<Option<Box<Key>>>,
-    free: BTreeSet<u32>,
+    slots: Slots,
     index: Index,
     deadlines: BTreeSet<(WallMs, u32)>,
     /// The last epoch given.
@@ -193,6 +198,11 @@ impl Keyspace {
         self.bytes + self.requests.bytes()
     }
 
+    /// Bytes that are no part of the state and not free yet either: what was removed, and what a snapshot holds of it.
+    pub(crate) fn held(&self) -> u64 {
+        self.waste.bytes() + self.cut.as_ref().map_or(0, KeysCut::held)
+    }
+
     /// Bytes that one key takes; 0 where there is none.
     pub(crate) fn bytes_of(&self, name: &[u8], wall: WallMs) -> u64 {
         self.live(name, wall).map_or(0, |key| key.counted as u64)
@@ -203,7 +213,7 @@ impl Keyspace {
     pub(crate) fn recount(&self) -> u64 {
         let key =
             |key: &Key| KEY_BYTES + key.name.len() + key.stream.run.recount() + key.stream.groups.recount();
-        let keys: usize = self.slots.iter().flatten().map(|held| key(held)).sum();
+        let keys: usize = self.slots.iter().map(key).sum();
         keys as u64 + self.requests.bytes()
     }
 
@@ -229,7 +239,7 @@ impl Keyspace {
 
     /// Keys, also those whose time has come and that nothing removed yet.
     pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots.len()
     }
 
     /// How many keys there are, and how many of them expire.
@@ -244,12 +254,12 @@ impl Keyspace {
 
     /// How many slots there are.
     pub(crate) fn slot_count(&self) -> usize {
-        self.slots.len()
+        self.slots.end() as usize
     }
 
     /// The key in a slot.
     pub(crate) fn key(&self, slot: u32) -> Option<&Key> {
-        self.slots.get(slot as usize)?.as_deref()
+        self.slots.get(slot)
     }
 
     /// The key of that name, unless its time has come.
@@ -263,7 +273,7 @@ impl Keyspace {
     }
 
     fn slot(&self, name: &[u8]) -> Option<u32> {
-        let is_it = |slot: u32| self.slots[slot as usize].as_ref().is_some_and(|key| &*key.name == name);
+        let is_it = |slot: u32| self.key(slot).is_some_and(|key| &*key.name == name);
         self.index.find(hash_key(name), is_it)
     }
 
@@ -280,26 +290,24 @@ impl Keyspace {
     /// Changes the stream in a slot, and counts it again.
     pub(super) fn edit<T>(&mut self, slot: u32, change: impl FnOnce(&mut Stream) -> T) -> T {
         self.preserve(slot);
-        let key = self.slots[slot as usize].as_deref_mut().expect("the slot was just found");
+        let key = self.slots.get_mut(slot).expect("the slot was just found");
         let done = change(&mut key.stream);
-        let cost = key.cost();
-        self.bytes = self.bytes + cost as u64 - key.counted as u64;
-        self.spaces.resized(key.space, key.counted, cost);
+        let (before, cost) = (key.counted, key.cost());
+        self.bytes = self.bytes + cost as u64 - before as u64;
+        self.spaces.resized(key.space, before, cost);
         key.counted = cost;
+        if let Some(cut) = self.cut.as_mut().filter(|_| cost < before) {
+            cut.lost(slot, (before - cost) as u64);
+        }
         done
     }
 
     /// Makes a stream; there is none of that name. `None`: no more keys fit.
     pub(super) fn insert(&mut self, name: Text, at: Moment) -> Option<u32> {
-        let slot = match self.free.first() {
-            Some(slot) => *slot,
-            None if self.slots.len() >= KEYS_PER_SHARD_MAX && !reserved::is_reserved(&name) => return None,
-            None => {
-                self.slots.push(None);
-                self.slots.len() as u32 - 1
-            }
-        };
-        self.free.remove(&slot);
+        let slot = self.slots.lowest_free();
+        if slot as usize >= KEYS_PER_SHARD_MAX && !reserved::is_reserved(&name) {
+            return None;
+        }
         self.epoch = at.ordinal.max(self.epoch + 1);
         self.index.insert(hash_key(&name), slot);
         let space = self.spaces.number_of(&name);
@@ -308,32 +316,31 @@ impl Keyspace {
         key.counted = key.cost();
         self.bytes += key.counted as u64;
         self.spaces.entered(&key, slot);
-        self.slots[slot as usize] = Some(Box::new(key));
+        self.slots.put(slot, Box::new(key));
         Some(slot)
     }
 
     /// Removes the key in a slot.
     pub(super) fn remove(&mut self, slot: u32) {
-        self.preserve(slot);
-        let Some(key) = self.slots[slot as usize].take() else { return };
+        let Some(key) = self.slots.take(slot) else { return };
         self.index.remove(hash_key(&key.name), slot);
         if let Some(expires) = key.expires {
             self.deadlines.remove(&(expires, slot));
         }
         self.bytes -= key.counted as u64;
         self.spaces.left(&key, slot);
-        self.waste.take_key(key);
-        self.free.insert(slot);
-        while let Some(None) = self.slots.last() {
-            self.slots.pop();
-            self.free.remove(&(self.slots.len() as u32));
-        }
+        // The snapshot under way may still need it.
+        let gone = match &mut self.cut {
+            Some(cut) => cut.removed(slot, key),
+            None => Some(key),
+        };
+        gone.into_iter().for_each(|key| self.waste.take_key(key));
     }
 
     /// The key in a slot was appended to.
     pub(super) fn touch(&mut self, slot: u32) {
         self.preserve(slot);
-        let Some(key) = self.slots[slot as usize].as_deref_mut() else { return };
+        let Some(key) = self.slots.get_mut(slot) else { return };
         self.appends += 1;
         let before = std::mem::replace(&mut key.touched, self.appends);
         self.spaces.touched(key.space, slot, before, self.appends);
@@ -341,19 +348,18 @@ impl Keyspace {
 
     /// Finds the namespace of every key anew.
     pub(super) fn assign_spaces(&mut self) {
-        self.spaces.empty();
-        for (slot, key) in self.slots.iter_mut().enumerate() {
-            let Some(key) = key else { continue };
+        self.spaces.empty().for_each(drop);
+        for (slot, key) in self.slots.iter_mut() {
             walked::step();
             key.space = self.spaces.number_of(&key.name);
-            self.spaces.entered(key, slot as u32);
+            self.spaces.entered(key, slot);
         }
     }
 
     /// Sets or takes away the deadline of the key in a slot.
     pub(super) fn set_deadline(&mut self, slot: u32, expires: Option<WallMs>) {
         self.preserve(slot);
-        let Some(key) = self.slots[slot as usize].as_deref_mut() else { return };
+        let Some(key) = self.slots.get_mut(slot) else { return };
         if let Some(before) = std::mem::replace(&mut key.expires, expires) {
             self.deadlines.remove(&(before, slot));
         }
@@ -364,7 +370,7 @@ impl Keyspace {
 
     /// A key as it is goes into the snapshot under way, before its first change.
     fn preserve(&mut self, slot: u32) {
-        if let (Some(cut), Some(Some(key))) = (&mut self.cut, self.slots.get(slot as usize)) {
+        if let (Some(cut), Some(key)) = (&mut self.cut, self.slots.get(slot)) {
             cut.preserve(slot, key);
         }
     }
@@ -389,17 +395,15 @@ impl Keyspace {
 
     /// Puts a key where it was, behind all that are there; `None` where it cannot have been there.
     fn put_back(&mut self, slot: u32, mut key: Box<Key>) -> Option<()> {
-        let (next, most) = (self.slots.len() as u32, KEYS_PER_SHARD_MAX + reserved::ALL.len());
-        if slot < next || slot as usize >= most || self.slot(&key.name).is_some() {
+        let most = KEYS_PER_SHARD_MAX + reserved::ALL.len();
+        if slot < self.slots.end() || slot as usize >= most || self.slot(&key.name).is_some() {
             return None;
         }
-        self.free.extend(next..slot);
-        self.slots.resize_with(slot as usize, || None);
         self.index.insert(hash_key(&key.name), slot);
         self.deadlines.extend(key.expires.map(|expires| (expires, slot)));
         key.counted = key.cost();
         self.bytes += key.counted as u64;
-        self.slots.push(Some(key));
+        self.slots.put(slot, key);
         Some(())
     }
 
@@ -407,19 +411,17 @@ impl Keyspace {
     fn clear(&mut self) -> Value {
         let mut kept: Vec<u32> = reserved::ALL.iter().filter_map(|name| self.slot(name)).collect();
         kept.sort_unstable();
-        let copy = |slot: u32| Some((slot, self.slots[slot as usize].clone()?));
+        let copy = |slot: u32| Some((slot, Box::new(self.key(slot)?.clone())));
         let kept: Vec<_> = kept.into_iter().filter_map(copy).collect();
-        let slots = std::mem::take(&mut self.slots);
+        let (slots, bytes) = (std::mem::take(&mut self.slots), std::mem::take(&mut self.bytes));
         // The snapshot under way may still need them.
         let slots = match &mut self.cut {
-            Some(cut) => cut.cleared(slots),
-            None => slots,
+            Some(cut) => cut.cleared(slots, bytes),
+            None => Some(slots),
         };
-        self.waste.take_all(slots, std::mem::take(&mut self.deadlines));
-        self.free.clear();
+        slots.into_iter().for_each(|slots| self.waste.take_slots(slots, bytes));
+        self.waste.take_sets(std::mem::take(&mut self.deadlines), self.spaces.empty());
         self.index.clear();
-        self.bytes = 0;
-        self.spaces.empty();
         for (slot, key) in kept {
             // In the same slot: a snapshot under way tells by it which keys are still to be written.
             self.put_back(slot, key).expect("it was there");

@@ -44,6 +44,7 @@ mod read;
 pub(crate) mod requests;
 pub mod reserved;
 pub(crate) mod run;
+pub(crate) mod slots;
 pub(crate) mod state;
 #[cfg(test)]
 mod tests;

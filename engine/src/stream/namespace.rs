@@ -81,12 +81,12 @@ impl Spaces {
         self.list.binary_search_by(|space| (*space.prefix).cmp(prefix))
     }
 
-    /// Nothing is in any.
-    pub(super) fn empty(&mut self) {
-        for space in &mut self.list {
+    /// Nothing is in any. Gives back in which orders their keys were.
+    pub(super) fn empty(&mut self) -> impl Iterator<Item = BTreeSet<(u64, u32)>> {
+        self.list.iter_mut().map(|space| {
             (space.keys, space.bytes) = (0, 0);
-            space.order.clear();
-        }
+            std::mem::take(&mut space.order)
+        })
     }
 
     /// A key came into its namespace.

@@ -120,6 +120,16 @@ impl Pending {
         self.len
     }
 
+    /// In how many chunks they lie.
+    pub(super) fn chunk_count(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// The chunks, to be freed part by part.
+    pub(super) fn into_chunks(self) -> VecDeque<Arc<Vec<Pended>>> {
+        self.chunks
+    }
+
     /// The entry of this id.
     pub(crate) fn get(&self, id: StreamId) -> Option<&Pended> {
         let chunk = self.chunks.get(self.chunk_of(id))?;

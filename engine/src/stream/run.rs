@@ -183,6 +183,11 @@ impl Run {
         }
     }
 
+    /// Bytes of the block that no clone shares.
+    pub(crate) fn tail_room(&self) -> usize {
+        self.tail.room()
+    }
+
     /// Sealed blocks.
     pub(crate) fn sealed_len(&self) -> usize {
         self.sealed.len()

@@ -4,7 +4,7 @@ use sluice_engine::command::Command;
 use sluice_engine::directory::Directory;
 use sluice_engine::error::Refusal;
 use sluice_engine::id::Ticket;
-use sluice_engine::limit::{EARS_A_TURN, OPERATIONS_A_TURN, SLICES_A_TURN};
+use sluice_engine::limit::{EARS_A_TURN, OPERATIONS_A_TURN, SLICES_A_TURN, WASTE_A_TURN};
 use sluice_engine::node::{self, Detached, Options};
 use sluice_engine::owner::Owner;
 use sluice_engine::reply::Reply;
@@ -186,6 +186,27 @@ fn a_snapshot_under_way_is_given_up_where_a_newer_state_is_installed() {
     }
     let again = Detached::restore(&script.told().slices.concat(), owner.group()).unwrap();
     assert_eq!((again.index(), script.told().abandoned), (owner.applied(), 1));
+}
+
+#[test]
+fn all_keys_that_went_at_once_are_freed_and_counted_turn_by_turn() {
+    const STREAMS: u64 = 4 * WASTE_A_TURN as u64 + 100;
+    let (script, directory, mut owner) = open();
+    with_streams(&script, &mut owner, STREAMS);
+    let clear = batch(STREAMS + 1, vec![Command::Key(Box::new(KeyOp::Clear))]);
+    script.told().events.push_back(clear);
+    let mut used = directory.memory_used();
+    assert!(used > STREAMS * 300, "{used} bytes");
+    for turn in 1..=4 {
+        owner.turn(MonoMs(1));
+        assert_eq!(directory.streams(), (0, 0), "they are gone at once");
+        assert!(directory.memory_used() < used && directory.memory_used() > 0, "turn {turn}");
+        used = directory.memory_used();
+        assert_eq!(owner.next_wake(), Some(MonoMs(1)), "it goes on at once");
+    }
+    owner.turn(MonoMs(1));
+    assert_eq!(directory.memory_used(), 0);
+    assert_ne!(owner.next_wake(), Some(MonoMs(1)), "and then rests");
 }
 
 #[test]

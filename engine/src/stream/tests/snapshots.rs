@@ -171,6 +171,45 @@ fn what_is_pending_is_written_without_the_name_of_its_group_each_time() {
 }
 
 #[test]
+fn what_a_snapshot_holds_is_counted_and_freed_part_by_part() {
+    let (mut shard, key) = (shard(), Text::from(b"orders"));
+    for number in 0..40 {
+        let key = Text::from(format!("orders:{number}").as_bytes());
+        (0..400).for_each(|_| apply(&mut shard, KeyOp::Add(add(&key))));
+    }
+    (0..20_000).for_each(|_| apply(&mut shard, KeyOp::Add(add(&key))));
+    for removal in [0, 1, 2] {
+        let before = shard.keyspace.bytes();
+        let hash = state_hash(&shard);
+        shard.cut = Some(ShardCut::begin(&mut shard));
+        assert_eq!(shard.keyspace.held(), 0, "nothing has changed");
+        match removal {
+            0 => apply(&mut shard, KeyOp::Trim(key.clone(), Trim { keep: Keep::Newest(5_000), limit: 0 })),
+            1 => apply(&mut shard, KeyOp::Delete(vec![key.clone()])),
+            _ => apply(&mut shard, KeyOp::Clear),
+        }
+        let lost = before - shard.keyspace.bytes();
+        assert!(lost > 0 && shard.keyspace.held() >= lost, "{} of {lost} are held", shard.keyspace.held());
+        let slices = written(&mut shard, |shard| {
+            // What is there and what is held are never less than what the snapshot is of.
+            let held = shard.keyspace.bytes() + shard.keyspace.held();
+            assert!(held >= before || shard.keyspace.cut.is_none(), "{held} of {before}");
+        });
+        assert!(!shard.keyspace.waste.is_empty(), "nothing is freed at once");
+        let mut turns = 0;
+        while !shard.keyspace.waste.is_empty() {
+            shard.keyspace.waste.free(1);
+            turns += 1;
+        }
+        assert!(turns > 8, "removal {removal}: {turns} turns");
+        assert_eq!(shard.keyspace.held(), 0, "removal {removal}");
+        let restored =
+            restore(&slices.concat(), GroupId(0), Arc::new(Names::default())).expect("it restores");
+        assert_eq!(state_hash(&restored), hash, "I9, removal {removal}");
+    }
+}
+
+#[test]
 fn i9_a_long_stream_is_written_in_slices_while_it_is_trimmed_and_acknowledged() {
     let mut shard = shard();
     let key = Text::from(b"orders");
