@@ -129,6 +129,19 @@ impl Consumers {
         Some((number, gone))
     }
 
+    /// Gives back places, where there are many.
+    fn fit(&mut self) {
+        while self.chunks.last().is_some_and(|last| last.is_empty()) {
+            self.chunks.pop();
+        }
+        if self.order.capacity() > 4 * self.order.len() + CONSUMER_CHUNK {
+            self.order.shrink_to(2 * self.order.len());
+        }
+        if self.chunks.capacity() > 4 * self.chunks.len() + 1 {
+            self.chunks.shrink_to(2 * self.chunks.len());
+        }
+    }
+
     /// What they are kept in, to be freed part by part.
     pub(super) fn into_chunks(self) -> Vec<Arc<Chunk>> {
         self.chunks

@@ -2,7 +2,7 @@
 
 use super::consumers::{Chunk, Consumers};
 use super::id::StreamId;
-use super::pending::{Pended, Pending};
+use super::pending::{Chunk as PendedChunk, Pended, Pending};
 use super::text::Text;
 use super::value::Value;
 use crate::cost::{GROUP_BYTES, PENDED_BYTES};
@@ -106,7 +106,7 @@ impl Group {
     }
 
     /// The chunks, to be freed part by part.
-    pub(super) fn into_chunks(self) -> (VecDeque<Arc<Vec<Pended>>>, Vec<Arc<Chunk>>) {
+    pub(super) fn into_chunks(self) -> (VecDeque<Arc<PendedChunk>>, Vec<Arc<Chunk>>) {
         (self.pending.into_chunks(), self.consumers.into_chunks())
     }
 
@@ -280,7 +280,8 @@ mod tests {
             (0..10_000).for_each(|number| _ = group.remove_consumer(&name(number)));
             assert_eq!(group.consumers().len(), 4);
         });
-        groups.edit(b"g", |group| (20_000..20_004).for_each(|number| _ = group.remove_consumer(&name(number))));
+        groups
+            .edit(b"g", |group| (20_000..20_004).for_each(|number| _ = group.remove_consumer(&name(number))));
         assert_eq!((groups.bytes(), groups.recount()), (empty, empty));
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Pended {
 
 /// Entries that follow each other. Never empty within a list.
 #[derive(Clone, Debug, Default)]
-struct Chunk {
+pub(super) struct Chunk {
     list: Vec<Pended>,
     /// One bit for each consumer that has an entry here, and for some that had: see [`bit`].
     holders: u64,
@@ -126,7 +126,7 @@ impl Pending {
     }
 
     /// The chunks, to be freed part by part.
-    pub(super) fn into_chunks(self) -> VecDeque<Arc<Vec<Pended>>> {
+    pub(super) fn into_chunks(self) -> VecDeque<Arc<Chunk>> {
         self.chunks
     }
 

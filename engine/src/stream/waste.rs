@@ -10,7 +10,7 @@ use super::block::Block;
 use super::consumers;
 use super::group::Group;
 use super::keyspace::Key;
-use super::pending::Pended;
+use super::pending::Chunk as PendedChunk;
 use super::slots::Slots;
 use crate::cost::BLOCK_OVERHEAD_BYTES;
 use crate::limit::STREAM_BLOCK_BYTES;
@@ -31,7 +31,7 @@ pub(crate) type Blocks = VecDeque<Arc<Block>>;
 pub(crate) struct Waste {
     /// Each with what one block, one group or the whole key counts.
     blocks: Vec<(Blocks, u64)>,
-    pending: Vec<VecDeque<Arc<Vec<Pended>>>>,
+    pending: Vec<VecDeque<Arc<PendedChunk>>>,
     consumers: Vec<Vec<Arc<consumers::Chunk>>>,
     groups: Vec<(Vec<Arc<Group>>, u64)>,
     keys: Vec<(Box<Key>, u64)>,

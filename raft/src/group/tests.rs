@@ -31,7 +31,7 @@ use super::port::Port;
 use super::proposals::Proposals;
 use super::roles::{Lead, Roles};
 use super::shared::Shared;
-use super::{Files, Machine, Port};
+use super::{Files, Machine};
 use crate::codec;
 use crate::disk::Folder;
 use crate::log::{Entry, Log, LogId, LogOptions};
