@@ -13,7 +13,7 @@
 //! assert_eq!(caller.objection(known), Some(Objection::Forwarded));
 //! ```
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Fields of a request that tell who made it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,6 +87,31 @@ impl<'a> Provenance<'a> {
         }
     }
 
+    /// Takes note of the authority of an absolute target: it is what was called, whatever the Host says. Whether the two agree.
+    ///
+    /// ```
+    /// use sluice_net::provenance::Provenance;
+    /// let mut caller = Provenance::default();
+    /// caller.note("Host", b"localhost");
+    /// assert!(!caller.call(b"evil.example"));
+    /// ```
+    pub fn call(&mut self, authority: &'a [u8]) -> bool {
+        self.host.replace(authority).is_none_or(|host| host.eq_ignore_ascii_case(authority))
+    }
+
+    /// Whether what was called is a host, perhaps with a port, and can be read in one way only.
+    ///
+    /// ```
+    /// use sluice_net::provenance::Provenance;
+    /// let mut caller = Provenance::default();
+    /// caller.note("Host", b"localhost:evil.example");
+    /// assert!(!caller.is_host_clear());
+    /// ```
+    #[must_use]
+    pub fn is_host_clear(&self) -> bool {
+        self.host.is_none_or(|host| name_of(host).is_some())
+    }
+
     /// Why it is not trusted, if there is a reason.
     #[must_use]
     pub fn objection(&self, known: Known<'_>) -> Option<Objection> {
@@ -138,23 +163,44 @@ fn is_of(origin: &[u8], host: &[u8]) -> bool {
     at.is_some_and(|at| at.eq_ignore_ascii_case(host))
 }
 
-/// A host without its port.
-fn name_of(host: &[u8]) -> &str {
-    let host = std::str::from_utf8(host).unwrap_or_default();
-    match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+/// A host without its port (RFC 3986, 3.2); `None` where it is none.
+fn name_of(host: &[u8]) -> Option<&str> {
+    let host = std::str::from_utf8(host).ok()?;
+    let (name, port) = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let is_name = match host.starts_with('[') {
+        true => name.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        false => name.bytes().all(is_name_byte),
+    };
+    (is_name && is_port(port)).then_some(name)
+}
+
+/// Letters, digits, and what a name may have beside them.
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
+}
+
+/// Nothing, or a colon and digits.
+fn is_port(text: &str) -> bool {
+    match text.strip_prefix(':') {
+        Some(digits) => {
+            digits.bytes().all(|byte| byte.is_ascii_digit())
+                && (digits.is_empty() || digits.parse::<u16>().is_ok())
+        }
+        None => text.is_empty(),
     }
 }
 
 /// Names that nobody can make lead here from elsewhere.
 fn is_name_of_loopback(host: &[u8]) -> bool {
-    let name = name_of(host);
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|at| at.is_loopback())
+    let is_loopback = |name: &str| name.parse::<IpAddr>().is_ok_and(|at| at.is_loopback());
+    name_of(host).is_some_and(|name| name.eq_ignore_ascii_case("localhost") || is_loopback(name))
 }
 
 fn is_among(names: &[String], host: &[u8]) -> bool {
-    names.iter().any(|known| known.eq_ignore_ascii_case(name_of(host)))
+    name_of(host).is_some_and(|name| names.iter().any(|known| known.eq_ignore_ascii_case(name)))
 }
 
 /// Media types that a page may send anywhere without asking first.
@@ -203,6 +249,46 @@ mod tests {
             assert_eq!(objection(&[("Host", host)], &[], &[]), Some(Objection::Host), "{host}");
         }
         assert_eq!(objection(&[("Host", "shop.internal:7380")], &["shop.internal"], &[]), None);
+    }
+
+    #[test]
+    fn a_host_is_read_in_one_way_or_not_at_all() {
+        let is_clear = |host: &'static str| {
+            let mut caller = Provenance::default();
+            caller.note("Host", host.as_bytes());
+            caller.is_host_clear()
+        };
+        for host in ["", "h", "h:", "h:0", "a_b.c:65535", "10.0.0.1:80", "[::1]", "[fe80::1%eth0]:1"] {
+            assert!(is_clear(host), "{host}");
+        }
+        for host in [
+            "localhost:evil.example",
+            "localhost:80:80",
+            "localhost:+80",
+            "localhost:65536",
+            "localhost:99999999999999999999",
+            "evil.example@localhost",
+            "localhost/",
+            "localhost evil.example",
+            "::1",
+            "[::1",
+            "[::1]80",
+            "[localhost]",
+            "h\u{e9}",
+        ] {
+            assert!(!is_clear(host), "{host}");
+            assert_eq!(objection(&[("Host", host)], &[], &[]), Some(Objection::Host), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_authority_of_a_target_counts_more_than_the_host() {
+        let mut caller = Provenance::default();
+        assert!(caller.call(b"localhost:7380"), "no Host contradicts it");
+        caller.note("Host", b"LOCALHOST:7380");
+        assert!(caller.call(b"localhost:7380"));
+        assert!(!caller.call(b"evil.example"));
+        assert_eq!(caller.objection(Known { names: &[], origins: &[] }), Some(Objection::Host));
     }
 
     #[test]

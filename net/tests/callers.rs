@@ -72,6 +72,31 @@ fn zone_calls_stay_anonymous_and_curl_needs_no_header() {
     }
 }
 
+/// What a proxy goes by is the authority of the target, whatever the Host says.
+#[test]
+fn a_target_that_names_a_stranger_is_no_privilege() {
+    let server = start(config(|config| config.names.clear()), &[]);
+    for (target, host, expected) in [
+        ("http://evil.example", "localhost", 400),
+        ("http://localhost", "localhost:evil.example", 400),
+        ("", "localhost:evil.example", 400),
+        ("http://evil.example", "evil.example", 403),
+        ("http://localhost:7380", "localhost:7380", 201),
+    ] {
+        let mut client = Client::connect(server.local_addrs().http);
+        client.send(format!(
+            "POST {target}/v1/streams/s/events HTTP/1.1\r\nHost: {host}\r\n{JSON}Content-Length: 9\r\n\r\n{{\"a\":\"b\"}}"
+        ));
+        assert_eq!(client.response().status, expected, "{target} {host}");
+    }
+    // Without a Host the target alone says what was called.
+    let mut old = Client::connect(server.local_addrs().http);
+    old.send(format!(
+        "POST http://evil.example/v1/streams/s/events HTTP/1.0\r\n{JSON}Content-Length: 9\r\n\r\n{{\"a\":\"b\"}}"
+    ));
+    assert_eq!(old.response().status, 403);
+}
+
 fn status(change: impl FnOnce(&mut NetConfig), host: &str, fields: &str) -> u16 {
     let server = start(config(change), &[]);
     let mut client = Client::connect(server.local_addrs().http);

@@ -1,7 +1,7 @@
 //! Bytes to one HTTP/1.1 request, read in place.
 //!
 //! `httparse` reads the head; what it tolerates and two parsers could read differently is refused
-//! here: bare LF, both length fields, repeated length or host. *Incomplete* is not *invalid*.
+//! here: bare LF, both length fields, repeated length or host, a host that differs from the target's. *Incomplete* is not *invalid*.
 //! Cost: one pass by `httparse`, one search for LF; nothing is copied unless the body is chunked.
 
 use super::chunk::{self, Chunked};
@@ -133,7 +133,8 @@ fn head<'a>(
     }
     fields.sized = framing.chunked || framing.length.is_some();
     framing.expects_continue &= version == 1;
-    let (path, query) = split_target(target)?;
+    let (authority, path, query) = split_target(target)?;
+    check_host(authority, &mut fields.provenance)?;
     Ok((Call { method, path, query, fields, body: &[] }, framing))
 }
 
@@ -223,20 +224,36 @@ fn content_length(value: &[u8]) -> Result<usize, Fault> {
     Ok(length)
 }
 
-/// Path and query; of an absolute target, what follows the authority.
-fn split_target(target: &str) -> Result<(&str, &str), Fault> {
-    let origin = if target.starts_with('/') {
-        target
-    } else {
-        match target.split_once("://") {
-            Some(("http" | "https", rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
-            _ => target,
+/// Authority, where the target is absolute, path and query.
+fn split_target(target: &str) -> Result<(Option<&str>, &str, &str), Fault> {
+    let (authority, origin) = match target.split_once("://") {
+        Some(("http" | "https", rest)) => {
+            let (authority, origin) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            (Some(authority), origin)
         }
+        _ => (None, target),
     };
-    if !origin.starts_with('/') && origin != "*" {
-        return Err(Fault::Malformed("the request target is not a path"));
+    let (path, query) = origin.split_once('?').unwrap_or((origin, ""));
+    match authority {
+        Some("") => Err(Fault::Malformed("the request target has no host")),
+        Some(_) if path.is_empty() => Ok((authority, "/", query)),
+        None if !origin.starts_with('/') && origin != "*" => {
+            Err(Fault::Malformed("the request target is not a path"))
+        }
+        _ => Ok((authority, path, query)),
     }
-    Ok(origin.split_once('?').unwrap_or((origin, "")))
+}
+
+/// RFC 9112, 3.2: clients repeat the authority of an absolute target as the Host. Of two that differ a proxy goes by the one, a
+/// server behind it by the other.
+fn check_host<'a>(authority: Option<&'a str>, caller: &mut Provenance<'a>) -> Result<(), Fault> {
+    if !authority.is_none_or(|authority| caller.call(authority.as_bytes())) {
+        return Err(Fault::Malformed("the target and the Host name different hosts"));
+    }
+    match caller.is_host_clear() {
+        true => Ok(()),
+        false => Err(Fault::Malformed("the Host is no name or address with a port")),
+    }
 }
 
 fn body<'a>(

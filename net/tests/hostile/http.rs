@@ -18,6 +18,8 @@ fn sized(body: &str) -> Vec<u8> {
 
 fn heads() -> Vec<Case> {
     let get = |lines: &str| format!("GET /healthz HTTP/1.1\r\n{lines}\r\n").into_bytes();
+    let target =
+        |target: &str, host: &str| format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes();
     let path = |len: usize| format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(len)).into_bytes();
     vec![
         ("not HTTP", b"HELLO\r\n\r\n".into(), Last(400)),
@@ -32,6 +34,15 @@ fn heads() -> Vec<Case> {
         ("CR in a value", get("Host: h\r\nA: b\rc\r\n"), Last(400)),
         ("no Host", get(""), Last(400)),
         ("two Hosts", get("Host: a\r\nHost: b\r\n"), Last(400)),
+        ("a target of another host", target("http://evil.example/healthz", "h"), Last(400)),
+        ("a target of another port", target("http://h:1/healthz", "h:2"), Last(400)),
+        ("a target of the same host", target("http://H:1/healthz", "h:1"), Status(200)),
+        ("a target with a user", target("http://h@evil.example/healthz", "h@evil.example"), Last(400)),
+        ("a target without a host", target("http:///healthz", ""), Last(400)),
+        ("a path in the query of a target", target("http://h?/healthz", "h"), Status(404)),
+        ("a Host whose port is a name", target("/healthz", "h:evil.example"), Last(400)),
+        ("a Host whose port is too large", target("/healthz", "h:65536"), Last(400)),
+        ("a Host that is a list", target("/healthz", "h, evil.example"), Last(400)),
         ("a request line beyond its bound", path(9_000), Last(414)),
         ("a request line without end", vec![b'G'; 20_000], Last(414)),
         ("a head beyond its bound", get(&format!("Host: h\r\nA: {}\r\n", "b".repeat(17_000))), Last(431)),
