@@ -113,6 +113,10 @@ fn a_name_that_was_made_to_lead_here_is_refused() {
     };
     assert_eq!((ask("rebound.example", "/metrics"), ask("localhost", "/metrics")), (403, 200));
     assert_eq!(ask("rebound.example", "/healthz"), 200, "health is anybody's");
+    assert_eq!(ask("localhost:rebound.example", "/metrics"), 400);
+    assert_eq!(ask("localhost\r\nHost: rebound.example", "/metrics"), 400);
+    assert_eq!(ask("localhost", "http://rebound.example/metrics"), 400, "a proxy goes by the target");
+    assert_eq!(ask("localhost", "http://localhost/metrics"), 200);
 }
 
 /// Twice as many silent connections as there may be, and health is answered; then the silent ones are gone.
