@@ -223,7 +223,7 @@ fn a_read_behind_an_append_sees_it() {
     let (_server, mut client, _resp) = meet();
     for number in 1..=20 {
         client.send(
-            "POST /v1/streams/s/events HTTP/1.1\r\nHost: h\r\nContent-Length: 7\r\n\r\n{\"a\":1}\
+            "POST /v1/streams/s/events HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"a\":1}\
              GET /v1/streams/s/events?limit=1000 HTTP/1.1\r\nHost: h\r\n\r\n",
         );
         assert_eq!(client.response().status, 201);

@@ -252,7 +252,8 @@ impl Client {
     /// Sends a request with a JSON body and returns the response.
     pub(crate) fn post(&mut self, path: &str, body: &str) -> Response {
         let len = body.len();
-        self.send(format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {len}\r\n\r\n{body}"));
+        let head = "Host: h\r\nContent-Type: application/json\r\n";
+        self.send(format!("POST {path} HTTP/1.1\r\n{head}Content-Length: {len}\r\n\r\n{body}"));
         self.response()
     }
 }
