@@ -22,6 +22,7 @@ pub struct Provenance<'a> {
     origin: Option<&'a [u8]>,
     fetch_site: Option<&'a [u8]>,
     content_type: Option<&'a [u8]>,
+    has_body: bool,
     is_forwarded: bool,
 }
 
@@ -79,7 +80,9 @@ impl<'a> Provenance<'a> {
             6 if is("origin") => self.origin = Some(value),
             9 if is("forwarded") || is("x-real-ip") => self.is_forwarded = true,
             12 if is("content-type") => self.content_type = Some(value),
+            14 if is("content-length") => self.has_body |= value.iter().any(|digit| *digit != b'0'),
             14 if is("sec-fetch-site") => self.fetch_site = Some(value),
+            17 if is("transfer-encoding") => self.has_body = true,
             12.. if name.get(..FORWARDED.len()).is_some_and(|head| head.eq_ignore_ascii_case(FORWARDED)) => {
                 self.is_forwarded = true;
             }
@@ -149,7 +152,7 @@ impl<'a> Provenance<'a> {
             (Some(origin), _) if is_allowed(origin) => None,
             (Some(origin), _) if !is_of(origin, self.host.unwrap_or_default()) => Some(Objection::Page),
             (_, Some(site)) if site != b"same-origin" && site != b"none" => Some(Objection::Page),
-            _ if self.content_type.is_some_and(is_simple) => Some(Objection::Body),
+            _ if self.content_type.map_or(self.has_body, is_simple) => Some(Objection::Body),
             _ => None,
         }
     }
@@ -203,10 +206,10 @@ fn is_among(names: &[String], host: &[u8]) -> bool {
     name_of(host).is_some_and(|name| names.iter().any(|known| known.eq_ignore_ascii_case(name)))
 }
 
-/// Media types that a page may send anywhere without asking first.
+/// Media types that a page may send anywhere without asking first; a body without one counts among them.
 fn is_simple(content_type: &[u8]) -> bool {
     let media = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    [&b"application/x-www-form-urlencoded"[..], b"text/plain", b"multipart/form-data"]
+    [&b""[..], b"application/x-www-form-urlencoded", b"text/plain", b"multipart/form-data"]
         .iter()
         .any(|simple| media.eq_ignore_ascii_case(simple))
 }
@@ -315,9 +318,17 @@ mod tests {
             "application/x-www-form-urlencoded",
             "text/plain;charset=UTF-8",
             "Multipart/Form-Data; boundary=x",
+            "",
         ] {
             let fields = [("Host", "localhost:7380"), ("Content-Type", media)];
             assert_eq!(objection(&fields, &[], &[]), Some(Objection::Body), "{media}");
         }
+        let host = ("Host", "localhost:7380");
+        for body in [("Content-Length", "10"), ("Transfer-Encoding", "chunked")] {
+            assert_eq!(objection(&[host, body], &[], &[]), Some(Objection::Body), "{body:?} of no kind");
+            let json = ("Content-Type", "application/json");
+            assert_eq!(objection(&[host, body, json], &[], &[]), None);
+        }
+        assert_eq!(objection(&[host, ("Content-Length", "0")], &[], &[]), None, "there is none");
     }
 }

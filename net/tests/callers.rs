@@ -52,6 +52,25 @@ fn what_proxies_and_pages_send_is_no_privilege() {
     }
 }
 
+/// A page may send a body of no kind, too.
+#[test]
+fn a_body_of_no_kind_is_no_privilege() {
+    let server = start(config(|config| config.names.clear()), &[]);
+    let mut client = Client::connect(server.local_addrs().http);
+    for (line, body) in PRIVILEGED.into_iter().filter(|(_, body)| !body.is_empty()) {
+        let chunked = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+        client.send(format!(
+            "{line} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{chunked}"
+        ));
+        for refused in [client.response(), send(&mut client, line, "localhost", "", body)] {
+            let says_why = refused.body.contains("application/json");
+            assert!(refused.status == 403 && says_why, "{line}: {refused:?}");
+        }
+    }
+    let joined = send(&mut client, "POST /v1/zones/none/tokens", "localhost", "", "{}");
+    assert_eq!(joined.status, 404, "calls of zones take any body that is JSON");
+}
+
 /// A user that strangers name is ignored; the calls of zones are served as before.
 #[test]
 fn zone_calls_stay_anonymous_and_curl_needs_no_header() {
@@ -67,7 +86,7 @@ fn zone_calls_stay_anonymous_and_curl_needs_no_header() {
     let ann = wait("localhost", JSON);
     assert_eq!(wait("localhost", JSON), ann, "the same user has the same place");
     assert_ne!(wait("rebound.example", JSON), ann);
-    for (mark, _) in MARKS {
+    for (mark, _) in MARKS.into_iter().chain([("", "")]) {
         assert_ne!(wait("localhost", mark), ann, "{mark}");
     }
 }

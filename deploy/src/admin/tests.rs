@@ -85,7 +85,8 @@ fn odd_requests_are_refused() {
     let (_admin, at) = start(&[]);
     let large = " ".repeat(100_000);
     for (line, fields, body, expected) in [
-        ("POST /admin/cluster/promote", "", "{\"node\":4}", 415),
+        ("POST /admin/cluster/promote", "", "{\"node\":4}", 403),
+        ("POST /admin/cluster/promote", "Content-Type: text/xml\r\n", "{\"node\":4}", 415),
         ("POST /admin/cluster/promote", JSON, "{}", 400),
         ("POST /admin/cluster/nosuch", JSON, "{}", 404),
         ("POST /admin/cluster/promote", JSON, large.as_str(), 413),
