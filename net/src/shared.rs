@@ -235,16 +235,11 @@ impl ServerInfo for Shared {
             ("slowlog-max-len", crate::limit::SLOW_LOG_MAX as u64),
             ("tcp-backlog", u64::from(config.backlog)),
             ("timeout", config.resp_idle_ms / 1_000),
-            ("databases", 1),
         ];
         for (name, value) in numbers {
             visit(name, itoa::Buffer::new().format(value));
         }
         visit("bind", &config.resp.ip().to_string());
-        // What load generators and clients ask before they trust a server: nothing is saved by Redis's means.
-        visit("save", "");
-        visit("appendonly", "no");
-        visit("maxmemory-policy", "noeviction");
     }
 
     fn visit_clients(&self, visit: &mut dyn FnMut(&ClientRow<'_>)) {

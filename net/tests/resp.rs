@@ -2,6 +2,8 @@
 
 mod support;
 
+use sluice_net::resp::reply::{Reply, Value, decode};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use support::{Client, config, start, value_of};
 
@@ -20,6 +22,63 @@ fn a_visitor_joins_polls_and_leaves() {
     assert_eq!(client.ask(&format!("Q.LEAVE shop {token}")), ":0\r\n");
     assert!(client.ask(&format!("Q.POLL shop {token}")).starts_with("-GONE "));
     assert_eq!(server.drain(Duration::from_secs(10)).len(), 6);
+}
+
+/// Every name in the maps of a reply, however deep, once.
+fn names_are_distinct(reply: &Value<'_>, command: &str) {
+    match reply {
+        Value::Map(pairs) => {
+            let mut names = BTreeSet::new();
+            for (name, value) in pairs {
+                assert!(names.insert(format!("{name:?}")), "{command} says {name:?} twice");
+                names_are_distinct(value, command);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| names_are_distinct(item, command)),
+        _ => {}
+    }
+}
+
+#[test]
+fn no_map_says_a_name_twice() {
+    let server = start(config(|_| ()), &[("shop", 60)]);
+    let mut client = Client::connect(server.local_addrs().resp);
+    client.ask("HELLO 3");
+    client.ask("XADD s * a b");
+    client.ask("XGROUP CREATE s g 0");
+    client.ask("X.NAMESPACE SET s MAXLEN 5");
+    let maps = [
+        "CONFIG GET *",
+        "CONFIG GET * save",
+        "CONFIG GET save SAVE s* maxmemory-policy appendonly databases",
+        "HELLO 3",
+        "Q.ZONE GET shop",
+        "Q.STATS shop",
+        "Q.JOIN shop",
+        "RAFT STATUS",
+        "XINFO STREAM s FULL",
+        "XINFO GROUPS s",
+        "X.NAMESPACE GET s",
+        "X.NAMESPACE LIST",
+        "COMMAND DOCS",
+        "COMMAND INFO",
+        "CLUSTER SHARDS",
+        "Q.KEY LIST",
+    ];
+    for command in maps {
+        client.send(format!("{command}\r\n"));
+        let bytes = client.reply();
+        let Reply::Value { value, .. } = decode(&bytes).unwrap() else { panic!("{command} is answered") };
+        assert!(matches!(value, Value::Map(_) | Value::Array(_)), "{command}: {value:?}");
+        names_are_distinct(&value, command);
+    }
+    for section in ["", " all", " server Server everything"] {
+        let info = client.ask(&format!("INFO{section}"));
+        let mut names = BTreeSet::new();
+        for (name, _) in info.lines().skip(1).filter_map(|line| line.split_once(':')) {
+            assert!(names.insert(name), "INFO{section} says {name} twice");
+        }
+    }
 }
 
 /// A visit may end for having done enough exactly where its input ends; the next bytes must still be read.
