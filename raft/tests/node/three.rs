@@ -56,13 +56,14 @@ fn ids_are_never_given_twice_and_a_lost_majority_is_refused() {
     let refused = nodes.administer(1, beyond).unwrap_err();
     assert!(refused.code == AdminCode::UsedId && refused.message.contains("smaller"), "{refused:?}");
     assert_eq!(nodes.administer(2, AdminRequest::Promote { node: 9 }).unwrap_err().code, AdminCode::Unknown);
-    nodes.administer(2, AdminRequest::Transfer { group: None, node: 2 }).unwrap();
+    let transfer = nodes.administer(2, AdminRequest::Transfer { group: None, node: 2 }).unwrap();
+    assert_eq!(transfer.node, None, "it gives no id");
     assert!(nodes.up.iter().all(|run| {
         let status = run.server.node().status();
         status.groups.iter().all(|group| group.leader.is_none_or(|leader| leader == 2))
     }));
     let place = nodes.take_place(2);
-    nodes.administer(0, AdminRequest::Remove { node: 2 }).unwrap();
+    assert_eq!(nodes.administer(0, AdminRequest::Remove { node: 2 }).unwrap().node, None);
     let again = nodes.take_place(2);
     nodes.assert_known(2, &[place, again]);
 

@@ -185,7 +185,7 @@ impl<R: AsyncRuntime> Inner<R> {
             return Err(AdminError::new(Code::NotCaughtUp, message));
         }
         self.vote(node).await?;
-        Ok(AdminReply { message: format!("node {node} votes"), node: Some(node) })
+        Ok(AdminReply { message: format!("node {node} votes"), node: None })
     }
 
     /// Gives a node that has caught up its vote, in every group.
@@ -219,7 +219,7 @@ impl<R: AsyncRuntime> Inner<R> {
                 return Err(unknown(node));
             }
             let message = format!("node {node} was removed before; its id is never used again");
-            return Ok(AdminReply { message, node: Some(node) });
+            return Ok(AdminReply { message, node: None });
         }
         // Decided first: from then on nobody takes it in again.
         self.record(&Change::Leave(node)).await?;
@@ -227,10 +227,7 @@ impl<R: AsyncRuntime> Inner<R> {
         for group in members.into_iter().rev() {
             self.at(group, Act::Remove(node)).await?;
         }
-        Ok(AdminReply {
-            message: format!("node {node} is removed; its id is never used again"),
-            node: Some(node),
-        })
+        Ok(AdminReply { message: format!("node {node} is removed; its id is never used again"), node: None })
     }
 
     async fn replace(&self, old: NodeId, peer: &str) -> Administered {
@@ -280,7 +277,7 @@ impl<R: AsyncRuntime> Inner<R> {
                 self.give(group, to).await?;
             }
         }
-        Ok(AdminReply { message: format!("node {to} leads"), node: Some(to) })
+        Ok(AdminReply { message: format!("node {to} leads"), node: None })
     }
 
     /// Afterwards the old leader cannot report: that the new one does is the proof.
