@@ -181,11 +181,16 @@ fn what_cannot_be_read_is_refused_and_changes_nothing() {
         ("?maxlen=%zz", r#"{"a":1}"#),
         ("?ttl=0", r#"{"a":1}"#),
         ("?ttl=9007199254740993", r#"{"a":1}"#),
+        ("?maxlen=1&maxlen=2", r#"{"a":1}"#),
+        ("?maxlen=1&ttl=1&maxlen=1", r#"{"a":1}"#),
+        ("?end=0&end=1", r#"{"a":1}"#),
     ] {
         let refused = client.post(&format!("/v1/streams/s/events{target}"), body);
         assert_eq!((refused.status, &refused.json()["code"]), (400, &"MALFORMED".into()), "{target} {body}");
     }
-    for target in ["after=", "after=x", "after=1.", "after=%zz", "limit=0", "limit=1001", "limit="] {
+    let twice = ["after=1&after=1", "limit=1&limit=2", "access_token=a&access_token=b"];
+    let odd = ["after=", "after=x", "after=1.", "after=%zz", "limit=0", "limit=1001", "limit="];
+    for target in odd.into_iter().chain(twice) {
         let refused = client.call("GET", &format!("/v1/streams/s/events?{target}"));
         assert_eq!((refused.status, &refused.json()["code"]), (400, &"MALFORMED".into()), "{target}");
     }

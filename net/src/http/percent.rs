@@ -31,6 +31,20 @@ pub(crate) fn parameters(query: &str) -> impl Iterator<Item = (&str, Option<Cow<
     })
 }
 
+/// Parameters that are read, each of them one value. `key` is a list, and what nobody reads may come as it likes.
+const SINGLE: [&str; 10] =
+    ["access_token", "after", "end", "for", "from", "lang", "limit", "maxlen", "ttl", "v"];
+
+/// Whether one of them is given twice: two servers could go by the one and by the other.
+pub(crate) fn is_repeated(query: &str) -> bool {
+    let mut seen = [false; SINGLE.len()];
+    query.split('&').any(|part| {
+        let name = part.split('=').next().unwrap_or_default();
+        let seen = SINGLE.iter().zip(&mut seen).find(|(single, _)| **single == name);
+        seen.is_some_and(|(_, seen)| std::mem::replace(seen, true))
+    })
+}
+
 /// A number of digits alone.
 pub(crate) fn number(value: &[u8]) -> Option<u64> {
     let digits = value.iter().all(u8::is_ascii_digit).then_some(value)?;
@@ -39,7 +53,7 @@ pub(crate) fn number(value: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{decode, number, parameters};
+    use super::{decode, is_repeated, number, parameters};
 
     #[test]
     fn numbers_are_digits_alone() {
@@ -64,6 +78,16 @@ mod tests {
         assert_eq!(read, [("key", b"a,b"[..].into()), ("key", b"c"[..].into()), ("after", b""[..].into())]);
         assert_eq!(parameters("x=%4").next(), Some(("x", None)));
         assert_eq!(parameters("").next(), None);
+    }
+
+    #[test]
+    fn a_parameter_is_given_once() {
+        for query in ["", "key=a&key=a", "maxlen=1&ttl=1&end=1", "x&x", "&&", "maxlen=1&maxlen%20=2"] {
+            assert!(!is_repeated(query), "{query}");
+        }
+        for query in ["maxlen=1&maxlen=2", "after=1.2&key=a&after=1.2", "end&end=1", "limit&&limit"] {
+            assert!(is_repeated(query), "{query}");
+        }
     }
 
     #[test]

@@ -72,6 +72,10 @@ pub(crate) fn handle(
     let Some(route) = Route::of(call.path) else {
         return visit.problem(&Problem::new(404, "NOTFOUND", "there is no such path"));
     };
+    if percent::is_repeated(call.query) {
+        let problem = Problem::new(400, "MALFORMED", "a parameter is given twice");
+        return visit.problem(&Problem { traffic: route.is_traffic(), ..problem });
+    }
     match (method, route) {
         (Some(Method::Options), _) => visit.options(route),
         (Some(Method::Post), Route::Entry) => handler::entry::run(&mut visit),
