@@ -10,9 +10,9 @@
 //! `printf %s SECRET | sha256sum` makes a hash.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::config::{AuthFiles, ConfigError, read_text};
+use crate::config::{Config, ConfigError, read_text};
 use crate::limit;
 
 /// What an authenticated RESP user may do; each role may do what those below it may.
@@ -48,11 +48,16 @@ pub(crate) struct Credentials {
 
 impl Credentials {
     /// Reads the files that are named; a file that is not named holds nobody.
-    pub(crate) fn load(files: &AuthFiles) -> Result<Self, ConfigError> {
+    pub(crate) fn load(config: &Config) -> Result<Self, ConfigError> {
+        let files = &config.auth;
+        let read = |key, path: &Option<PathBuf>, parse| match path {
+            Some(path) => load(path, &config.named(key, path), parse),
+            None => Ok(Vec::new()),
+        };
         Ok(Self {
-            resp_users: load(files.resp_users.as_deref(), parse_user)?,
-            writer_tokens: load(files.writer_tokens.as_deref(), parse_token)?,
-            admin_tokens: load(files.admin_tokens.as_deref(), parse_token)?,
+            resp_users: read("auth.resp_users", &files.resp_users, parse_user as ParseLine)?,
+            writer_tokens: read("auth.writer_tokens", &files.writer_tokens, parse_token)?,
+            admin_tokens: read("auth.admin_tokens", &files.admin_tokens, parse_token)?,
         })
     }
 
@@ -93,9 +98,12 @@ impl fmt::Debug for SecretHash {
 
 type ParseLine = fn(&[&str]) -> Result<Credential, &'static str>;
 
-fn load(path: Option<&Path>, parse: ParseLine) -> Result<Vec<Credential>, ConfigError> {
-    let Some(path) = path else { return Ok(Vec::new()) };
-    let text = read_text(path)?;
+fn load(path: &Path, named: &str, parse: ParseLine) -> Result<Vec<Credential>, ConfigError> {
+    let bad_file = |why| ConfigError::BadFile { named: named.to_owned(), why };
+    let text = read_text(path).map_err(|error| match error {
+        ConfigError::Unreadable { why, .. } => bad_file(why),
+        other => other,
+    })?;
     let bad = |line, why| ConfigError::BadCredential { path: path.to_owned(), line, why };
     let mut credentials: Vec<Credential> = Vec::new();
     for (line, number) in text.lines().zip(1..) {
@@ -114,7 +122,7 @@ fn load(path: Option<&Path>, parse: ParseLine) -> Result<Vec<Credential>, Config
     }
     // An empty table would ask nobody for anything, which is not what naming a file means.
     if credentials.is_empty() {
-        return Err(ConfigError::Unreadable { path: path.to_owned(), why: "holds no credential".to_owned() });
+        return Err(bad_file("holds no credential".to_owned()));
     }
     Ok(credentials)
 }
@@ -145,7 +153,7 @@ fn credential(name: &str, role: Role, hash: &str) -> Result<Credential, &'static
 #[cfg(test)]
 mod tests {
     use super::{Credentials, Role};
-    use crate::config::AuthFiles;
+    use crate::config::{AuthFiles, Config};
 
     /// The hash of nothing.
     const HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -156,7 +164,9 @@ mod tests {
         std::fs::write(&path, text.replace("HASH", HASH)).unwrap();
         let files = AuthFiles { resp_users: Some(path.clone()), ..AuthFiles::default() };
         let place = path.display().to_string();
-        Credentials::load(&files).map_err(|error| error.to_string().replace(&place, "users"))
+        let mut config = Config::default();
+        config.auth = files;
+        Credentials::load(&config).map_err(|error| error.to_string().replace(&place, "users"))
     }
 
     #[test]
@@ -185,7 +195,10 @@ mod tests {
     #[test]
     fn a_missing_file_is_an_error() {
         let files = AuthFiles { writer_tokens: Some("/nowhere/tokens".into()), ..AuthFiles::default() };
-        let error = Credentials::load(&files).unwrap_err().to_string();
-        assert_eq!(error, "/nowhere/tokens: cannot be read: No such file or directory (os error 2)");
+        let mut config = Config::default();
+        config.auth = files;
+        let error = Credentials::load(&config).unwrap_err().to_string();
+        let expected = "`auth.writer_tokens` names /nowhere/tokens: cannot be read: No such file or directory (os error 2)";
+        assert_eq!(error, expected);
     }
 }

@@ -1,7 +1,7 @@
 //! Why a configuration is refused: always one line that names the place and the key.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where a value was read.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,6 +37,8 @@ pub(crate) enum ConfigError {
     BadValue { origin: Origin, key: String, why: String },
     /// The key's value contradicts another, wherever both were set.
     Contradiction { key: &'static str, why: String },
+    /// A file that a key names; `named` is which key, where it was set, and the file.
+    BadFile { named: String, why: String },
     /// A line of a file of credentials.
     BadCredential { path: PathBuf, line: usize, why: &'static str },
     /// A listener that other machines reach, and nothing that asks them who they are.
@@ -53,6 +55,7 @@ impl fmt::Display for ConfigError {
             }
             ConfigError::BadValue { origin, key, why } => write!(f, "{origin}: `{key}` {why}"),
             ConfigError::Contradiction { key, why } => write!(f, "`{key}` {why}"),
+            ConfigError::BadFile { named, why } => write!(f, "{named}: {why}"),
             ConfigError::BadCredential { path, line, why } => write!(f, "{}:{line}: {why}", path.display()),
             ConfigError::Exposed { key, address, remedy } => {
                 write!(f, "`{key}` = {address} is open to other machines without credentials: {remedy}")
@@ -62,3 +65,18 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// A path as an operator finds it: one that is relative begins at the working directory, not at the file that names it.
+pub(crate) struct Place<'p>(pub(crate) &'p Path);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.display())?;
+        match std::env::current_dir() {
+            Ok(folder) if self.0.is_relative() => {
+                write!(f, " (from the working directory {})", folder.display())
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -150,7 +150,9 @@ pub(super) fn set(config: &mut Config, key: &str, value: &Value, origin: &Origin
         let known = siblings(key);
         return Err(ConfigError::UnknownKey { origin: origin.clone(), key: key.to_owned(), known });
     };
-    (entry.set)(config, value).map_err(bad)
+    (entry.set)(config, value).map_err(bad)?;
+    config.origins.insert(entry.name, origin.clone());
+    Ok(())
 }
 
 /// Whether `name` opens a section, such as `listen`.

@@ -21,12 +21,13 @@ mod size;
 mod value;
 mod zone;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use cluster::{Cluster, Node, PeerTls};
-pub(crate) use error::{ConfigError, Origin};
+pub(crate) use cluster::{Cluster, Node, PeerFiles, PeerTls};
+pub(crate) use error::{ConfigError, Origin, Place};
 pub(crate) use file::read_text;
 pub(crate) use layer::Layer;
 pub(crate) use memory::{MemoryMax, available_bytes};
@@ -69,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) zones: Vec<ZoneEntry>,
     /// Namespaces to make at first start.
     pub(crate) namespaces: Vec<NamespaceEntry>,
+    /// Where each key was set that was.
+    origins: BTreeMap<&'static str, Origin>,
 }
 
 /// Where the server listens.
@@ -171,6 +174,7 @@ impl Default for Config {
             from_file: false,
             zones: Vec::new(),
             namespaces: Vec::new(),
+            origins: BTreeMap::new(),
         }
     }
 }
@@ -190,7 +194,7 @@ impl Config {
         for layer in upper {
             layer.apply_to(&mut config)?;
         }
-        config.credentials = Credentials::load(&config.auth)?;
+        config.credentials = Credentials::load(&config)?;
         exposure::check(&config)?;
         cluster::check(&config)?;
         namespace::check(&config)?;
@@ -200,6 +204,12 @@ impl Config {
     /// Whether other nodes are answered also while there are none.
     pub(crate) fn listens_alone(&self) -> bool {
         self.listen.peer_is_named || self.node.join.is_some()
+    }
+
+    /// Which key names this file, where it was set, and the file, for an error.
+    pub(crate) fn named(&self, key: &str, path: &Path) -> String {
+        let origin = self.origins.get(key).map_or_else(String::new, |origin| format!("{origin}: "));
+        format!("{origin}`{key}` names {}", Place(path))
     }
 
     /// As configured; unset, it is nothing for a server that only this machine reaches.

@@ -167,9 +167,14 @@ fn a_bad_value_is_refused_with_what_was_expected() {
 #[test]
 fn a_missing_or_empty_file_of_credentials_is_refused() {
     let missing = refusal("[auth]\nresp_users = \"/nowhere/users\"");
-    assert_eq!(missing, "/nowhere/users: cannot be read: No such file or directory (os error 2)");
+    let why = "cannot be read: No such file or directory (os error 2)";
+    assert_eq!(missing, format!("sluice.toml:2: `auth.resp_users` names /nowhere/users: {why}"));
     let empty = refusal("[auth]\nresp_users = \"/dev/null\"");
-    assert_eq!(empty, "/dev/null: holds no credential");
+    assert_eq!(empty, "sluice.toml:2: `auth.resp_users` names /dev/null: holds no credential");
+    let here = std::env::current_dir().unwrap();
+    let relative = refusal("[auth]\nadmin_tokens = \"nosuch\"");
+    let names = format!("names nosuch (from the working directory {})", here.display());
+    assert_eq!(relative, format!("sluice.toml:2: `auth.admin_tokens` {names}: {why}"));
 }
 
 #[test]
