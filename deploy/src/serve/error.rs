@@ -9,9 +9,9 @@ use sluice_engine::error::Refusal;
 use sluice_engine::snapshot::SnapshotError;
 use sluice_net::server::StartError as NetError;
 use sluice_raft::node::StartError as NodeError;
-use sluice_raft::peer::TlsError;
 
 use super::data::OldData;
+use crate::config::Place;
 
 /// What stopped the server.
 #[derive(Debug)]
@@ -34,10 +34,10 @@ pub(crate) enum StartError {
     Admin { at: SocketAddr, why: io::Error },
     /// The peer port.
     Peer { at: SocketAddr, why: io::Error },
-    /// The certificates of peers.
-    Tls(TlsError),
+    /// The certificates of peers; `named` is which key, where it was set, and the file.
+    Tls { named: String, why: String },
     /// The file of the join secret.
-    JoinSecret { path: PathBuf, why: String },
+    JoinSecret { named: String, why: String },
     /// The system gives no randomness.
     Random(getrandom::Error),
     /// The system does not deliver signals.
@@ -61,26 +61,22 @@ impl fmt::Display for StartError {
                 unserved(f, "peers", "peer", *at, why)
             }
             StartError::Folder { path, why } if why.kind() == io::ErrorKind::ResourceBusy => {
-                let path = path.display();
+                let path = Place(path);
                 write!(
                     f,
                     "data folder {path} is in use by another process: stop that one or name another with --data"
                 )
             }
             StartError::Folder { path, why } => {
-                write!(
-                    f,
-                    "data folder: {}: {why}; make it writable or name another with --data",
-                    path.display()
-                )
+                let path = Place(path);
+                write!(f, "data folder: {path}: {why}; make it writable or name another with --data")
             }
             StartError::Node(error) => error.fmt(f),
-            StartError::JoinSecret { path, why } => write!(
+            StartError::JoinSecret { named, why } => write!(
                 f,
-                "join secret: {} {why}; name the file of a member with --join-secret (node/join-secret in its data folder)",
-                path.display()
+                "{named}: {why}; name the join secret of a member with --join-secret (node/join-secret in its data folder)"
             ),
-            StartError::Tls(error) => write!(f, "`tls.peers`: {error}"),
+            StartError::Tls { named, why } => write!(f, "{named}: {why}"),
             StartError::Net(error) => error.fmt(f),
             StartError::Random(error) => write!(f, "the system gives no randomness: {error}"),
             StartError::Removed(line) => f.write_str(line),

@@ -8,13 +8,13 @@ use std::time::{Duration, SystemTime};
 use sluice_net::cluster::Addresses;
 use sluice_net::server::LocalAddrs;
 use sluice_raft::node::{Drawn, ServerConfig as NodeConfig, Timing};
-use sluice_raft::peer::{Tls, TlsFiles};
+use sluice_raft::peer::{Tls, TlsError, TlsFiles};
 use sluice_raft::secret::JoinSecret;
 use sluice_raft::types::Member;
 
 use super::error::StartError;
 use super::{random, removal::Removal, signal};
-use crate::config::Config;
+use crate::config::{Config, PeerFiles};
 use crate::log;
 
 /// The exit code of a node whose disk failed it.
@@ -90,20 +90,30 @@ pub(super) fn node_config(
 /// The configured one. A node that is to join needs one, or a certificate, before it does anything.
 fn join_secret(config: &Config) -> Result<Option<JoinSecret>, StartError> {
     let Some(path) = &config.cluster.join_secret_file else { return Ok(None) };
-    let failed = |why: String| StartError::JoinSecret { path: path.clone(), why };
+    let named = || config.named("cluster.join_secret_file", path);
+    let failed = |why: String| StartError::JoinSecret { named: named(), why };
     let text = std::fs::read_to_string(path).map_err(|error| failed(format!("cannot be read: {error}")))?;
     JoinSecret::parse(&text).map(Some).map_err(|error| failed(error.to_string()))
 }
 
 fn tls(config: &Config) -> Result<Option<Arc<Tls>>, StartError> {
-    let Some(files) = config.peer_tls.files() else { return Ok(None) };
+    let Some(PeerFiles { certificate, key, ca }) = config.peer_tls.files() else { return Ok(None) };
     let files = TlsFiles {
-        authority: files.ca.clone(),
-        certificate: files.certificate.clone(),
-        key: files.key.clone(),
+        authority: ca.clone(),
+        certificate: certificate.clone(),
+        key: key.clone(),
         peer_name: config.peer_tls.name.clone(),
     };
-    let tls = Arc::new(Tls::load(files).map_err(StartError::Tls)?);
+    let refused = |error: TlsError| {
+        let (TlsError::File { file, reason: why } | TlsError::Rejected { file, reason: why }) = error;
+        let key = match &file {
+            file if file == key => "tls.peers.key",
+            file if file == ca => "tls.peers.ca",
+            _ => "tls.peers.certificate",
+        };
+        StartError::Tls { named: config.named(key, &file), why }
+    };
+    let tls = Arc::new(Tls::load(files).map_err(refused)?);
     let again = Arc::clone(&tls);
     signal::on_hangup(move || match again.reload() {
         Ok(()) => tracing::info!("the certificates for peers were read again"),
