@@ -66,6 +66,7 @@ fn a_damaged_log_is_not_served() {
     std::fs::write(&segment, bytes).unwrap();
     let line = refusal(&["--ports", "0", "--data", text(folder.path())]);
     assert!(line.contains("log") && line.contains("restore this node from its peers"), "{line}");
+    assert!(line.contains("a node without peers: put the whole data folder back from a backup"), "{line}");
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::fmt;
 use std::io;
 
 /// What the operator of a node does when its data cannot be trusted.
-const CURE: &str = "restore this node from its peers: remove it from the cluster and add it again under a new node id \
-                    with an empty data folder";
+pub(crate) const CURE: &str = "restore this node from its peers: remove it from the cluster and add it again under a new node id \
+                               with an empty data folder; a node without peers: put the whole data folder back from a backup, \
+                               or move it away to begin anew and lose what it held";
 
 /// Why a log or a snapshot cannot be opened. Each is one line that says what to do.
 #[derive(Debug)]

@@ -33,6 +33,7 @@ mod torn;
 mod writer;
 
 pub use durable::{Durable, Expected, Mark, Promised, Short};
+pub(crate) use error::CURE;
 pub use error::LogError;
 pub use store::GroupLog;
 

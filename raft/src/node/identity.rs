@@ -8,6 +8,7 @@
 use super::ledger;
 use super::limit::{CONTACTS_MAX, GROUPS_MAX, LOG_TIME_BITS};
 use crate::disk::{Disk, put};
+use crate::log::CURE;
 use crate::peer::Contact;
 use crate::secret::{ClusterSecret, JoinSecret, MemberSecrets, NoJoinSecret};
 use crate::types::NodeId;
@@ -77,11 +78,7 @@ impl fmt::Display for IdentityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             IdentityError::Io(error) => write!(f, "{PATH}: {error}"),
-            IdentityError::Damaged(what) => write!(
-                f,
-                "{PATH} is damaged ({what}); restore this node from its peers: remove it from the cluster and add it again \
-                 under a new node id with an empty data folder"
-            ),
+            IdentityError::Damaged(what) => write!(f, "{PATH} is damaged ({what}); {CURE}"),
             IdentityError::Newer(format) => write!(
                 f,
                 "{PATH} has format {format}, this program reads up to {FORMAT}; start the newer program that wrote it"

@@ -29,7 +29,7 @@ use super::telling::{keep_ledger, tell_neighbours};
 use super::{Front, Group, Inner, Node, repair};
 use crate::disk::Disk;
 use crate::group::{Clock, Files, Gate, Machine, Port, Raft, Shared, carry, open_gate, submit, watch};
-use crate::log::{Expected, GroupLog, Log, LogError, LogOptions, Promised, Short};
+use crate::log::{CURE, Expected, GroupLog, Log, LogError, LogOptions, Promised, Short};
 use crate::peer::{Networks, Transfers, Transport};
 use crate::queue::Queue;
 use crate::secret::{ClusterSecret, JoinSecret, Key, MemberSecrets};
@@ -394,8 +394,7 @@ async fn check_snapshot<R: AsyncRuntime>(
     let text = |error: std::io::Error| error.to_string();
     let purged = store.get_log_state().await.map_err(text)?.last_purged_log_id;
     let held = newest.and_then(|file| file.meta.last_log_id);
-    let cure = "put the newest files back into snapshot/, or restore this node from its peers: remove it from the cluster and add it \
-                again under a new node id with an empty data folder";
+    let cure = format!("put the newest files back into snapshot/, or {CURE}");
     if let Some(purged) = purged.filter(|purged| held.is_none_or(|held| held.index < purged.index)) {
         let held =
             held.map_or("there is none".to_owned(), |held| format!("the newest ends with {}", held.index));

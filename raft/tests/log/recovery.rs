@@ -13,8 +13,8 @@ type Disk = FaultyDisk<SimRuntime>;
 
 const FIRST: &str = "log/0000000001.seg";
 const SECOND: &str = "log/0000000002.seg";
-const CURE: &str =
-    "remove it from the cluster and add it again under a new node id with an empty data folder";
+const CURE: &str = "remove it from the cluster and add it again under a new node id with an empty data folder; a node without peers: put the whole \
+     data folder back from a backup, or move it away to begin anew and lose what it held";
 
 /// Two groups, one vote, a truncation, a purge and 24 entries in group 0, on two segments, every write synced.
 async fn written() -> (Disk, Log<SimRuntime>) {
