@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use cli::{Cli, Command, ConfigCommand, PlaneError, ServeArgs, StreamError, WireError, ZoneError};
-use config::{Config, ConfigError, Layer};
+use config::{Config, ConfigError, Layer, available_bytes};
 use serve::StartError;
 
 /// Memory in huge pages, as `.cargo/config.toml` builds it: polls of a large zone are bound by address translation.
@@ -96,6 +96,10 @@ fn serve(args: &ServeArgs) -> Result<(), Failure> {
 fn check(file: &Path) -> Result<(), Failure> {
     let config = Config::load(Some(file), &[]).map_err(Failure::Config)?;
     let zones = config.zones.len();
-    cli::show(&format!("{}: a server would start with this: {zones} zones\n", file.display()));
+    let at = file.display();
+    if let Some(excess) = config.memory_max.excess(available_bytes(Path::new("/"))) {
+        eprintln!("sluice: {at}: warning: {excess}");
+    }
+    cli::show(&format!("{at}: a server would start with this: {zones} zones\n"));
     Ok(())
 }

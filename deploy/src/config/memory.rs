@@ -36,6 +36,18 @@ impl MemoryMax {
     }
 }
 
+impl MemoryMax {
+    /// What is wrong with a size that a machine with `available_bytes` does not have.
+    pub(crate) fn excess(self, available_bytes: u64) -> Option<String> {
+        let wanted = self.bytes(available_bytes);
+        let text = format!(
+            "`memory_max` is {wanted} bytes, this machine or container has {available_bytes}: the system may end the server before \
+             anything is refused"
+        );
+        (wanted > available_bytes).then_some(text)
+    }
+}
+
 /// What the host has, or what the cgroup (version 2 or 1) grants where that is less. Files are looked up below `root`,
 /// which is `/` outside of tests. Where nothing can be read (not Linux) a modest guess is returned.
 pub(crate) fn available_bytes(root: &Path) -> u64 {
@@ -102,6 +114,15 @@ mod tests {
         for wrong in ["", "%", "0%", "101%", "-1%", "75 %", "16777215", "15MiB", "1GB"] {
             assert_eq!(MemoryMax::parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn more_than_there_is_is_told() {
+        assert_eq!(MemoryMax::Percent(100).excess(1 << 30), None);
+        assert_eq!(MemoryMax::Bytes(1 << 30).excess(1 << 30), None);
+        let told = MemoryMax::parse("99999TiB").unwrap().excess(1 << 30).unwrap();
+        assert!(told.starts_with("`memory_max` is 109950"), "{told}");
+        assert!(told.contains("has 1073741824:"), "{told}");
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(crate) fn run(config: &Config) -> Result<(), StartError> {
     let mut stop = Stop::listen().map_err(StartError::Signals)?;
     data::check(&config.data_dir)?;
     let clock = Clock::start();
-    let memory_max_bytes = config.memory_max.bytes(available_bytes(Path::new("/")));
+    let memory_max_bytes = memory_max_bytes(config);
     let net = front::net_config(config, memory_max_bytes, clock)?;
     let workers = net.workers;
     // Taken first: a port in use stops the start before anything is written.
@@ -99,6 +99,15 @@ pub(crate) fn run(config: &Config) -> Result<(), StartError> {
     drop((owners, admin, alarm));
     tracing::info!("stopped");
     removal.outcome()
+}
+
+/// What the process may hold here.
+fn memory_max_bytes(config: &Config) -> u64 {
+    let available = available_bytes(Path::new("/"));
+    if let Some(excess) = config.memory_max.excess(available) {
+        tracing::warn!("{excess}");
+    }
+    config.memory_max.bytes(available)
 }
 
 /// Starts the node, which takes until it is added where it joins a cluster. `None`: a signal came first, and there is

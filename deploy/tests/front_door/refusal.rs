@@ -88,6 +88,10 @@ fn a_configuration_is_refused_with_its_line() {
     assert_eq!(String::from_utf8(check.stderr).unwrap(), line, "`config check` says the same");
     std::fs::write(&file, "[limits]\nconnections = 5\n").unwrap();
     assert!(run(&["config", "check", text(&file)]).status.success());
+    std::fs::write(&file, "memory_max = \"99999TiB\"\n").unwrap();
+    let check = run(&["config", "check", text(&file)]);
+    let warning = String::from_utf8(check.stderr).unwrap();
+    assert!(check.status.success() && warning.contains("sluice.toml: warning: `memory_max` is"), "{warning}");
 }
 
 #[test]
