@@ -98,6 +98,8 @@ pub(crate) const ADMIN_BODY_MS_MAX: u64 = 10_000;
 pub(crate) const ADMIN_ACCEPT_RETRY_MS: u64 = 100;
 /// How long a change of the cluster may take before its asker is told to look at the status.
 pub(crate) const OPERATION_MS_MAX: u64 = 300_000;
+/// Times that a node which does not wait yet is asked for, each of which takes the cluster about two seconds.
+pub(crate) const NEWCOMER_TRIES: u32 = 5;
 /// How long `cluster init --expect` waits for nodes.
 pub(crate) const GATHER_MS_MAX: u64 = 30_000;
 /// Between two looks how many are there.

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
-use sluice_net::cluster::{Decide, Operation, Refused};
+use sluice_net::cluster::{Decide, Decision, Operation, Refused};
 use tokio::sync::oneshot;
 
 use super::Shared;
@@ -35,17 +35,31 @@ pub(super) async fn administer(
     }
     let operation = parse(&name, &read(body).await?)?;
     tracing::info!(?operation, "asked of the cluster");
+    // A node that is to be added may have been started a moment ago.
+    let tries = match operation {
+        Operation::AddLearner { .. } | Operation::Replace { .. } => limit::NEWCOMER_TRIES,
+        _ => 1,
+    };
+    let mut decision = decided(&shared, operation.clone()).await;
+    for _ in 1..tries {
+        if decision.as_ref().is_err_and(|refused| refused.code == "NOTWAITING") {
+            decision = decided(&shared, operation.clone()).await;
+        }
+    }
+    json(&decision?)
+}
+
+async fn decided(shared: &Shared, operation: Operation) -> Decision {
     let (sender, decided) = oneshot::channel();
     // Whoever asked may be gone by then.
     let decide = Decide::new(move |decision| drop(sender.send(decision)));
     shared.cluster.administer(operation, decide);
     let within = Duration::from_millis(limit::OPERATION_MS_MAX);
-    let decision = match tokio::time::timeout(within, decided).await {
+    match tokio::time::timeout(within, decided).await {
         Ok(Ok(decision)) => decision,
         Ok(Err(_)) => Err(Refused::new("LOST", "nobody can say whether it was done")),
         Err(_) => Err(Refused::new("LOST", "it takes long: look at the status, it may still be done")),
-    };
-    json(&decision?)
+    }
 }
 
 async fn read(body: Body) -> Result<Bytes, Problem> {

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use sluice_net::auth::digest;
@@ -11,8 +12,11 @@ use sluice_net::cluster::{Addresses, Alone, Cluster, Decide, Done, Operation, Re
 use super::{Admin, Reach, shared};
 use crate::limit;
 
-/// Promotes anybody, and refuses everything else.
-struct Strict;
+/// Promotes anybody, adds who is asked for three times, and refuses everything else.
+#[derive(Default)]
+struct Strict {
+    asked: AtomicU32,
+}
 
 impl Cluster for Strict {
     fn status(&self) -> Status {
@@ -22,6 +26,14 @@ impl Cluster for Strict {
     fn administer(&self, operation: Operation, decide: Decide) {
         decide.tell(match operation {
             Operation::Promote { node } => Ok(Done { message: format!("node {node} votes"), node: None }),
+            Operation::AddLearner { .. } if self.asked.fetch_add(1, Ordering::Relaxed) < 2 => {
+                Err(Refused::new("NOTWAITING", "no node waits there"))
+            }
+            Operation::AddLearner { .. } => Ok(Done { message: "added".to_owned(), node: Some(4) }),
+            Operation::Replace { .. } => {
+                self.asked.fetch_add(1, Ordering::Relaxed);
+                Err(Refused::new("NOTWAITING", "no node waits there"))
+            }
             _ => Err(Refused::new("QUORUM", "would lose quorum: 2 of 3 are down")),
         });
     }
@@ -39,7 +51,7 @@ fn start(tokens: &[&str]) -> (Admin, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let tokens = tokens.iter().map(|token| digest(token.as_bytes()));
     let at = listener.local_addr().unwrap();
-    (Admin::start(listener, shared(Arc::new(Strict), tokens, Reach::default())).unwrap(), at)
+    (Admin::start(listener, shared(Arc::new(Strict::default()), tokens, Reach::default())).unwrap(), at)
 }
 
 /// Status and whole answer.
@@ -71,13 +83,27 @@ fn the_cluster_is_shown_and_changed() {
     let (_admin, at) = start(&[]);
     let (status, answer) = ask(at, "GET /admin/cluster", "", "");
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert_eq!((status, serde_json::from_str::<Status>(body).unwrap()), (200, Strict.status()));
+    assert_eq!((status, serde_json::from_str::<Status>(body).unwrap()), (200, Strict::default().status()));
     let (status, answer) = ask(at, "POST /admin/cluster/promote", JSON, "{\"node\":4}");
     assert!(status == 200 && answer.ends_with("{\"message\":\"node 4 votes\"}"), "{answer}");
     let (status, answer) = ask(at, "POST /admin/cluster/remove", JSON, "{\"node\":4}");
     assert_eq!(status, 409);
     assert!(answer.contains("application/problem+json"), "{answer}");
     assert!(answer.contains("\"code\":\"QUORUM\"") && answer.contains("2 of 3 are down"), "{answer}");
+}
+
+/// The cluster answers soon, because RESP clients have little patience; who calls here may have started the node just now.
+#[test]
+fn a_node_that_does_not_wait_yet_is_asked_for_again_and_not_for_ever() {
+    let (_admin, at) = start(&[]);
+    let (status, answer) = ask(at, "POST /admin/cluster/add-learner", JSON, "{\"peer\":\"a:1\"}");
+    assert!(status == 200 && answer.contains("\"node\":4"), "{answer}");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (at, cluster) = (listener.local_addr().unwrap(), Arc::new(Strict::default()));
+    let _admin = Admin::start(listener, shared(Arc::clone(&cluster) as _, [], Reach::default())).unwrap();
+    let (_, answer) = ask(at, "POST /admin/cluster/replace", JSON, "{\"node\":3,\"peer\":\"a:1\"}");
+    assert!(answer.contains("NOTWAITING"), "{answer}");
+    assert_eq!(cluster.asked.load(Ordering::Relaxed), limit::NEWCOMER_TRIES);
 }
 
 #[test]

@@ -57,8 +57,10 @@ const _: () = {
 
 /// Deadline of a message about an operation, ms: catching up may take most of it.
 pub const ADMIN_CALL_MS: u64 = 300_000;
-/// How long an operation waits for a leader, or for a node to announce itself, ms.
+/// How long an operation waits for a leader, or for a node to say that it took its id, ms.
 pub const ADMIN_WAIT_MS: u64 = 10_000;
+/// How long an operation waits for a node to announce itself, ms: less than clients have patience for one reply.
+pub const NEWCOMER_WAIT_MS: u64 = 2_000;
 /// How long a node has to say whether it leads a group, ms.
 pub const LOOK_CALL_MS: u64 = 500;
 /// A node that knows no leader of a group asks the others at every so many-th try.
@@ -102,6 +104,7 @@ const _: () = {
     assert!(ADMIN_CALL_MS <= crate::peer::limit::CALL_MS_MAX);
     assert!(crate::peer::limit::CAST_BYTES_MAX <= PUBLISHED_BYTES_MAX);
     assert!(ADOPT_MS < ADMIN_WAIT_MS && BELONG_MS < ADMIN_WAIT_MS && LOOK_CALL_MS < BELONG_CALL_MS);
+    assert!(ANNOUNCE_MS < NEWCOMER_WAIT_MS && NEWCOMER_WAIT_MS < ADMIN_WAIT_MS);
     assert!(ANNOUNCE_MS * 2 < WAITING_MS && RETRY_MS < TRANSFER_MS);
 };
 

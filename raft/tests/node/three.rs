@@ -55,6 +55,8 @@ fn ids_are_never_given_twice_and_a_lost_majority_is_refused() {
     let beyond = AdminRequest::AddLearner { node: Some(u64::MAX), peer: "x:1".to_owned() };
     let refused = nodes.administer(1, beyond).unwrap_err();
     assert!(refused.code == AdminCode::UsedId && refused.message.contains("smaller"), "{refused:?}");
+    let nobody = AdminRequest::AddLearner { node: None, peer: format!("127.0.0.1:{}", free_port()) };
+    assert_eq!(nodes.administer(1, nobody).unwrap_err().code, AdminCode::NotWaiting);
     assert_eq!(nodes.administer(2, AdminRequest::Promote { node: 9 }).unwrap_err().code, AdminCode::Unknown);
     let transfer = nodes.administer(2, AdminRequest::Transfer { group: None, node: 2 }).unwrap();
     assert_eq!(transfer.node, None, "it gives no id");

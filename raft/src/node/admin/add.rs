@@ -11,7 +11,7 @@ use openraft::async_runtime::AsyncRuntime;
 use std::time::Duration;
 
 use super::super::Inner;
-use super::super::limit::{ADMIN_WAIT_MS, ADOPT_MS, CONTACTS_MAX, RETRY_MS};
+use super::super::limit::{ADMIN_WAIT_MS, ADOPT_MS, CONTACTS_MAX, NEWCOMER_WAIT_MS, RETRY_MS};
 use super::change::Outcome;
 use super::step::Act;
 use super::waiting::Newcomer;
@@ -39,8 +39,16 @@ impl<R: AsyncRuntime> Inner<R> {
         votes: bool,
         old: Option<NodeId>,
     ) -> Outcome<NodeId> {
-        for _ in 0..ADMIN_WAIT_MS / RETRY_MS {
+        // Who waits announces itself every second. One that was offered an id may take longer to say that it has it.
+        let is_known = self.metadata().at(peer).is_some();
+        let mut patience_ms = if is_known { ADMIN_WAIT_MS } else { NEWCOMER_WAIT_MS };
+        let mut waited_ms = 0;
+        while waited_ms < patience_ms {
+            waited_ms += RETRY_MS;
             let waits = self.waiting.at(peer, (self.clock)());
+            if waits.is_some() {
+                patience_ms = ADMIN_WAIT_MS;
+            }
             let taken = match waits {
                 Some(newcomer) => self.offer(wanted, &newcomer, votes).await?,
                 None => self.metadata().entered_at(peer).filter(|node| Some(*node) != old),
