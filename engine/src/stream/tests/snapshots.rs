@@ -191,9 +191,11 @@ fn what_a_snapshot_holds_is_counted_and_freed_part_by_part() {
         let lost = before - shard.keyspace.bytes();
         assert!(lost > 0 && shard.keyspace.held() >= lost, "{} of {lost} are held", shard.keyspace.held());
         let slices = written(&mut shard, |shard| {
-            // What is there and what is held are never less than what the snapshot is of.
+            // What is there and what is held are never less than what the snapshot is of; but a key of a single block, of which the
+            // last removal leaves nothing else, is freed once it was written.
             let held = shard.keyspace.bytes() + shard.keyspace.held();
-            assert!(held >= before || shard.keyspace.cut.is_none(), "{held} of {before}");
+            let is_whole = held >= before || shard.keyspace.cut.is_none();
+            assert!(is_whole || removal == 2, "{held} of {before}");
         });
         assert!(!shard.keyspace.waste.is_empty(), "nothing is freed at once");
         let mut turns = 0;
