@@ -112,6 +112,8 @@ pub const RANGE_BYTES_MAX: u64 = 1 << 20;
 pub const FOLLOWS_MAX: usize = 256;
 /// The same while the process has little room for what is on its way.
 pub const FOLLOWS_SCARCE_MAX: usize = 8;
+/// Of these, so many on behalf of one connection: what the first bring may be all that it takes.
+pub const FOLLOWS_PER_SESSION_MAX: usize = 8;
 /// Streams that a worker asks at once to be told of: each is answered with how far it reaches. Beyond them new readers wait.
 pub const LISTENS_MAX: usize = 1_024;
 /// What an entry of a hub takes, in copies of itself: as it came, and encoded.

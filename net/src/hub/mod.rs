@@ -26,7 +26,9 @@ pub(crate) use cache::Entry;
 pub(crate) use reader::{Outlets, Seat, Tell, Took, Waiter, Woken};
 
 use crate::cursor::Position;
-use crate::limit::{FOLLOW_BYTES_MAX, FOLLOWS_MAX, FOLLOWS_SCARCE_MAX, HUBS_MAX, LISTENS_MAX};
+use crate::limit::{
+    FOLLOW_BYTES_MAX, FOLLOWS_MAX, FOLLOWS_PER_SESSION_MAX, FOLLOWS_SCARCE_MAX, HUBS_MAX, LISTENS_MAX,
+};
 use crate::session::blocking::Who;
 use crate::worker::ticket::SessionKey;
 use sluice_engine::account::Charge;
@@ -36,6 +38,7 @@ use sluice_engine::stream::op::Follow;
 use sluice_engine::stream::text::Text;
 use sluice_engine::stream::value::Followed;
 use sluice_engine::time::MonoMs;
+use std::collections::btree_map;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ops::Bound;
 pub(crate) use stream::Knows;
@@ -107,6 +110,9 @@ pub(crate) struct Hubs {
     /// Readers whose question waits until fewer are under way.
     queued: VecDeque<(Text, Asking)>,
     asked: usize,
+    /// Of these, how many are on behalf of each connection, and those that wait until it has fewer.
+    asked_for: BTreeMap<SessionKey, usize>,
+    held: BTreeMap<SessionKey, VecDeque<(Text, Asking)>>,
     asked_max: Option<usize>,
     /// The process has little room for what is on its way.
     is_scarce: bool,
@@ -118,6 +124,16 @@ pub(crate) struct Hubs {
     woken: Vec<Woken>,
     /// Between turns empty; kept for its capacity.
     asks: Vec<Asking>,
+}
+
+impl News {
+    /// Bytes of entries in it: what it takes to read it.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            News::Told(told) => told.followed.entries.bytes(),
+            News::Tidings(tidings) => tidings.entries.bytes(),
+        }
+    }
 }
 
 impl Hubs {
@@ -166,11 +182,16 @@ impl Hubs {
         }
         let under_way = if told.question.seat.is_some() { &mut self.asked } else { &mut self.listening };
         *under_way = under_way.saturating_sub(1);
+        if let Some(seat) = told.question.seat {
+            self.end_question(seat.session);
+        }
         let Some(hub) = self.by_key.get_mut(&told.key) else { return };
         let before = hub.cached_bytes();
         match told.question.seat {
             None => hub.news(told.followed.stream, false, &mut self.woken),
-            Some(seat) => hub.answered(seat, &told.followed, outlets),
+            Some(seat) => {
+                hub.answered(seat, &told.followed, &mut Noting { outlets, full: &mut self.full });
+            }
         }
         self.cached = self.cached + hub.cached_bytes() - before;
         self.list(&told.key);
@@ -181,6 +202,8 @@ impl Hubs {
         self.wave = self.wave.wrapping_add(1);
         (self.asked, self.listening) = (0, 0);
         self.queued.clear();
+        self.asked_for.clear();
+        self.held.clear();
         self.unheard.clear();
         for (key, hub) in &mut self.by_key {
             hub.forget_answers();
@@ -193,7 +216,7 @@ impl Hubs {
     pub(crate) fn resume(&mut self, session: SessionKey) {
         for key in self.full.remove(&session).unwrap_or_default() {
             if let Some(hub) = self.by_key.get_mut(&key) {
-                hub.restart();
+                hub.resume(session);
                 self.list(&key);
             }
         }
@@ -272,6 +295,11 @@ impl Hubs {
     /// Whether something remains to be done at once.
     pub(crate) fn is_at_work(&self) -> bool {
         !self.active.is_empty()
+    }
+
+    /// Whether wishes wait to be sent.
+    pub(crate) fn has_wishes(&self) -> bool {
+        !self.wishes.is_empty()
     }
 
     /// A wish that could not be sent now, nor any behind it.
@@ -359,20 +387,52 @@ impl Hubs {
         self.wishes.push(Sent { group, wish, question: Question { seat, wave: self.wave } });
     }
 
-    /// Readers far behind are served one after the other, so that a burst of reconnects does not fill the lane.
+    /// Readers far behind are served one after the other, so that a burst of reconnects does not fill the lane. Of one connection
+    /// only so many: what the first answers bring may be all that it takes.
     fn ask_queued(&mut self, outlets: &mut impl Outlets) {
         let plenty = self.asked_max.unwrap_or(FOLLOWS_MAX);
         let most = if self.is_scarce { FOLLOWS_SCARCE_MAX } else { plenty };
         while self.asked < most
             && let Some((key, Asking { seat, follow })) = self.queued.pop_front()
         {
-            let Some(hub) = self.by_key.get_mut(&key) else { continue };
-            if hub.still_lacks(seat, outlets) {
-                let group = hub.group;
+            let under_way = self.asked_for.get(&seat.session).copied().unwrap_or(0);
+            if under_way >= FOLLOWS_PER_SESSION_MAX {
+                self.held.entry(seat.session).or_default().push_back((key, Asking { seat, follow }));
+                continue;
+            }
+            let hub = self.by_key.get_mut(&key);
+            let group = hub.and_then(|hub| {
+                let mut noted = Noting { outlets: &mut *outlets, full: &mut self.full };
+                hub.still_lacks(seat, &mut noted).then_some(hub.group)
+            });
+            if let Some(group) = group {
                 self.asked += 1;
+                self.asked_for.insert(seat.session, under_way + 1);
                 self.wish(group, Wish::Follow(follow), Some(seat));
             } else {
                 self.list(&key);
+                self.release(seat.session);
+            }
+        }
+    }
+
+    /// A question on behalf of a connection was answered.
+    fn end_question(&mut self, session: SessionKey) {
+        if let btree_map::Entry::Occupied(mut asked) = self.asked_for.entry(session) {
+            *asked.get_mut() -= 1;
+            if *asked.get() == 0 {
+                asked.remove();
+            }
+        }
+        self.release(session);
+    }
+
+    /// The next question on behalf of a connection may be asked.
+    fn release(&mut self, session: SessionKey) {
+        if let btree_map::Entry::Occupied(mut held) = self.held.entry(session) {
+            self.queued.extend(held.get_mut().pop_front());
+            if held.get().is_empty() {
+                held.remove();
             }
         }
     }
@@ -387,6 +447,14 @@ struct Noting<'h, O> {
 impl<O: Outlets> Outlets for Noting<'_, O> {
     fn tell(&mut self, seat: Seat, key: &Text, tell: Tell<'_>) -> Took {
         let took = self.outlets.tell(seat, key, tell);
+        if took == Took::Full {
+            self.full.entry(seat.session).or_default().insert(key.clone());
+        }
+        took
+    }
+
+    fn takes(&mut self, seat: Seat, key: &Text) -> Took {
+        let took = self.outlets.takes(seat, key);
         if took == Took::Full {
             self.full.entry(seat.session).or_default().insert(key.clone());
         }

@@ -22,8 +22,6 @@ pub(crate) struct Seat {
 pub(super) enum Waits {
     /// News of the stream.
     News,
-    /// Its connection to take more.
-    Room,
     /// This node to come as far as the reader has been told elsewhere, since then.
     Node(MonoMs),
 }
@@ -76,6 +74,9 @@ pub(crate) enum Took {
 pub(crate) trait Outlets {
     /// Tells one reader something about the stream `key`.
     fn tell(&mut self, seat: Seat, key: &Text, tell: Tell<'_>) -> Took;
+
+    /// What would become of something if it were told now: nobody is asked on behalf of a reader whose connection takes nothing.
+    fn takes(&mut self, seat: Seat, key: &Text) -> Took;
 
     /// Whether there is such a reader.
     fn is_there(&mut self, seat: Seat, key: &Text) -> bool;

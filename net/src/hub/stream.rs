@@ -6,6 +6,7 @@ use super::cache::{Cache, Entry};
 use super::reader::{Outlets, Reader, Seat, Tell, Took, Waiter, Waits, Woken};
 use crate::cursor::{Cursor, Position};
 use crate::limit::{FOLLOW_BYTES_MAX, FOLLOW_ENTRIES_MAX, NODE_BEHIND_MS_MAX};
+use crate::worker::ticket::SessionKey;
 use sluice_engine::id::GroupId;
 use sluice_engine::stream::Tidings;
 use sluice_engine::stream::entries::Entries;
@@ -41,11 +42,13 @@ pub(super) struct Hub {
     readers: Vec<Reader>,
     /// Readers whose question is on the way: they are further behind than the cache reaches. None of `readers`.
     asking: BTreeMap<Seat, Reader>,
+    /// Readers whose connection takes nothing more. They cost nothing until it does: no round looks at them. None of `readers`.
+    full: BTreeMap<Seat, Reader>,
     waiters: Vec<Waiter>,
     /// The next reader of the round under way; behind the last: none is.
     next: usize,
-    /// Readers and waiters that the sweep under way has looked at.
-    swept: (usize, usize),
+    /// Readers and waiters that the sweep under way has looked at, and the last of those whose connection is full.
+    swept: (usize, usize, Option<Seat>),
     /// There was news since the round began.
     again: bool,
     /// It is among those that have something to do.
@@ -60,6 +63,8 @@ enum Looked {
     Rests,
     /// It waits for an answer of the owner.
     Asks,
+    /// It waits for its connection.
+    Full,
     /// There is no such reader any more.
     Gone,
 }
@@ -95,9 +100,10 @@ impl Hub {
             cache: Cache::default(),
             readers: Vec::new(),
             asking: BTreeMap::new(),
+            full: BTreeMap::new(),
             waiters: Vec::new(),
             next: 0,
-            swept: (0, 0),
+            swept: (0, 0, None),
             again: false,
             listed: false,
             is_heard: false,
@@ -137,7 +143,7 @@ impl Hub {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.readers.is_empty() && self.asking.is_empty() && self.waiters.is_empty()
+        self.readers.is_empty() && self.asking.is_empty() && self.full.is_empty() && self.waiters.is_empty()
     }
 
     fn follow(&self, epoch: Option<u64>, from: FollowFrom) -> Follow {
@@ -182,8 +188,17 @@ impl Hub {
         self.next < self.readers.len()
     }
 
+    /// The readers of a connection that takes something again are looked at.
+    pub(super) fn resume(&mut self, session: SessionKey) {
+        let seats = Seat { session, number: 0 }..=Seat { session, number: u32::MAX };
+        let seats: Vec<Seat> = self.full.range(seats).map(|(seat, _)| *seat).collect();
+        for seat in seats {
+            self.full.remove(&seat).into_iter().for_each(|reader| self.push(reader));
+        }
+    }
+
     /// Every reader is looked at again.
-    pub(super) fn restart(&mut self) {
+    fn restart(&mut self) {
         if self.is_at_work() {
             self.again = true;
         } else {
@@ -197,11 +212,19 @@ impl Hub {
         self.restart();
     }
 
-    /// Whether a question on behalf of this reader is still to be asked: the answer to another's may have been its own.
+    /// Whether a question on behalf of this reader is still to be asked: the answer to another's may have been its own, and its
+    /// connection may take nothing more.
     pub(super) fn still_lacks(&mut self, seat: Seat, outlets: &mut impl Outlets) -> bool {
-        if !outlets.is_there(seat, &self.key) {
-            self.asking.remove(&seat);
-            return false;
+        match outlets.takes(seat, &self.key) {
+            Took::All => {}
+            Took::Full => {
+                self.asking.remove(&seat).into_iter().for_each(|reader| drop(self.full.insert(seat, reader)));
+                return false;
+            }
+            Took::Gone => {
+                self.asking.remove(&seat);
+                return false;
+            }
         }
         let Some(reader) = self.asking.get(&seat) else { return false };
         let Position::After(Cursor { epoch, dense }) = reader.position else { return true };
@@ -228,6 +251,10 @@ impl Hub {
                 Looked::Asks => {
                     let reader = self.readers.swap_remove(self.next);
                     self.asking.insert(reader.seat, reader);
+                }
+                Looked::Full => {
+                    let reader = self.readers.swap_remove(self.next);
+                    self.full.insert(reader.seat, reader);
                 }
             }
             if !self.is_at_work() && std::mem::take(&mut self.again) {
@@ -259,6 +286,11 @@ impl Hub {
                     return self.rest(at, position, Waits::Node(since));
                 }
                 Next::Ask { epoch, after } => {
+                    match outlets.takes(seat, &self.key) {
+                        Took::All => {}
+                        Took::Full => return self.stop(at, position),
+                        Took::Gone => return Looked::Gone,
+                    }
                     asks.push(Asking { seat, follow: self.follow(Some(epoch), FollowFrom::After(after)) });
                     self.rest(at, position, Waits::News);
                     return Looked::Asks;
@@ -285,7 +317,7 @@ impl Hub {
                     reader.position = then;
                     reader.is_current |= is_current;
                 }
-                Took::Full => return self.rest(at, position, Waits::Room),
+                Took::Full => return self.stop(at, position),
                 Took::Gone => return Looked::Gone,
             }
             self.readers[at].waits = Waits::News;
@@ -296,6 +328,12 @@ impl Hub {
         let reader = &mut self.readers[at];
         (reader.position, reader.waits) = (position, waits);
         Looked::Rests
+    }
+
+    /// The reader stays where it is until its connection takes something.
+    fn stop(&mut self, at: usize, position: Position) -> Looked {
+        self.rest(at, position, Waits::News);
+        Looked::Full
     }
 
     /// Just before the entry behind a hole that the reader has come to.
@@ -357,10 +395,13 @@ impl Hub {
         self.known = Some(followed.stream);
         self.keep(followed.stream, &followed.entries);
         let Some(mut reader) = self.asking.remove(&seat) else { return };
-        if let Some(stream) = followed.stream {
-            self.tell_answer(&mut reader, stream, followed, outlets);
+        let told = followed.stream.map(|stream| self.tell_answer(&mut reader, stream, followed, outlets));
+        match told.unwrap_or(Took::All) {
+            Took::All => self.push(reader),
+            // It has what there was room for; the rest is asked for once there is more.
+            Took::Full => drop(self.full.insert(seat, reader)),
+            Took::Gone => {}
         }
-        self.push(reader);
     }
 
     fn tell_answer(
@@ -369,12 +410,13 @@ impl Hub {
         stream: Extent,
         followed: &Followed,
         outlets: &mut impl Outlets,
-    ) {
+    ) -> Took {
         let (seat, epoch) = (reader.seat, stream.epoch);
         if followed.reset == Some(Reset::Deleted) {
             let reset = Tell::Reset { reason: Reset::Deleted, stream: Some(stream) };
-            if outlets.tell(seat, &self.key, reset) != Took::All {
-                return;
+            let took = outlets.tell(seat, &self.key, reset);
+            if took != Took::All {
+                return took;
             }
             let next = followed.entries.iter().next().map_or(stream.newest, |entry| entry.dense - 1);
             reader.position = Position::After(Cursor { epoch, dense: next });
@@ -382,13 +424,15 @@ impl Hub {
         for entry in followed.entries.iter().filter_map(Entry::of) {
             let expected = Position::After(Cursor { epoch, dense: entry.dense - 1 });
             if reader.position != expected {
-                return;
+                break;
             }
-            if outlets.tell(seat, &self.key, Tell::Entry { epoch, entry: &entry }) != Took::All {
-                return;
+            let took = outlets.tell(seat, &self.key, Tell::Entry { epoch, entry: &entry });
+            if took != Took::All {
+                return took;
             }
             reader.position = Position::After(Cursor { epoch, dense: entry.dense });
         }
+        Took::All
     }
 }
 

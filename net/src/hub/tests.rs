@@ -50,15 +50,29 @@ struct Readers {
     live: HashSet<(Text, u64, u64)>,
     /// How often it was asked whether somebody is there.
     looks: usize,
+    /// What these connections still take, in entries.
+    left: HashMap<SessionKey, usize>,
+    /// How often a connection was offered something that it did not take.
+    refused: usize,
+}
+
+impl Readers {
+    fn is_full(&mut self, seat: Seat) -> bool {
+        let is_full = self.left.get(&seat.session) == Some(&0) || self.rng.u8(0..100) < self.full_percent;
+        self.refused += usize::from(is_full);
+        is_full
+    }
 }
 
 impl Outlets for Readers {
     fn tell(&mut self, seat: Seat, key: &Text, tell: Tell<'_>) -> Took {
-        let Some(story) = self.stories.get_mut(&seat).filter(|story| story.is_open) else {
-            return Took::Gone;
-        };
-        if self.rng.u8(0..100) < self.full_percent {
-            return Took::Full;
+        let took = self.takes(seat, key);
+        if took != Took::All {
+            return took;
+        }
+        let Some(story) = self.stories.get_mut(&seat) else { return Took::Gone };
+        if let (Tell::Entry { .. }, Some(left)) = (tell, self.left.get_mut(&seat.session)) {
+            *left -= 1;
         }
         match tell {
             Tell::Current => {}
@@ -92,6 +106,14 @@ impl Outlets for Readers {
         Took::All
     }
 
+    fn takes(&mut self, seat: Seat, _: &Text) -> Took {
+        match self.stories.get(&seat).is_some_and(|story| story.is_open) {
+            true if self.is_full(seat) => Took::Full,
+            true => Took::All,
+            false => Took::Gone,
+        }
+    }
+
     fn is_there(&mut self, seat: Seat, _: &Text) -> bool {
         self.looks += 1;
         self.stories.get(&seat).is_some_and(|story| story.is_open)
@@ -109,6 +131,8 @@ struct Stage {
     seats: u32,
     appended: u64,
     lose_percent: u8,
+    /// Now and then an entry is the last of its stream.
+    may_end: bool,
 }
 
 impl Stage {
@@ -123,6 +147,8 @@ impl Stage {
             written: HashMap::new(),
             live: HashSet::new(),
             looks: 0,
+            left: HashMap::new(),
+            refused: 0,
         };
         Stage {
             rng: fastrand::Rng::with_seed(seed),
@@ -135,6 +161,7 @@ impl Stage {
             seats: 0,
             appended: 0,
             lose_percent: 0,
+            may_end: true,
         }
     }
 
@@ -161,7 +188,7 @@ impl Stage {
             fields: Fields::pack([&b"n"[..], self.appended.to_string().as_bytes()]),
             request: None,
             ttl_ms: None,
-            end: self.rng.u8(..) == 0,
+            end: self.rng.u8(..) == 0 && self.may_end,
         };
         if let Some(Reply::Key(Value::Added(added), _)) = self.change(key, KeyOp::Add(add)) {
             self.readers.written.insert((key.clone(), added.epoch, added.dense), self.appended);
@@ -207,9 +234,13 @@ impl Stage {
 
     /// A new reader from there on.
     fn begin(&mut self, key: Text, position: Position) {
+        let session = SessionKey { slot: self.rng.u32(0..8), generation: 0 };
+        self.begin_at(session, key, position);
+    }
+
+    fn begin_at(&mut self, session: SessionKey, key: Text, position: Position) {
         let at = if let Position::After(cursor) = position { Some(cursor) } else { None };
         self.seats += 1;
-        let session = SessionKey { slot: self.rng.u32(0..8), generation: 0 };
         let seat = Seat { session, number: self.seats };
         let story = Story { key: Some(key.clone()), is_open: true, at, ..Story::default() };
         self.readers.stories.insert(seat, story);
@@ -428,4 +459,74 @@ fn a_sweep_looks_at_so_many_at_once_and_at_everybody_in_the_end() {
     }
     let wishes = stage.hubs.take_wishes();
     assert_eq!(wishes.iter().filter(|sent| matches!(sent.wish, Wish::Unlisten(_))).count(), 5);
+}
+
+/// Questions on behalf of readers, by connection.
+fn asked(stage: &Stage) -> HashMap<SessionKey, usize> {
+    let mut asked = HashMap::new();
+    for news in &stage.news {
+        if let News::Told(Told { question, .. }) = news
+            && let Some(seat) = question.seat
+        {
+            *asked.entry(seat.session).or_default() += 1;
+        }
+    }
+    asked
+}
+
+#[test]
+fn a_connection_that_takes_nothing_more_is_left_where_it_is_and_costs_nothing() {
+    let mut stage = Stage::new(5);
+    stage.may_end = false;
+    let key = Text::from(b"key-0");
+    (0..600).for_each(|_| stage.append(&key, 1_000));
+    (0..40).for_each(|_| stage.begin(key.clone(), Position::Start));
+    // Each stops somewhere else, where the newest entries that are kept do not reach.
+    for slot in 0..8 {
+        stage.readers.left.insert(SessionKey { slot, generation: 0 }, 10 + 40 * slot as usize);
+    }
+    let mut questions = 0;
+    for _ in 0..300 {
+        stage.send();
+        questions += asked(&stage).values().sum::<usize>();
+        stage.turn();
+    }
+    assert!(stage.readers.left.values().all(|left| *left == 0), "everybody took what there was room for");
+    assert!(questions <= 40 * 8, "{questions} questions");
+    stage.readers.refused = 0;
+    for _ in 0..100 {
+        stage.append(&key, 1_000);
+        stage.send();
+        assert!(asked(&stage).is_empty(), "nobody is asked for who takes nothing");
+        stage.turn();
+    }
+    assert_eq!(stage.readers.refused, 0, "nor offered anything");
+    stage.readers.left.clear();
+    stage.settle();
+}
+
+#[test]
+fn of_one_connection_a_few_questions_are_asked_at_once() {
+    let mut stage = Stage::new(6);
+    stage.may_end = false;
+    let session = SessionKey { slot: 1, generation: 0 };
+    for n in 0..100 {
+        let key = Text::from(format!("many-{n}").as_bytes());
+        (0..3).for_each(|_| stage.append(&key, 10));
+        stage.begin_at(session, key, Position::Start);
+    }
+    stage.readers.left.insert(session, 30);
+    let mut questions = 0;
+    for _ in 0..200 {
+        stage.send();
+        let under_way = asked(&stage).values().sum::<usize>();
+        assert!(under_way <= limit::FOLLOWS_PER_SESSION_MAX, "{under_way} questions at once");
+        questions += under_way;
+        stage.turn();
+    }
+    // Ten of them were enough to fill it.
+    assert!((10..10 + limit::FOLLOWS_PER_SESSION_MAX).contains(&questions), "{questions} questions");
+    stage.readers.left.clear();
+    stage.settle();
+    assert!(stage.readers.stories.values().all(|story| story.entries == 3), "everything, once there is room");
 }

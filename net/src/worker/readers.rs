@@ -32,6 +32,16 @@ impl Outlets for Connections<'_> {
         took
     }
 
+    fn takes(&mut self, seat: Seat, key: &Text) -> Took {
+        match self.sessions.get_mut(seat.session) {
+            Some(session) if session.reads(seat, key) => match session.takes_news(&self.desk.passing) {
+                true => Took::All,
+                false => Took::Full,
+            },
+            _ => Took::Gone,
+        }
+    }
+
     fn is_there(&mut self, seat: Seat, key: &Text) -> bool {
         self.sessions.get_mut(seat.session).is_some_and(|session| session.reads(seat, key))
     }

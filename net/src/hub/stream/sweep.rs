@@ -1,7 +1,8 @@
 //! Readers and waiters that are gone: who follows and hangs up is forgotten in parts, so that no turn looks at all of them.
 
 use super::Hub;
-use crate::hub::reader::{Outlets, Reader, Waiter, Waits};
+use crate::hub::reader::{Outlets, Reader, Seat, Waiter, Waits};
+use std::ops::Bound;
 
 impl Hub {
     /// The reader at `at` is looked at again, with as few others as may be.
@@ -21,7 +22,7 @@ impl Hub {
         outlets: &mut impl Outlets,
         is_blocked: impl Fn(&Waiter) -> bool,
     ) -> bool {
-        let (mut reader, mut waiter) = std::mem::take(&mut self.swept);
+        let (mut reader, mut waiter, mut full) = std::mem::take(&mut self.swept);
         while *room > 0
             && let Some(Reader { seat, waits, .. }) = self.readers.get(reader)
         {
@@ -46,11 +47,27 @@ impl Hub {
                 self.waiters.swap_remove(waiter);
             }
         }
-        let is_whole = reader >= self.readers.len() && waiter >= self.waiters.len();
+        while *room > 0
+            && let Some(seat) = self.full_after(full)
+        {
+            *room -= 1;
+            if !outlets.is_there(seat, &self.key) {
+                self.full.remove(&seat);
+            }
+            full = Some(seat);
+        }
+        let is_whole =
+            reader >= self.readers.len() && waiter >= self.waiters.len() && self.full_after(full).is_none();
         if !is_whole {
-            self.swept = (reader, waiter);
+            self.swept = (reader, waiter, full);
         }
         is_whole
+    }
+
+    /// The next of the readers whose connection is full.
+    fn full_after(&self, seat: Option<Seat>) -> Option<Seat> {
+        let from = seat.map_or(Bound::Unbounded, Bound::Excluded);
+        self.full.range((from, Bound::Unbounded)).next().map(|(seat, _)| *seat)
     }
 
     /// Forgets a reader. The last one comes to its place: where the round under way has passed that, there is another.
