@@ -136,7 +136,13 @@ pub const STREAMS_PER_READER_MAX: usize = 64;
 /// Readers that one turn tells something.
 pub const TELLS_PER_TURN_MAX: usize = 1_024;
 /// Of these, so many before what they were told is written: buffers are lent for as long.
-pub const TELLS_PER_WRITE_MAX: usize = 64;
+pub const TELLS_PER_WRITE_MAX: usize = 16;
+/// How long a turn answers what workers want of streams, in µs, beside what else it does; what remains waits for the next one.
+pub const WISHES_US: u64 = TURN_US / 2;
+/// The same for reading what owners answered and told.
+pub const NEWS_US: u64 = TURN_US / 2;
+/// The same for telling readers.
+pub const TELLS_US: u64 = TURN_US;
 /// Blocked reads that are woken and ask again in one turn.
 pub const WAITS_ASKED_PER_TURN_MAX: usize = 1_024;
 /// Blocked reads that one turn ends, each of them, because their time is over, and takes out of their lines.

@@ -251,9 +251,6 @@ impl Worker {
             self.desk.shards.end_operation();
             self.deliver(Address::of(ticket), Settled::Decided(decision));
         }
-        while let Some((from, sent)) = mailbox.next_wish() {
-            self.desk.shards.grant(from, sent);
-        }
         self.take_published(turn);
         while let Some(survey) = mailbox.next_survey() {
             self.desk.shards.answer_survey(survey, turn.now);
@@ -453,7 +450,9 @@ impl Worker {
     }
 
     fn timeout(&self) -> Duration {
-        if !self.queue.is_empty() || self.desk.hubs.is_at_work() || self.desk.shards.has_news() {
+        let hubs = &self.desk.hubs;
+        let readers = hubs.is_at_work() || hubs.has_wishes() || self.desk.shards.has_news();
+        if !self.queue.is_empty() || readers {
             return Duration::ZERO;
         }
         let now = self.desk.shared.config.clock.now();

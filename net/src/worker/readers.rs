@@ -48,19 +48,22 @@ impl Outlets for Connections<'_> {
 }
 
 impl Worker {
-    /// Takes the news, and tells readers what they lack.
+    /// Answers what workers want of streams, takes the news, and tells readers what they lack: each as long as one turn may.
     pub(super) fn serve_readers(&mut self, turn: Turn<'_>) {
+        self.grant_wishes();
         let mut hubs = std::mem::take(&mut self.desk.hubs);
         hubs.set_scarce(self.desk.passing.is_scarce());
+        self.desk.pace.allow_more(limit::NEWS_US);
         for _ in 0..EXCHANGES_PER_TURN {
             let any = self.take_news(&mut hubs, turn.now);
             let sent = self.send_wishes(&mut hubs);
-            if !any && !sent {
+            if (!any && !sent) || self.desk.pace.is_over() {
                 break;
             }
         }
+        self.desk.pace.allow_more(limit::TELLS_US);
         let mut room = limit::TELLS_PER_TURN_MAX;
-        while hubs.is_at_work() && room > 0 {
+        while hubs.is_at_work() && room > 0 && !self.desk.pace.is_over() {
             let part = room.min(limit::TELLS_PER_WRITE_MAX);
             room -= part;
             let shared = std::sync::Arc::clone(&self.desk.shared);
@@ -75,6 +78,7 @@ impl Worker {
             self.desk.hubs = hubs;
             self.write_dirty(turn);
             hubs = std::mem::take(&mut self.desk.hubs);
+            self.desk.pace.look();
         }
         self.send_wishes(&mut hubs);
         self.desk.hubs = hubs;
@@ -108,24 +112,49 @@ impl Worker {
         Connections { sessions: &mut self.sessions, dirty: &mut self.dirty, desk: &mut self.desk, now }
     }
 
-    /// True where there was some.
+    /// Does what workers want of streams of this one, as far as this turn may.
+    fn grant_wishes(&mut self) {
+        let shared = std::sync::Arc::clone(&self.desk.shared);
+        let Some(mailbox) = shared.mailboxes.get(self.desk.me) else { return };
+        self.desk.pace.allow_more(limit::WISHES_US);
+        while let Some((from, sent)) = mailbox.next_wish() {
+            let bytes = self.desk.shards.grant(from, sent);
+            self.desk.pace.step();
+            self.desk.pace.wrote(bytes);
+            if self.desk.pace.is_over() {
+                // There may be more: the next turn begins at once.
+                mailbox.notify();
+                break;
+            }
+        }
+    }
+
+    /// Takes what owners here and elsewhere have said, as far as this turn may; true where there was some.
     fn take_news(&mut self, hubs: &mut Hubs, now: MonoMs) -> bool {
         let shared = std::sync::Arc::clone(&self.desk.shared);
-        let mut any = false;
-        for news in self.desk.shards.take_news() {
-            any = true;
-            self.hear(hubs, news, now);
-        }
-        let Some(mailbox) = shared.mailboxes.get(self.desk.me) else { return any };
-        if mailbox.has_lost() {
-            any = true;
+        let Some(mailbox) = shared.mailboxes.get(self.desk.me) else { return false };
+        let mut any = mailbox.has_lost();
+        if any {
             hubs.lost();
         }
-        while let Some(news) = mailbox.next_news() {
+        loop {
+            let (own, other) = (self.desk.shards.next_news(), mailbox.next_news());
+            if own.is_none() && other.is_none() {
+                return any;
+            }
             any = true;
-            self.hear(hubs, news, now);
+            for news in own.into_iter().chain(other) {
+                let bytes = news.bytes();
+                self.hear(hubs, news, now);
+                self.desk.pace.step();
+                self.desk.pace.wrote(bytes);
+            }
+            if self.desk.pace.is_over() {
+                // There may be more: the next turn begins at once.
+                mailbox.notify();
+                return any;
+            }
         }
-        any
     }
 
     fn hear(&mut self, hubs: &mut Hubs, news: News, now: MonoMs) {
@@ -135,16 +164,22 @@ impl Worker {
         }
     }
 
-    /// Sends what hubs want of owners, as far as there is room; true where something was sent.
+    /// Sends what hubs want of owners, as far as there is room, and time where the owner is here; true where something was sent.
     fn send_wishes(&mut self, hubs: &mut Hubs) -> bool {
         let wishes = hubs.take_wishes();
         let any = !wishes.is_empty();
         let mut left: Vec<Sent> = Vec::new();
-        for sent in wishes {
-            if left.is_empty() {
-                left.extend(self.desk.shards.wish(sent).err());
-            } else {
+        for (at, sent) in wishes.into_iter().enumerate() {
+            if !left.is_empty() || (at > 0 && self.desk.pace.is_over()) {
                 left.push(sent);
+                continue;
+            }
+            match self.desk.shards.wish(sent) {
+                Ok(bytes) => {
+                    self.desk.pace.step();
+                    self.desk.pace.wrote(bytes);
+                }
+                Err(sent) => left.push(sent),
             }
         }
         hubs.put_back(left);

@@ -34,6 +34,7 @@ use sluice_engine::stream::{ListenerId, Tidings};
 use sluice_engine::time::MonoMs;
 use sluice_engine::token::Place;
 use sluice_engine::zone::settings::ZoneName;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What is told where this node cannot know whether what it has is new enough, and nobody else is asked.
@@ -67,7 +68,7 @@ pub(crate) struct Shards {
     /// The same.
     spread: Vec<(ListenerId, Tidings)>,
     /// For the hubs of this worker.
-    news: Vec<News>,
+    news: VecDeque<News>,
 }
 
 impl Shards {
@@ -93,7 +94,7 @@ impl Shards {
             withdrawn: Vec::new(),
             replies: Vec::new(),
             spread: Vec::new(),
-            news: Vec::new(),
+            news: VecDeque::new(),
             shared,
         }
     }
@@ -281,10 +282,12 @@ impl Shards {
         None
     }
 
-    /// Does what the hubs of a worker want of a stream of ours.
-    pub(crate) fn grant(&mut self, from: usize, sent: Sent) {
+    /// Does what the hubs of a worker want of a stream of ours. Bytes that were read for it.
+    pub(crate) fn grant(&mut self, from: usize, sent: Sent) -> usize {
         let Sent { group, wish, question } = sent;
-        let Some(owner) = self.owners.get_mut(usize::from(group.0)).and_then(Option::as_mut) else { return };
+        let Some(owner) = self.owners.get_mut(usize::from(group.0)).and_then(Option::as_mut) else {
+            return 0;
+        };
         let listener = ListenerId(from as u8);
         let told = match wish {
             Wish::Listen(key) => Some((key.clone(), owner.listen(listener, extent_of(key)))),
@@ -294,25 +297,24 @@ impl Shards {
                 None
             }
         };
-        if let Some((key, followed)) = told {
-            // What was told of the stream before goes first.
-            self.spread_tidings();
-            let bytes = (followed.entries.bytes() + key.len()) as u64;
-            let charge = self.shared.directory.account().charge(Part::Passing, bytes);
-            self.send_news(from, News::Told(HubTold { key, question, followed, _charge: charge }));
-        }
+        let Some((key, followed)) = told else { return 0 };
+        // What was told of the stream before goes first.
+        self.spread_tidings();
+        let bytes = followed.entries.bytes() + key.len();
+        let charge = self.shared.directory.account().charge(Part::Passing, bytes as u64);
+        self.send_news(from, News::Told(HubTold { key, question, followed, _charge: charge }));
+        bytes
     }
 
-    /// Sends a wish to the owner of the stream; gives it back where that has too many.
-    pub(crate) fn wish(&mut self, sent: Sent) -> Result<(), Sent> {
+    /// Sends a wish to the owner of the stream; gives it back where that has too many. Bytes that were read for it here.
+    pub(crate) fn wish(&mut self, sent: Sent) -> Result<usize, Sent> {
         let worker = self.worker_of(sent.group);
         if worker == self.me {
-            self.grant(self.me, sent);
-            return Ok(());
+            return Ok(self.grant(self.me, sent));
         }
-        let Some(mailbox) = self.shared.mailboxes.get(worker) else { return Ok(()) };
+        let Some(mailbox) = self.shared.mailboxes.get(worker) else { return Ok(0) };
         self.woken[worker] = true;
-        mailbox.wish(self.me, sent)
+        mailbox.wish(self.me, sent).map(|()| 0)
     }
 
     /// Whether there is news for this worker's hubs, from owners of this worker.
@@ -320,9 +322,9 @@ impl Shards {
         !self.news.is_empty()
     }
 
-    /// News of streams for this worker's hubs, from owners of this worker.
-    pub(crate) fn take_news(&mut self) -> Vec<News> {
-        std::mem::take(&mut self.news)
+    /// The next of it.
+    pub(crate) fn next_news(&mut self) -> Option<News> {
+        self.news.pop_front()
     }
 
     /// Tells listeners what became of streams of ours.
@@ -339,7 +341,7 @@ impl Shards {
 
     fn send_news(&mut self, worker: usize, news: News) {
         if worker == self.me {
-            self.news.push(news);
+            self.news.push_back(news);
         } else if let Some(mailbox) = self.shared.mailboxes.get(worker) {
             mailbox.tell(news);
             self.woken[worker] = true;
