@@ -55,10 +55,15 @@ pub const REQUEST_BITS: u32 = 16;
 
 /// Readiness events taken from the kernel at once.
 pub const EVENTS_PER_TURN: usize = 256;
-/// How long a turn takes up requests and messages, in µs: whoever else has something waits for the next one.
-pub const TURN_US: u64 = 1_000;
-/// Of this, what connections have that have just said something; then those have the rest that have waited since the last turn.
+/// How long a turn takes up requests of connections that have just said something, in µs: whoever else has something waits for the
+/// next one.
 pub const TURN_FRESH_US: u64 = TURN_US / 2;
+/// The same for what other workers sent, and for connections that have waited since the turn before.
+pub const TURN_MAIL_US: u64 = TURN_US / 2;
+/// See [`TURN_MAIL_US`].
+pub const TURN_WAITED_US: u64 = TURN_US / 2;
+/// The measure of these.
+pub const TURN_US: u64 = 1_000;
 /// Cheap requests after which the clock is looked at; after any other it is at once.
 pub const REQUESTS_PER_LOOK: u32 = 16;
 /// Bytes of an answer that take as long to write as a cheap request.

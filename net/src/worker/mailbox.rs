@@ -34,6 +34,17 @@ pub(crate) enum Mail {
     Answer(Ticket, Settled),
 }
 
+impl Mail {
+    /// Whether what is asked may take long: nobody knows before.
+    pub(crate) fn may_take_long(&self) -> bool {
+        match self {
+            Mail::Ask(_, _, Ask::Key(op)) => !op.is_change(),
+            Mail::Ask(_, _, Ask::Keys(_)) => true,
+            Mail::Ask(..) | Mail::Unpark(..) | Mail::Answer(..) => false,
+        }
+    }
+}
+
 /// A worker's inbox, and the means to wake it.
 pub(crate) struct Mailbox {
     mail: ArrayQueue<Mail>,

@@ -115,6 +115,8 @@ pub(crate) struct Worker {
     taken: usize,
     /// Connections with answers to write.
     dirty: Vec<SessionKey>,
+    /// Somebody sent something.
+    is_woken: bool,
     /// Replies of the owners, while they are handed out; kept for its capacity.
     settled: Vec<(Address, Settled)>,
     /// Event streams whose moment has come, while they are attended to; kept for its capacity.
@@ -140,6 +142,7 @@ impl Worker {
             serving: Vec::new(),
             taken: 0,
             dirty: Vec::new(),
+            is_woken: false,
             settled: Vec::new(),
             due: Vec::new(),
             sweep: Sweep::default(),
@@ -188,7 +191,12 @@ impl Worker {
             self.dispatch(Event::of(event), turn);
         }
         self.accept_again(turn);
-        self.desk.pace.allow(limit::TURN_US);
+        if std::mem::take(&mut self.is_woken) {
+            // Behind those who have just spoken here: what others ask may take as long as a turn.
+            self.desk.pace.allow_more(limit::TURN_MAIL_US);
+            self.read_mail(turn);
+        }
+        self.desk.pace.allow_more(limit::TURN_WAITED_US);
         self.serve_queue(turn);
         self.wake_streams(turn);
         self.run_owners(turn);
@@ -205,7 +213,7 @@ impl Worker {
 
     fn dispatch(&mut self, event: Event, turn: Turn<'_>) {
         match event {
-            Event::Woken => self.read_mail(turn),
+            Event::Woken => self.is_woken = true,
             Event::Incoming(protocol) => self.incoming(protocol),
             Event::Socket { key, broken: true, .. } => self.remove(key),
             Event::Socket { key, readable, finished, .. } => {
@@ -236,11 +244,16 @@ impl Worker {
             }
         }
         while let Some(mail) = mailbox.next_mail() {
+            let long = mail.may_take_long();
             // Its request may have come after this turn's clock was read.
             if let Some((address, settled)) = self.desk.shards.receive(mail, shared.config.clock.now()) {
                 self.deliver(address, settled);
             }
-            self.desk.pace.step();
+            if long {
+                self.desk.pace.look();
+            } else {
+                self.desk.pace.step();
+            }
             if self.desk.pace.is_over() {
                 // There may be more: the next turn begins at once.
                 mailbox.notify();
