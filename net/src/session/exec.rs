@@ -60,6 +60,8 @@ pub(crate) struct Plan {
     ahead: Vec<u8>,
     /// Those were too many: nothing more is run, and there is no reply.
     closes: bool,
+    /// Some of it is made by comparing keys with patterns.
+    pub(crate) compares: bool,
     /// Parts that are no groups'; they come first.
     asked: usize,
     /// What each group is asked, in one go.
@@ -251,6 +253,7 @@ impl Plan {
     fn add(&mut self, call: KeyCall, proto: Proto, command: &'static str, directory: &Directory) {
         let mut call = call.at_once();
         let mut awaited = Box::new(AwaitedKey::of(&mut call, proto, command));
+        self.compares |= awaited.shape.compares();
         let groups = directory.groups() as u16;
         let element = match spread(call.op, &mut awaited.shape, groups, |key| directory.group_of(key)) {
             Spread::One(group, op) => Element::Key(awaited, self.slot(group, *op)),

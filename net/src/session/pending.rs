@@ -304,6 +304,16 @@ impl Pending {
         }
     }
 
+    /// Whether the reply at the front is there, and is made by comparing keys with a pattern.
+    pub(crate) fn takes_long(&self) -> bool {
+        match self.places.front() {
+            Some(Place::Asked { settled: Some(_), awaited: Awaited::Key(key), .. }) => key.shape.compares(),
+            Some(Place::Gather { gather: Gather::Key(key, _), .. }) => key.shape.compares(),
+            Some(Place::Gather { gather: Gather::Exec(plan), .. }) => plan.compares,
+            _ => false,
+        }
+    }
+
     /// Whether the reply at the front is there, and tells of an admission, so that a pass has to be made for it.
     pub(crate) fn needs_pass(&self) -> bool {
         let Some(Place::Asked { settled: Some(Settled::Reply(reply)), .. }) = self.places.front() else {

@@ -7,6 +7,7 @@
 //! requests; what remains waits until the others had their turn.
 
 use super::blocking::Who;
+use super::buffers::Buffers;
 use super::events::Talked;
 use super::keys;
 use super::pending::{Awaited, Gather, Ready};
@@ -225,7 +226,7 @@ impl Session {
         buffers.progressed = if buffers.unsent() == 0 { now } else { buffers.progressed };
         let mut output = std::mem::take(&mut buffers.output);
         while output.len() - buffers.sent < limit::OUTPUT_BYTES_SOFT
-            && !(desk.signer.is_spent() && buffers.pending.needs_pass())
+            && may_encode(buffers, desk)
             && let Some(ready) = buffers.pending.next_ready()
         {
             match ready {
@@ -371,6 +372,13 @@ impl Session {
     }
 }
 
+/// Whether this turn may encode the reply at the front.
+fn may_encode(buffers: &Buffers, desk: &Desk) -> bool {
+    let pending = &buffers.pending;
+    let needs_more = desk.signer.is_spent() && pending.needs_pass();
+    !needs_more && (desk.pace.admits_long() || !pending.takes_long())
+}
+
 /// A long answer is written into room of its length: a buffer that doubles would take more while it grows, and afterwards.
 fn make_room(output: &mut Vec<u8>, charged: usize) {
     if charged > limit::OUTPUT_BYTES_SOFT {
@@ -400,10 +408,13 @@ fn gathered(gather: Gather, parts: Vec<Settled>, output: &mut Vec<u8>, desk: &mu
     match gather {
         Gather::Key(awaited, merge) => {
             awaited.tell(&keys::merged(&merge, parts), output);
+            desk.pace.did(awaited.shape.compares());
             awaited.command
         }
         Gather::Exec(plan) => {
+            let compares = plan.compares;
             plan.write(parts, &desk.shared.directory, &mut desk.signer, output);
+            desk.pace.did(compares);
             "exec"
         }
     }
@@ -416,7 +427,10 @@ fn encode(awaited: &Awaited, settled: &Settled, output: &mut Vec<u8>, desk: &mut
             let signer = &mut desk.signer;
             settled.show(b"", directory, signer, |answer| encode_answer(answer, *kind, *proto, output));
         }
-        Awaited::Key(key) => key.tell(settled, output),
+        Awaited::Key(key) => {
+            key.tell(settled, output);
+            desk.pace.did(key.shape.compares());
+        }
         // Parts are written by their last place.
         Awaited::Part => {}
         Awaited::Event => debug_assert!(false, "a stream says its own answers"),

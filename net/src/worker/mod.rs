@@ -358,6 +358,11 @@ impl Worker {
     fn write_dirty(&mut self, turn: Turn<'_>) {
         let mut dirty = std::mem::take(&mut self.dirty);
         self.desk.post.fresh = 0;
+        if self.desk.pace.is_crowded() && dirty.len() > 1 {
+            // Who is first may do what takes long: not always the same one.
+            let first = self.desk.jitter.between(0, dirty.len() as u32) as usize;
+            dirty.rotate_left(first);
+        }
         for key in dirty.drain(..) {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.dirty = false;

@@ -69,6 +69,12 @@ pub struct ScanStep {
 }
 
 impl Shape {
+    /// Whether keys are compared with a pattern.
+    #[must_use]
+    pub fn compares(&self) -> bool {
+        matches!(self, Shape::Scan(_) | Shape::Keys(_))
+    }
+
     /// Appends the answer.
     pub fn encode(&self, value: &Value, proto: Proto, out: &mut Vec<u8>) {
         match (self, value) {
