@@ -13,6 +13,8 @@ pub const REQUEST_BYTES_MAX: usize = 128 * 1_024;
 pub const PATTERN_BYTES_MAX: usize = 1_024;
 /// Steps that one command may take to compare names with a pattern: a few milliseconds. Who wants more asks for less at once.
 pub const PATTERN_STEPS_MAX: u64 = 8 << 20;
+/// Places that one step of a `SCAN` looks at, whatever its `COUNT`: about a millisecond.
+pub const SCAN_PLACES_MAX: u64 = 2_000;
 
 /// Commands of one transaction.
 pub const QUEUED_COMMANDS_MAX: usize = 4_096;

@@ -6,6 +6,7 @@ use crate::resp::command::glob::Pattern;
 use crate::resp::command::key_call::{KeyCall, ScanStep, Shape};
 use crate::resp::command::number::integer;
 use crate::resp::command::spec::{Argument, CommandSpec};
+use crate::resp::limit::SCAN_PLACES_MAX;
 use sluice_engine::stream::op::{KeyOp, Scan};
 
 pub(crate) static SCAN: CommandSpec = CommandSpec {
@@ -59,6 +60,7 @@ fn scan<'a>(call: &mut Call<'a, '_>) -> Result<Step<'a>, Fault<'a>> {
         if word.eq_ignore_ascii_case(b"COUNT") {
             let value = integer(value).ok_or(Fault::NotInteger)?;
             count = u64::try_from(value).ok().filter(|count| *count > 0).ok_or(Fault::Syntax)?;
+            count = count.min(SCAN_PLACES_MAX);
         } else if word.eq_ignore_ascii_case(b"MATCH") {
             Pattern::check(value)?;
             step.pattern = Some(value.into());
