@@ -192,8 +192,9 @@ pub const PENDING_TOLD_MAX: usize = 1 << 20;
 pub const CLAIM_ATTEMPTS: u64 = 10;
 /// Entries that one step of an automatic claim looks at, whatever it may claim.
 pub const CLAIM_ATTEMPTS_MAX: u64 = 4_096;
-/// Pending entries that the operations of one transaction may have to look through, as [`CLAIM_ATTEMPTS_MAX`] are for one claim.
-pub const TRANSACTION_WALK_MAX: u64 = 16 << 20;
+/// Pending entries that the operations of one transaction may have to look through, as [`CLAIM_ATTEMPTS_MAX`] are for one claim:
+/// some 30 ms, in which its group does nothing else.
+pub const TRANSACTION_WALK_MAX: u64 = 4 << 20;
 /// Places that one step of a scan looks at.
 pub const SCAN_PLACES_MAX: u64 = 10_000;
 /// Bytes of keys after which a step of a scan ends.

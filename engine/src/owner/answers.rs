@@ -245,7 +245,7 @@ fn too_much(ask: &Ask, why: &TooMuch) -> Reply {
     let text = match (why, ask) {
         (TooMuch::Walk, _) => {
             format!(
-                "ERR this transaction looks through more than {TRANSACTION_WALK_MAX} pending entries, nothing was done"
+                "ERR this transaction looks through more than {TRANSACTION_WALK_MAX} pending entries or keys, nothing was done"
             )
         }
         (TooMuch::Bytes(most), Ask::Keys(_)) => {
@@ -275,7 +275,7 @@ mod tests {
     use crate::sequencer::{Ask, Local, REMOTE};
     use crate::stream::fields::Fields;
     use crate::stream::id::StreamId;
-    use crate::stream::op::{Add, After, GroupOp, KeyOp, NewId, PendingRange, ReadGroup};
+    use crate::stream::op::{Add, After, GroupOp, KeyOp, NewId, PendingRange, ReadGroup, Scan};
     use crate::stream::text::Text;
     use crate::stream::value::Value;
     use crate::stream::walked;
@@ -361,12 +361,16 @@ mod tests {
         assert!(steps < PENDING, "{steps} steps");
         let times = (TRANSACTION_WALK_MAX / PENDING + 1) as usize;
         let (text, steps) = ask(pending(1, 1_000_000), times);
-        assert!(text.starts_with("ERR this transaction looks through more than 16777216"), "{text}");
+        let said = format!("ERR this transaction looks through more than {TRANSACTION_WALK_MAX}");
+        assert!(text.starts_with(&said), "{text}");
         assert!(steps < PENDING, "{steps} steps");
         let claims = GroupOp::RemoveConsumer(Text::from(b"ann"));
         let (text, _) = ask(KeyOp::Group(key(), group(), claims), times);
         assert!(text.ends_with("nothing was done"), "{text}");
         assert_eq!(owner.shard.keyspace.walk(&pending(1, 1), owner.shard.wall), PENDING);
+        let scan = |from| KeyOp::Scan(Scan { from, count: u64::MAX });
+        let walk = |from| owner.shard.keyspace.walk(&scan(from), owner.shard.wall);
+        assert_eq!((walk(0), walk(1)), (4, 0), "one place, and none behind it");
     }
 
     /// Fills the account, so that there is no room for what is asked next.

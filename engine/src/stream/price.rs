@@ -30,6 +30,8 @@ const WORD: usize = VALUE + 24;
 const REFUSAL: usize = 256;
 /// Pending entries that are passed over in the time of one attempt to claim one.
 const ATTEMPT_WALK: u64 = 16;
+/// The same for one place of a scan.
+const PLACE_WALK: u64 = 4;
 
 impl Keyspace {
     /// Bytes that the answer may take.
@@ -74,7 +76,7 @@ impl Keyspace {
         bytes as u64
     }
 
-    /// Pending entries that the operation may have to look through.
+    /// Pending entries that the operation may have to look through, or what takes as long.
     pub(crate) fn walk(&self, op: &KeyOp, wall: WallMs) -> u64 {
         let stream = |key: &Text| self.stream(key, wall);
         let group = |key: &Text, name: &Text| stream(key).and_then(|stream| stream.groups.get(name));
@@ -105,6 +107,10 @@ impl Keyspace {
                 let most = claim.count.saturating_mul(CLAIM_ATTEMPTS).min(CLAIM_ATTEMPTS_MAX);
                 let held = group(&claim.key, &claim.group).map_or(0, |it| it.pending.len());
                 held.min(most) * ATTEMPT_WALK
+            }
+            KeyOp::Scan(scan) => {
+                let places = (self.slot_count() as u64).saturating_sub(scan.from);
+                places.min(scan.count.clamp(1, SCAN_PLACES_MAX)) * PLACE_WALK
             }
             _ => 0,
         }
