@@ -232,6 +232,7 @@ fn scans() {
     let step = ScanStep { pattern: Some(b"a*"[..].into()), none: true, ..ScanStep::default() };
     asks_call("scan 77 match a* count 5 type string", scan(77, 5, step));
     asks_call("scan 0 TYPE Stream", scan(0, 10, ScanStep::default()));
+    asks_call("scan 0 count 1000000000", scan(0, 2_000, ScanStep::default()));
     let all = KeyCall::new(KeyOp::Scan(Scan { from: 0, count: u64::MAX }));
     asks_call("keys a*", KeyCall { shape: Shape::Keys(b"a*"[..].into()), ..all });
 }
