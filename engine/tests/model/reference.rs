@@ -283,10 +283,14 @@ impl Reference {
     }
 
     fn forget_requests(&mut self, most: usize, now: u64) {
+        let is_old = |(at, ..): &(u64, RequestHash, ZoneId, Place)| at + REQUEST_TTL_MS <= now;
         for _ in 0..most {
-            if self.requests.first().is_some_and(|(at, ..)| at + REQUEST_TTL_MS <= now) {
-                self.requests.remove(0);
-            }
+            // Those that strangers chose have an order of their own, and go after the others.
+            let oldest = [false, true].map(|strangers| {
+                self.requests.iter().position(|(_, request, ..)| request.is_strangers() == strangers)
+            });
+            let old = oldest.into_iter().flatten().find(|at| is_old(&self.requests[*at]));
+            old.map(|at| self.requests.remove(at));
         }
     }
 
