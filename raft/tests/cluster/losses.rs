@@ -222,8 +222,18 @@ async fn step(world: &mut World) {
 }
 
 /// What a node says of itself, as it is on the wire: boot, number, is full, is behind, accepts loss, promised, yours, leads, is a twin.
-type Statement =
-    (u64, u64, bool, bool, bool, Vec<Promised>, Vec<Promised>, Vec<Option<(u64, Option<LogId>)>>, bool);
+type Statement = (
+    u64,
+    u64,
+    bool,
+    bool,
+    bool,
+    Vec<Promised>,
+    Vec<Promised>,
+    Vec<Option<(u64, Option<LogId>)>>,
+    bool,
+    (u64, [u8; 32]),
+);
 
 /// A page of the ledger: number, mark, promised, members, voters, others, is new.
 type Page = (
@@ -276,7 +286,9 @@ async fn tell(
     let groups = usize::from(crate::cluster::site::GROUPS);
     let nothing = vec![Promised::default(); groups];
     let promised = promised.unwrap_or_else(|| nothing.clone());
-    let statement: Statement = (9, number, false, false, false, promised, nothing, vec![None; groups], false);
+    let holds = (0, [0; 32]);
+    let statement: Statement =
+        (9, number, false, false, false, promised, nothing, vec![None; groups], false, holds);
     let member = Member { peer: world.sites[&to].address.clone(), ..Member::default() };
     let request = peer::Request::Tell(codec::encode(&statement));
     let told = voice.call(to, &member, Lane::Vote, request, Duration::from_secs(5)).await;
