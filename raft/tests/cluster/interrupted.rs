@@ -1,7 +1,7 @@
 //! Every change of the members, and of the secret, interrupted by the loss of a node at one moment after another, and then asked for again: it is carried
 //! out, or was, nobody is ready who does not have what there was before, nothing is lost, and whoever is left out is told.
 
-use crate::cluster::client::{ZONES, pause};
+use crate::cluster::client::{SETTLED_MS, ZONES, ZoneRules, pause};
 use crate::cluster::door::{Request, Told};
 use crate::cluster::members::{Members, condemn};
 use crate::cluster::process::Process;
@@ -80,6 +80,8 @@ struct Scene {
     applied: Vec<u64>,
     /// An admission to each zone.
     tokens: Vec<Vec<u8>>,
+    /// Before they were made, ms.
+    joined_ms: u64,
 }
 
 /// Plays one change, with this node lost so long after it was asked for.
@@ -134,6 +136,7 @@ impl Scene {
                 }
             }
         }
+        let joined_ms = world.town.now();
         let mut tokens = Vec::new();
         for zone in ZONES {
             tokens.push(join(&world, 1, zone, "before").await);
@@ -145,7 +148,7 @@ impl Scene {
         let mut others = world.nodes().into_iter().filter(|node| *node != leader);
         let (asked, third) = (others.next().expect("three nodes"), others.next().expect("three nodes"));
         let request = AdminRequest::Transfer { group: None, node: third };
-        let mut scene = Scene { world, request, leader, asked, newcomer: None, applied, tokens };
+        let mut scene = Scene { world, request, leader, asked, newcomer: None, applied, tokens, joined_ms };
         scene.request = scene.prepare(plan, third).await;
         scene
     }
@@ -334,12 +337,15 @@ impl Scene {
         for node in self.world.nodes() {
             for (zone, token) in ZONES.into_iter().zip(&self.tokens) {
                 let request = Request::Poll { zone, token: token.clone() };
+                let valid_until = self.joined_ms + ZoneRules::of(zone).pass_ms - SETTLED_MS;
                 let standing = loop {
                     match self.world.town.ask(node, request.clone()).await {
                         Some(Ok(Told::Place { standing, .. })) => break standing,
                         Some(Err(Refusal::NoLeader { .. } | Refusal::Busy { .. })) | None => {
                             pause(LOOK_MS).await
                         }
+                        // A change that was long interrupted outlasts a pass.
+                        Some(Err(Refusal::Gone)) if self.world.town.now() >= valid_until => return,
                         other => panic!("the token of {zone} at node {node}: {other:?}"),
                     }
                 };

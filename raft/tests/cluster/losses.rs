@@ -221,7 +221,8 @@ async fn step(world: &mut World) {
     world.dismiss_removed();
 }
 
-/// What a node says of itself, as it is on the wire: boot, number, is full, is behind, accepts loss, promised, yours, leads, is a twin.
+/// What a node says of itself, as it is on the wire: boot, number, is full, is behind, accepts loss, promised, yours, leads, is a twin,
+/// and which secret it holds.
 type Statement = (
     u64,
     u64,
