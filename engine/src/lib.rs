@@ -36,6 +36,7 @@ pub mod owner;
 pub mod pass;
 pub mod readers;
 pub mod reply;
+pub(crate) mod room;
 pub mod sequencer;
 pub(crate) mod shard;
 pub mod slot;

@@ -1,4 +1,5 @@
-//! `unsafe` stays in two folders of the engine, and each use says why it is sound.
+//! `unsafe` stays in two folders of the engine and where the allocator is told to give memory back, and each use says why it is
+//! sound.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
@@ -7,7 +8,7 @@ use syn::{ExprUnsafe, ItemImpl, Macro, Signature};
 use crate::source::Source;
 use crate::{Breach, breaches_in, hold};
 
-const ALLOWED: &[&str] = &["engine/src/structure", "engine/src/mailbox"];
+const ALLOWED: &[&str] = &["engine/src/structure", "engine/src/mailbox", "deploy/src/serve/resident.rs"];
 
 fn danger(source: &Source) -> Vec<Breach> {
     let mut uses = Uses { source, breaches: Vec::new() };
@@ -23,7 +24,7 @@ struct Uses<'a> {
 impl Uses<'_> {
     fn place(&mut self, line: usize) {
         if !ALLOWED.iter().any(|folder| self.source.path.starts_with(folder)) {
-            self.breaches.push(self.source.breach(line, "`unsafe` outside the two folders that may use it"));
+            self.breaches.push(self.source.breach(line, "`unsafe` outside the places that may use it"));
         }
     }
 
@@ -103,7 +104,7 @@ fn danger_stays_where_it_is_allowed_and_is_explained() {
 #[test]
 fn danger_elsewhere_is_seen() {
     let text = "fn f() {\n    // SAFETY: fine.\n    unsafe { g() }\n}\nunsafe fn g() {}\n";
-    let what = "`unsafe` outside the two folders that may use it";
+    let what = "`unsafe` outside the places that may use it";
     assert_eq!(
         breaches_in(danger, "net/src/a.rs", text),
         [format!("net/src/a.rs:3: {what}"), format!("net/src/a.rs:5: {what}")]

@@ -45,7 +45,7 @@ use crate::limit::{
 };
 use crate::memory::{Bound, Used};
 use crate::node::Options;
-use crate::reply::{Reply, Standing, Stats};
+use crate::reply::{Reply, Stats};
 use crate::sequencer::{NodeId, Role, Sequencer};
 use crate::shard::{Outcome, Shard};
 use crate::snapshot::{cut::ShardCut, hash};
@@ -561,7 +561,7 @@ impl Owner {
             return self.answer_alone(Some(token), now);
         }
         match self.shard.zones.get(&token.zone.ordinal) {
-            Some(zone) => not_yet(zone, token, now),
+            Some(zone) => outcome::not_yet(zone, token, now),
             None => Reply::Refused(Refusal::Gone),
         }
     }
@@ -579,24 +579,6 @@ impl Owner {
         self.parked -= 1;
         let reply = self.unparked(poll, now);
         self.replies.extend(reply.map(|reply| (poll.ticket, reply)));
-    }
-}
-
-/// What a poll is told that waited in vain for its turn. Its place may have been let in meanwhile by another poll.
-fn not_yet(zone: &crate::zone::state::ZoneState, token: Token, now: LogTime) -> Reply {
-    let guard = pin();
-    zone.view.keep(token.place, now, &guard);
-    let standing = match zone.view.see(token.place, Look::Peek, now, &guard) {
-        Ok(Seen::Standing(standing)) => Ok(standing),
-        Ok(Seen::Turn) => {
-            let waiting = seq_of(&token).and_then(|seq| zone.view.waiting(seq, now, &guard));
-            waiting.map(Standing::Waiting).ok_or(Refusal::Gone)
-        }
-        Err(refusal) => Err(refusal),
-    };
-    match standing {
-        Ok(standing) => Reply::Place { token, standing },
-        Err(refusal) => Reply::Refused(refusal),
     }
 }
 

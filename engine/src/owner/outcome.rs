@@ -3,7 +3,7 @@
 use super::desk::{Turn, seq_of};
 use super::evict::Eviction;
 use super::parked::Poll;
-use super::{BUSY_RETRY_MS, Owner, not_yet};
+use super::{BUSY_RETRY_MS, Owner};
 use crate::command::Command;
 use crate::error::Refusal;
 use crate::id::{Ticket, ZoneId};
@@ -11,8 +11,9 @@ use crate::reply::{Departure, Reply, Standing};
 use crate::sequencer::Role;
 use crate::shard::Outcome;
 use crate::structure::pin;
+use crate::time::LogTime;
 use crate::token::{Place, Token};
-use crate::zone::state::Admission;
+use crate::zone::state::{Admission, ZoneState};
 use crate::zone::view::{Look, Seen};
 
 /// Who wants to know what comes of a command.
@@ -207,5 +208,23 @@ impl Owner {
         let undecided: Vec<_> = desk.evicting.take_all().collect();
         self.parked -= undecided.len();
         self.replies.extend(undecided.iter().map(|held| (held.ticket, Reply::Refused(Refusal::Gone))));
+    }
+}
+
+/// What a poll is told that waited in vain for its turn. Its place may have been let in meanwhile by another poll.
+pub(super) fn not_yet(zone: &ZoneState, token: Token, now: LogTime) -> Reply {
+    let guard = pin();
+    zone.view.keep(token.place, now, &guard);
+    let standing = match zone.view.see(token.place, Look::Peek, now, &guard) {
+        Ok(Seen::Standing(standing)) => Ok(standing),
+        Ok(Seen::Turn) => {
+            let waiting = seq_of(&token).and_then(|seq| zone.view.waiting(seq, now, &guard));
+            waiting.map(Standing::Waiting).ok_or(Refusal::Gone)
+        }
+        Err(refusal) => Err(refusal),
+    };
+    match standing {
+        Ok(standing) => Reply::Place { token, standing },
+        Err(refusal) => Reply::Refused(refusal),
     }
 }

@@ -8,6 +8,7 @@
 use super::text::Text;
 use crate::cost::CONSUMER_BYTES;
 use crate::limit::{CONSUMER_CHUNK, CONSUMERS_PER_GROUP_MAX};
+use crate::room::Roomy;
 use std::sync::Arc;
 
 /// Who reads in a group.
@@ -134,12 +135,9 @@ impl Consumers {
         while self.chunks.last().is_some_and(|last| last.is_empty()) {
             self.chunks.pop();
         }
-        if self.order.capacity() > 4 * self.order.len() + CONSUMER_CHUNK {
-            self.order.shrink_to(2 * self.order.len());
-        }
-        if self.chunks.capacity() > 4 * self.chunks.len() + 1 {
-            self.chunks.shrink_to(2 * self.chunks.len());
-        }
+        let (names, chunks) = (self.order.len(), self.chunks.len());
+        self.order.give_back(4 * names + CONSUMER_CHUNK, 2 * names);
+        self.chunks.give_back(4 * chunks + 1, 2 * chunks);
     }
 
     /// What they are kept in, to be freed part by part.

@@ -10,6 +10,9 @@
 use super::id::StreamId;
 use super::walked;
 use crate::limit::PENDING_CHUNK;
+use crate::room::Roomy;
+#[cfg(test)]
+use crate::room::shared_bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -49,7 +52,7 @@ impl Chunk {
     }
 
     fn insert(&mut self, at: usize, pended: Pended) {
-        if self.list.len() == self.list.capacity() {
+        if self.list.is_filled() {
             // Twice as much, as a vector takes by itself, would be counted nowhere.
             let len = self.list.len();
             self.list.reserve_exact((len / 4 + 1).min(PENDING_CHUNK.saturating_sub(len)).max(1));
@@ -67,8 +70,7 @@ impl Chunk {
     /// Gives back room, where there is much of it, and forgets who is gone.
     fn fit(&mut self) {
         let len = self.list.len();
-        if self.list.capacity() > len + len / 2 + SPARE {
-            self.list.shrink_to(len + len / 8);
+        if self.list.give_back(len + len / 2 + SPARE, len + len / 8) {
             self.holders = 0;
             let list = std::mem::take(&mut self.list);
             list.iter().for_each(|pended| self.note(pended));
@@ -219,9 +221,7 @@ impl Pending {
     /// Gives back places for chunks, where there are many.
     fn fit(&mut self) {
         let len = self.chunks.len();
-        if self.chunks.capacity() > 4 * len + SPARE {
-            self.chunks.shrink_to(2 * len);
-        }
+        self.chunks.give_back(4 * len + SPARE, 2 * len);
     }
 
     /// Removes the entries of a consumer, which are so many.
@@ -319,10 +319,8 @@ impl Pending {
     /// Bytes that the chunks have allocated.
     #[cfg(test)]
     pub(crate) fn allocated(&self) -> usize {
-        let chunks = self.chunks.iter().map(|chunk| {
-            size_of::<Chunk>() + 2 * size_of::<usize>() + chunk.list.capacity() * size_of::<Pended>()
-        });
-        chunks.sum::<usize>() + self.chunks.capacity() * size_of::<usize>()
+        let chunks = self.chunks.iter().map(|chunk| shared_bytes(chunk) + chunk.list.allocated());
+        chunks.sum::<usize>() + self.chunks.allocated()
     }
 }
 

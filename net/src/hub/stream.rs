@@ -218,7 +218,7 @@ impl Hub {
         match outlets.takes(seat, &self.key) {
             Took::All => {}
             Took::Full => {
-                self.asking.remove(&seat).into_iter().for_each(|reader| drop(self.full.insert(seat, reader)));
+                self.full.extend(self.asking.remove(&seat).map(|reader| (seat, reader)));
                 return false;
             }
             Took::Gone => {

@@ -152,8 +152,7 @@ fn run_all(
         }
         match execute(args, &mut talk.session, &*desk.shared, &mut desk.out) {
             Step::Key(call) => {
-                let (proto, command) = (talk.session.proto(), talk.session.command());
-                exec.plan.add(call, proto, command, &desk.shared.directory);
+                exec.plan.add(call, talk.session.proto(), talk.session.command(), &desk.shared.directory);
             }
             Step::Ask(request, kind) => {
                 let proto = talk.session.proto();
@@ -193,9 +192,13 @@ fn run_all(
         desk.budget = desk.budget.saturating_sub(1);
         desk.pace.look();
     }
+    if !exec.plan.closes && waits(&exec.plan, line) { Err(Stop::Waiting) } else { Ok(()) }
+}
+
+/// Whether what the transaction asks has to wait for what the connection asked before.
+fn waits(plan: &Plan, line: &Line) -> bool {
     let asks_only = |(_, ops): &(GroupId, Vec<KeyOp>)| !ops.iter().any(KeyOp::is_change);
-    let waits = line.has_questions() || (line.has_writes() && exec.plan.groups.iter().any(asks_only));
-    if waits && !exec.plan.closes { Err(Stop::Waiting) } else { Ok(()) }
+    line.has_questions() || (line.has_writes() && plan.groups.iter().any(asks_only))
 }
 
 /// Sends what the groups are asked, and sees to it that the reply is written.

@@ -61,9 +61,7 @@ impl<R: AsyncRuntime> Node<R> {
         let groups = make_groups::<R>(&identity, &clock);
         let ports = groups.iter().map(|group| Port::new(Arc::clone(&group.shared))).collect();
         let files = Files { snapshots: snapshots.clone(), log: log.clone(), background: config.background };
-        let transfers = Transfers::new(snapshots.checked(files.check()));
-        let before = ledger.page.clone();
-        let is_alone = before.is_alone(identity.node);
+        let (before, is_alone) = (ledger.page.clone(), ledger.page.is_alone(identity.node));
         let inner = Arc::new(Inner {
             proof: Proof::new(identity.groups),
             member: config.member.clone(),
@@ -74,10 +72,10 @@ impl<R: AsyncRuntime> Node<R> {
             members_before: before.members.clone(),
             voters_before: before.voters.clone(),
             ledger: MutexOf::<Types<R>, _>::new(ledger),
+            transfers: Transfers::new(snapshots.checked(files.check())),
             snapshots,
             identity,
             log,
-            transfers,
             transport: Arc::clone(&transport),
             clock,
             lease_ms: config.timing.election_ms_max,
