@@ -85,12 +85,17 @@ step_fuzz() {
     net/fuzz/run.sh "${FUZZ_SECONDS:-20}"
 }
 
+# What is tried and not measured needs no whole-program optimisation, which takes as long as all the rest of a build.
+for_smoke() {
+    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 "$@"
+}
+
 step_model() {
-    cargo run --release -p sluice-bench -- simulate --smoke
+    for_smoke cargo run --release -p sluice-bench -- simulate --smoke
 }
 
 step_chaos() {
-    cargo build --release -p sluice -p sluice-bench
+    for_smoke cargo build --release -p sluice -p sluice-bench
     target/release/sluice-bench chaos kill --rounds 3
     target/release/sluice-bench chaos power --rounds 2
     target/release/sluice-bench chaos members --interruptions 4
@@ -102,8 +107,8 @@ step_chaos() {
 }
 
 step_compare() {
-    cargo build --release -p sluice
-    cargo run --release -p sluice-bench -- compare --smoke
+    for_smoke cargo build --release -p sluice
+    for_smoke cargo run --release -p sluice-bench -- compare --smoke
 }
 
 if [ $# -eq 0 ]; then
