@@ -180,6 +180,10 @@ pub const ANSWERED_BYTES_A_TURN: u64 = 4 << 20;
 pub const ANSWER_WAIT_MS: u64 = 3_000;
 /// While questions wait, room is looked for this often.
 pub const ANSWER_RETRY_MS: u64 = 5;
+/// Clients that wait for the hash of one group's state; more are refused.
+pub const HASHES_MAX: usize = 1_024;
+/// A hash that the state does not stand still for is given up after so long.
+pub const HASH_MS_MAX: u64 = 5_000;
 /// Pending entries of one chunk.
 pub const PENDING_CHUNK: usize = 128;
 /// Consumers of one group.

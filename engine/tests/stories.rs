@@ -3,6 +3,7 @@
 mod node;
 mod stories {
     mod bounds;
+    mod hashing;
     mod threads;
     mod tokens;
     mod turns;

@@ -12,6 +12,7 @@
 //!  pending commands that wait, with their sizes
 //!
 //!  role    leading or not, snapshots        remote   requests passed to the leader, and from other nodes
+//!  hashing hashes of the state, part by part
 //!  keys    streams and their keys, by wall time      answers  questions, as there is room for what they are told
 //!  wall    wall time as the log says it
 //!  report  who was heard of where           pulse    soft state between nodes, and how fresh it is
@@ -22,6 +23,7 @@
 mod answers;
 mod desk;
 mod evict;
+mod hashing;
 mod hold;
 mod keys;
 mod outcome;
@@ -55,6 +57,7 @@ use crate::token::Token;
 use crate::zone::view::{Look, Seen};
 use answers::Unanswered;
 use desk::{Desk, seq_of};
+use hashing::Hashing;
 use outcome::Origin;
 use parked::Poll;
 use pending::Pending;
@@ -118,6 +121,7 @@ pub struct Owner {
     proposed: VecDeque<Proposal>,
     forwarded: Forwarded,
     unproven: VecDeque<Unproven>,
+    hashing: Hashing,
     /// What other nodes have told, while this one leads.
     heard: BTreeMap<NodeId, Heard>,
     /// Zones of which something was published since the last pulse.
@@ -201,6 +205,7 @@ impl Owner {
             proposed: VecDeque::new(),
             forwarded: Forwarded::default(),
             unproven: VecDeque::new(),
+            hashing: Hashing::default(),
             heard: BTreeMap::new(),
             news: BTreeSet::new(),
             reporter: Reporter::default(),
@@ -359,6 +364,7 @@ impl Owner {
         self.settle_forwarded();
         self.answer_waiting();
         self.hand_out_slices();
+        self.hash_some();
         self.notice_others();
         self.exchange();
         self.ask_unproven();
@@ -419,7 +425,7 @@ impl Owner {
         let behind = is_behind.then_some(self.mono);
         let answers = self.unanswered.next_due(self.mono);
         let held = answers.into_iter().chain(self.unproven_due()).min();
-        [logged, keys, pulse, overdue, behind, held, self.propose_due(), self.slices_due()]
+        [logged, keys, pulse, overdue, behind, held, self.propose_due(), self.slices_due(), self.hash_due()]
             .into_iter()
             .flatten()
             .min()

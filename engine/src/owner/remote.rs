@@ -99,8 +99,7 @@ impl Owner {
             return self.question(ask, ticket, now, proof);
         }
         match self.role {
-            // It takes as long as a snapshot, so it is for tests and for those who look for a fault.
-            _ if ask == Ask::Hash => Some(Reply::Hash { index: self.applied(), hash: self.state_hash() }),
+            _ if ask == Ask::Hash => self.ask_hash(ticket, now),
             Role::Leader => self.decide(ask, ticket, now),
             Role::Follower => self.pass_on(ask, ticket, now),
             Role::Cut => Some(self.answer_lost(Expected::of(&ask).token(), self.log_time(now))),

@@ -164,6 +164,7 @@ impl Owner {
         if std::mem::take(&mut self.is_cutting) {
             self.sequencer.abandon_slices();
         }
+        self.hashing.begin_anew();
         let Detached(new) = *detached;
         let old = self.shard.replace(new);
         self.sequencer.dispose(Box::new(Detached(old)));

@@ -124,10 +124,24 @@ impl Cut {
     }
 }
 
-fn put_block(out: &mut Vec<u8>, ordinal: u64, block: u64, waiters: &Waiters, users: &Users) {
+pub(super) fn put_block(out: &mut Vec<u8>, ordinal: u64, block: u64, waiters: &Waiters, users: &Users) {
     if let Some(image) = waiters.block_image(block) {
         frame::record(out, Kind::Block, |out| record::put_block(out, ordinal, &image, users));
     }
+}
+
+/// Writes what a shard is but for its zones, keys and requests.
+pub(super) fn put_header(out: &mut Vec<u8>, shard: &Shard) {
+    let header = ShardHeader {
+        group: shard.group,
+        index: shard.index,
+        stamp: shard.stamp,
+        wall: shard.wall,
+        ordinal: shard.ordinal,
+        keys: shard.secrets.keys.clone(),
+        passes: shard.secrets.passes.clone(),
+    };
+    frame::record(out, Kind::Shard, |out| record::put_shard(out, &header));
 }
 
 /// What of a shard is still to be written.
@@ -148,16 +162,7 @@ impl ShardCut {
     pub(crate) fn begin(shard: &mut Shard) -> ShardCut {
         let mut out = Vec::new();
         frame::begin(&mut out);
-        let header = ShardHeader {
-            group: shard.group,
-            index: shard.index,
-            stamp: shard.stamp,
-            wall: shard.wall,
-            ordinal: shard.ordinal,
-            keys: shard.secrets.keys.clone(),
-            passes: shard.secrets.passes.clone(),
-        };
-        frame::record(&mut out, Kind::Shard, |out| record::put_shard(out, &header));
+        put_header(&mut out, shard);
         for (ordinal, zone) in &mut shard.zones {
             zone.cut = Some(Cut::new(*ordinal, zone));
         }

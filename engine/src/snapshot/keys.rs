@@ -20,6 +20,7 @@ use crate::stream::keyspace::{Key, Keyspace};
 use crate::stream::pending::Pended;
 use crate::stream::requests::RememberedAdd;
 use crate::stream::slots::Slots;
+use crate::stream::state::Stream;
 use crate::stream::waste::Waste;
 use std::collections::BTreeMap;
 
@@ -67,8 +68,14 @@ impl Held {
 /// A key that is written part by part.
 #[derive(Debug)]
 struct Writing {
-    slot: u32,
     held: Held,
+    left: KeyWalk,
+}
+
+/// How far a key is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeyWalk {
+    slot: u32,
     /// Blocks before this one are written.
     block: usize,
     /// Groups before this one are written, and of this one what comes before `part`.
@@ -134,7 +141,7 @@ impl KeysCut {
             let before = held.bytes;
             held.lost(bytes);
             self.copied_bytes += held.bytes - before;
-        } else if let Some(writing) = self.writing.as_mut().filter(|writing| writing.slot == slot) {
+        } else if let Some(writing) = self.writing.as_mut().filter(|writing| writing.left.slot == slot) {
             writing.held.lost(bytes);
         }
     }
@@ -184,7 +191,7 @@ impl KeysCut {
                 return false;
             }
             if let Some(mut writing) = self.writing.take() {
-                if !writing.slice(out) {
+                if !writing.left.slice(&writing.held.key.stream, out) {
                     self.writing = Some(writing);
                     return false;
                 }
@@ -196,8 +203,8 @@ impl KeysCut {
             let slot = self.next;
             self.next += 1;
             if let Some(held) = self.take(slot, keyspace) {
-                frame::record(out, Kind::Key, |out| key_record::put_key(out, slot, &held.key));
-                self.writing = Some(Writing { slot, held, block: 0, group: 0, part: Part::Head });
+                let left = KeyWalk::begin(slot, &held.key, out);
+                self.writing = Some(Writing { held, left });
             }
         }
         false
@@ -233,10 +240,21 @@ impl KeysCut {
     }
 }
 
-impl Writing {
+impl KeyWalk {
+    /// Writes the head of a key.
+    pub(super) fn begin(slot: u32, key: &Key, out: &mut Vec<u8>) -> KeyWalk {
+        frame::record(out, Kind::Key, |out| key_record::put_key(out, slot, key));
+        KeyWalk { slot, block: 0, group: 0, part: Part::Head }
+    }
+
+    /// The slot of the key.
+    pub(super) fn slot(&self) -> u32 {
+        self.slot
+    }
+
     /// Writes the next parts; true when the key is written whole.
-    fn slice(&mut self, out: &mut Vec<u8>) -> bool {
-        let (slot, stream) = (self.slot, &self.held.key.stream);
+    pub(super) fn slice(&mut self, stream: &Stream, out: &mut Vec<u8>) -> bool {
+        let slot = self.slot;
         while let Some(block) = stream.run.block_at(self.block) {
             if out.len() >= SLICE_BYTES {
                 return false;

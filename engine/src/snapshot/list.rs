@@ -1,7 +1,7 @@
 //! What of a first-in-first-out list is still to be written, while entries leave it at the front and come at the end.
 
 /// Entries of one record of a list.
-const LIST_CHUNK: usize = 512;
+pub(super) const LIST_CHUNK: usize = 512;
 
 /// What of a first-in-first-out list is still to be written.
 #[derive(Clone, Copy, Debug)]
