@@ -132,6 +132,12 @@ impl Drop for Moment {
 }
 
 #[test]
+fn whoever_adds_a_node_that_dies_is_told_in_time() {
+    let told = (1..12).filter(|n| interrupted::dies_while_it_is_added(Duration::from_millis(n * 3))).count();
+    assert!(told > 0, "none was added before it died");
+}
+
+#[test]
 fn a_first_start_that_is_cut_short_anywhere_is_made_up_for_by_the_next() {
     watch_panics();
     losses::cut_short();

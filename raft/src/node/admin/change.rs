@@ -2,6 +2,7 @@
 
 use openraft::async_runtime::AsyncRuntime;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,6 +19,23 @@ use crate::limit::NODE_ID_MAX;
 use crate::types::{Command, NodeId};
 
 pub(super) type Outcome<T> = Result<T, AdminError>;
+
+/// Why a node cannot vote yet, and in which group.
+pub(super) enum Behind {
+    /// It does not answer.
+    Silent(u16),
+    /// It lacks so many entries.
+    Entries(u16, u64),
+}
+
+impl fmt::Display for Behind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Behind::Silent(group) => write!(f, "it does not answer in group {group}"),
+            Behind::Entries(group, entries) => write!(f, "it is {entries} entries behind in group {group}"),
+        }
+    }
+}
 
 impl<R: AsyncRuntime> Inner<R> {
     /// Carries a change out, alone.
@@ -147,9 +165,16 @@ impl<R: AsyncRuntime> Inner<R> {
 
     /// Waits until a node has all that the leaders of its groups have.
     async fn catch_up(&self, node: NodeId) -> Outcome<()> {
+        let mut silent_ms = 0;
         for _ in 0..CATCH_UP_MS / RETRY_MS {
-            if self.behind(node).await?.is_none() {
-                return Ok(());
+            match self.behind(node).await? {
+                None => return Ok(()),
+                Some(Behind::Silent(_)) => silent_ms += RETRY_MS,
+                Some(Behind::Entries(..)) => silent_ms = 0,
+            }
+            if silent_ms > ADMIN_WAIT_MS {
+                let message = format!("node {node} is added but does not answer: start it, then promote it");
+                return Err(AdminError::new(Code::NotCaughtUp, message));
             }
             R::sleep(Duration::from_millis(RETRY_MS)).await;
         }
@@ -160,16 +185,16 @@ impl<R: AsyncRuntime> Inner<R> {
     }
 
     /// Why a node cannot vote yet.
-    pub(super) async fn behind(&self, node: NodeId) -> Outcome<Option<String>> {
+    pub(super) async fn behind(&self, node: NodeId) -> Outcome<Option<Behind>> {
         for group in self.all() {
             let report = self.at(group, Act::Look).await?;
             let peer = report.peer(node).ok_or_else(|| unknown(node))?;
             let behind = report.next.saturating_sub(peer.next);
             if !peer.is_reachable {
-                return Ok(Some(format!("it does not answer in group {group}")));
+                return Ok(Some(Behind::Silent(group)));
             }
             if behind > BEHIND_ENTRIES_MAX {
-                return Ok(Some(format!("it is {behind} entries behind in group {group}")));
+                return Ok(Some(Behind::Entries(group, behind)));
             }
         }
         Ok(None)
