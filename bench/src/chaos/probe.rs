@@ -45,8 +45,8 @@ pub(super) fn writes_resume_without(
 }
 
 fn probe(zone: &str, nodes: &[(SocketAddr, Arc<Epoch>)], first: usize, since: Instant) -> Option<Duration> {
-    let mut at = first;
-    while since.elapsed() < GIVE_UP {
+    let (mut at, began) = (first, Instant::now());
+    while began.elapsed() < GIVE_UP {
         at += 1;
         let (address, epoch) = &nodes[at % nodes.len()];
         if epoch.up().is_some() && join_and_leave(zone, *address) {
