@@ -64,7 +64,7 @@ use cluster::losses;
 use cluster::runtime::{Runtime as SimRuntime, watch_panics};
 use cluster::world;
 use std::ops::RangeInclusive;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Which seeds to run: `first..last`, both included.
 const SEEDS: &str = "SLUICE_SIM_SEEDS";
@@ -112,7 +112,7 @@ fn every_change_of_members_can_be_interrupted_anywhere_and_asked_for_again() {
         for victim in interrupted::VICTIMS {
             for after_us in MOMENTS_US {
                 let named = Moment(plan, victim, after_us);
-                let after = std::time::Duration::from_micros(after_us);
+                let after = Duration::from_micros(after_us);
                 interrupted::run(plan, victim, after);
                 drop(named);
             }

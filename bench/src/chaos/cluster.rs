@@ -270,7 +270,11 @@ impl Cluster {
             return Ok(());
         };
         rustix::process::kill_process(pid, signal)
-            .map_err(|error| BenchError::io("signalling a node")(error.into()))
+            .map_err(|error| BenchError::io("signalling a node")(error.into()))?;
+        while signal == rustix::process::Signal::STOP && !has_stopped(child.id())? {
+            pause(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// Nothing is expected of the node until it is waited for.
@@ -368,6 +372,16 @@ impl Drop for Cluster {
             let _ = child.wait();
         }
     }
+}
+
+/// Whether every thread of a process stands still: on a busy machine they go on for a while after they were told to stop, and answer.
+fn has_stopped(process: u32) -> Result<bool> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).map_err(BenchError::io("listing threads"))?;
+    // The state follows the name, which is in parentheses. A thread that is gone does nothing.
+    let stands =
+        |stat: String| stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'));
+    let mut stats = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("stat")).ok());
+    Ok(stats.all(stands))
 }
 
 fn is_ready(admin: SocketAddr) -> bool {
