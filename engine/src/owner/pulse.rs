@@ -106,7 +106,7 @@ impl Owner {
             return self.shard.view.count_unfit();
         }
         self.rebase(pulse.now);
-        self.wall.rebase(self.mono, pulse.wall);
+        self.wall.follow(self.mono, pulse.wall);
         for news in pulse.zones {
             let Some(zone) = self.shard.zones.get(&news.ordinal) else { continue };
             news.frontier.into_iter().for_each(|frontier| zone.view.publish_frontier(frontier));

@@ -4,7 +4,8 @@
 //!  a node's clock, read outside ──▶ steps are taken off, its pace is bounded ──▶ wall: what this node would log
 //!                               ──▶ as it is ─────────────────────────────────▶ clock: what nodes compare
 //!
-//!  leader: log's wall time goes on from where the last leader's ended, at the pace of this process's own clock.
+//!  leader: log's wall time goes on from where the last leader's ended, as its log and its pulses say, at the pace of this
+//!          process's own clock.
 //!          It moves to this node's wall time where others agree, at once if forward, slowly if back.
 //!  others: the leader's, as its pulses say, late by the way
 //! ```
@@ -75,12 +76,14 @@ pub(super) struct Wall {
     moved_at: MonoMs,
     /// Nobody has said what the wall clock shows: log time stands for it.
     is_unset: bool,
+    /// The log's wall time is what a leader told.
+    is_told: bool,
 }
 
 impl Wall {
     pub(super) fn new(wall: WallMs, mono: MonoMs) -> Wall {
         let at = minus(wall, mono);
-        Wall { own_ms: at, clock_ms: at, log_ms: at, moved_at: mono, is_unset: true }
+        Wall { own_ms: at, clock_ms: at, log_ms: at, moved_at: mono, is_unset: true, is_told: false }
     }
 
     /// What this node's clocks say.
@@ -89,9 +92,19 @@ impl Wall {
         self.is_unset = false;
     }
 
-    /// The log says that it is so late.
-    pub(super) fn rebase(&mut self, mono: MonoMs, wall: WallMs) {
-        (self.log_ms, self.moved_at) = (minus(wall, mono), mono);
+    /// A leader says that it is so late.
+    pub(super) fn follow(&mut self, mono: MonoMs, told: WallMs) {
+        (self.log_ms, self.moved_at) = (minus(told, mono), mono);
+        self.is_told = true;
+    }
+
+    /// Goes on from the log's latest; or from what the last leader told, since nothing may have been logged for long.
+    fn lead(&mut self, mono: MonoMs, logged: WallMs) {
+        let told = if self.is_told { self.now(mono) } else { WallMs(0) };
+        let from = logged.max(told);
+        if from > WallMs(0) {
+            (self.log_ms, self.moved_at) = (minus(from, mono), mono);
+        }
     }
 
     /// Goes on to this moment, and to this node's own wall time where that is proven.
@@ -148,12 +161,9 @@ impl Owner {
         self.wall.advance(self.mono, is_proven);
     }
 
-    /// Goes on from the log, whatever this node's own clock says.
+    /// Goes on from the last leader's wall time, whatever this node's own clock says.
     pub(super) fn lead_wall(&mut self) {
-        let logged = self.shard.wall;
-        if logged > WallMs(0) {
-            self.wall.rebase(self.mono, logged);
-        }
+        self.wall.lead(self.mono, self.shard.wall);
     }
 
     /// Whether so many other nodes' clocks agree with this one's that with it they are most.
@@ -227,6 +237,22 @@ mod tests {
             last = now;
         }
         assert_eq!(wall.now(MonoMs(20_000)), WallMs(THEN + 19_900));
+    }
+
+    #[test]
+    fn a_new_leader_goes_on_from_what_the_last_one_logged_or_told() {
+        let mut wall = Wall::new(WallMs(THEN + HOUR), MonoMs(0));
+        wall.lead(MonoMs(1_000), WallMs(THEN));
+        assert_eq!(
+            wall.now(MonoMs(1_500)),
+            WallMs(THEN + 500),
+            "nobody told anything since this process began"
+        );
+        wall.follow(MonoMs(2_000), WallMs(THEN + 2_000));
+        wall.lead(MonoMs(9_000), WallMs(THEN + 1_000));
+        assert_eq!(wall.now(MonoMs(9_000)), WallMs(THEN + 9_000), "nothing was logged for eight seconds");
+        wall.lead(MonoMs(9_000), WallMs(THEN + 9_100));
+        assert_eq!(wall.now(MonoMs(9_000)), WallMs(THEN + 9_100));
     }
 
     #[test]
