@@ -27,8 +27,8 @@ pub(crate) const KEY_BYTES: usize = 328;
 pub(crate) const BLOCK_OVERHEAD_BYTES: usize = 104;
 /// A group beside its name and what is in it.
 pub(crate) const GROUP_BYTES: usize = 176;
-/// A consumer beside its name.
-pub(crate) const CONSUMER_BYTES: usize = 64;
+/// A consumer beside its name, were it alone in its chunk.
+pub(crate) const CONSUMER_BYTES: usize = 136;
 /// A pending entry.
 pub(crate) const PENDED_BYTES: usize = 48;
 /// The request of an append that is remembered.
@@ -52,7 +52,8 @@ const _: () = {
     assert!(size_of::<Block>() + 2 * WORD + 2 * WORD <= BLOCK_OVERHEAD_BYTES);
     // The counts of its `Arc`, and its place in the list.
     assert!(size_of::<Group>() + 3 * WORD <= GROUP_BYTES);
-    assert!(size_of::<Consumer>() + 2 * WORD <= CONSUMER_BYTES);
+    // Its place in the chunk, the chunk with the counts of its `Arc`, and twice that of both lists.
+    assert!(size_of::<(u8, Consumer)>() + 5 * WORD + 2 * (2 * WORD + 4) <= CONSUMER_BYTES);
     assert!(size_of::<Pended>() + WORD <= PENDED_BYTES);
     assert!(2 * size_of::<RememberedAdd>() + 2 * WORD <= ADD_REQUEST_BYTES as usize);
     assert!(2 * size_of::<Remembered>() + 2 * WORD <= JOIN_REQUEST_BYTES as usize);

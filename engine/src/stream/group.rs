@@ -6,7 +6,8 @@ use super::pending::{Chunk as PendedChunk, Pended, Pending};
 use super::text::Text;
 use super::value::Value;
 use crate::cost::{GROUP_BYTES, PENDED_BYTES};
-use crate::limit::{CONSUMER_CHUNK, CONSUMERS_PER_GROUP_MAX};
+use crate::limit::CONSUMERS_PER_GROUP_MAX;
+use crate::room::Roomy;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -102,7 +103,7 @@ impl Group {
 
     /// In how many chunks its consumers and what is pending lie.
     pub(super) fn chunks(&self) -> usize {
-        self.pending.chunk_count() + self.consumers.len() / CONSUMER_CHUNK
+        self.pending.chunk_count() + self.consumers.chunk_count()
     }
 
     /// The chunks, to be freed part by part.
@@ -217,6 +218,8 @@ impl Groups {
     pub(crate) fn remove(&mut self, name: &[u8]) -> Option<Arc<Group>> {
         let gone = self.list.remove(self.place(name).ok()?);
         self.bytes -= gone.bytes();
+        let groups = self.list.len();
+        self.list.give_back(4 * groups + 4, 2 * groups);
         Some(gone)
     }
 
