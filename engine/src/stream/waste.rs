@@ -23,16 +23,19 @@ pub(super) const BLOCKS_AT_ONCE: usize = 64;
 /// A block of unknown length takes about so many bytes.
 const BLOCK_BYTES: u64 = (STREAM_BLOCK_BYTES + BLOCK_OVERHEAD_BYTES) as u64;
 
+/// An entry of an ordered set takes about so many bytes.
+const SET_ENTRY_BYTES: u64 = 32;
+
 /// Blocks that left the front of a stream.
 pub(crate) type Blocks = VecDeque<Arc<Block>>;
 
 /// Removed parts of a keyspace.
 #[derive(Debug, Default)]
 pub(crate) struct Waste {
-    /// Each with what one block, one group or the whole key counts.
+    /// Each with what one block, one chunk, one group or the whole key counts.
     blocks: Vec<(Blocks, u64)>,
-    pending: Vec<VecDeque<Arc<PendedChunk>>>,
-    consumers: Vec<Vec<Arc<consumers::Chunk>>>,
+    pending: Vec<(VecDeque<Arc<PendedChunk>>, u64)>,
+    consumers: Vec<(Vec<Arc<consumers::Chunk>>, u64)>,
     groups: Vec<(Vec<Arc<Group>>, u64)>,
     keys: Vec<(Box<Key>, u64)>,
     slots: Vec<Slots>,
@@ -88,8 +91,12 @@ impl Waste {
         deadlines: BTreeSet<(WallMs, u32)>,
         orders: impl Iterator<Item = BTreeSet<(u64, u32)>>,
     ) {
+        self.bytes += deadlines.len() as u64 * SET_ENTRY_BYTES;
         self.deadlines.extend(Some(deadlines).filter(|set| !set.is_empty()));
-        self.orders.extend(orders.filter(|set| !set.is_empty()));
+        for set in orders.filter(|set| !set.is_empty()) {
+            self.bytes += set.len() as u64 * SET_ENTRY_BYTES;
+            self.orders.push(set);
+        }
     }
 
     /// Whether there is nothing.
@@ -117,18 +124,11 @@ impl Waste {
 
     /// Frees a part, or takes a whole apart; the smallest first, so that little is half taken apart. False: there is none.
     fn free_one(&mut self) -> bool {
-        let mut freed = 0;
-        let take = |(blocks, each): &mut (Blocks, u64)| {
-            freed = *each;
-            blocks.pop_front().is_some()
-        };
-        if one_of(&mut self.blocks, take) {
+        let freed = one_of(&mut self.blocks, |(blocks, each)| blocks.pop_front().map(|_| *each))
+            .or_else(|| one_of(&mut self.pending, |(chunks, each)| chunks.pop_front().map(|_| *each)))
+            .or_else(|| one_of(&mut self.consumers, |(chunks, each)| chunks.pop().map(|_| *each)));
+        if let Some(freed) = freed {
             self.bytes = self.bytes.saturating_sub(freed);
-            return true;
-        }
-        if one_of(&mut self.pending, |chunks| chunks.pop_front().is_some())
-            || one_of(&mut self.consumers, |chunks| chunks.pop().is_some())
-        {
             return true;
         }
         while let Some((groups, each)) = self.groups.last_mut() {
@@ -136,8 +136,7 @@ impl Waste {
                 self.groups.pop();
                 continue;
             };
-            self.bytes = self.bytes.saturating_sub(each);
-            self.free_group(group);
+            self.free_group(group, each);
             return true;
         }
         if let Some((key, bytes)) = self.keys.pop() {
@@ -153,17 +152,25 @@ impl Waste {
             self.take_key(key);
             return true;
         }
-        one_of(&mut self.deadlines, |set| set.pop_first().is_some())
-            || one_of(&mut self.orders, |set| set.pop_first().is_some())
+        let freed = one_of(&mut self.deadlines, |set| set.pop_first().map(drop))
+            .or_else(|| one_of(&mut self.orders, |set| set.pop_first().map(drop)));
+        self.bytes = self.bytes.saturating_sub(freed.map_or(0, |()| SET_ENTRY_BYTES));
+        freed.is_some()
     }
 
-    fn free_group(&mut self, group: Arc<Group>) {
+    /// Takes a group that counts so many bytes apart.
+    fn free_group(&mut self, group: Arc<Group>, bytes: u64) {
         // One that a snapshot holds goes with that.
-        if let Ok(group) = Arc::try_unwrap(group) {
-            let (pending, consumers) = group.into_chunks();
-            self.pending.push(pending);
-            self.consumers.push(consumers);
-        }
+        let Ok(group) = Arc::try_unwrap(group) else {
+            self.bytes = self.bytes.saturating_sub(bytes);
+            return;
+        };
+        let (pending, consumers) = group.into_chunks();
+        let parts = (pending.len() + consumers.len()) as u64;
+        let each = bytes / parts.max(1);
+        self.bytes = self.bytes.saturating_sub(bytes - each * parts);
+        self.pending.push((pending, each));
+        self.consumers.push((consumers, each));
     }
 
     fn free_key(&mut self, mut key: Box<Key>, bytes: u64) {
@@ -177,14 +184,14 @@ impl Waste {
 }
 
 /// Takes one from the last of these that has any; those that have none go.
-fn one_of<T>(lists: &mut Vec<T>, mut take: impl FnMut(&mut T) -> bool) -> bool {
+fn one_of<T, F>(lists: &mut Vec<T>, mut take: impl FnMut(&mut T) -> Option<F>) -> Option<F> {
     while let Some(last) = lists.last_mut() {
-        if take(last) {
-            return true;
+        if let Some(freed) = take(last) {
+            return Some(freed);
         }
         lists.pop();
     }
-    false
+    None
 }
 
 #[cfg(test)]
@@ -256,6 +263,18 @@ mod tests {
         waste.take_slots(slots, 0);
         let steps = self::steps(&mut waste);
         assert!((50 * 4..=50 * 8).contains(&steps), "{steps} steps for 50 keys of four parts");
+    }
+
+    #[test]
+    fn a_removed_group_counts_until_its_last_chunk_is_freed() {
+        let mut waste = Waste::default();
+        let group = key(0, 200).stream.groups.take_all().remove(0);
+        waste.take_group(group);
+        let all = waste.bytes();
+        waste.free(100);
+        assert!((all / 3..all * 2 / 3).contains(&waste.bytes()), "{} of {all}", waste.bytes());
+        waste.free(1_000);
+        assert_eq!(waste.bytes(), 0);
     }
 
     #[test]
