@@ -1,6 +1,6 @@
 //! Hashes of the state that clients ask for. A hash takes as long as a snapshot, so a turn makes a part of it, and whoever asks
 //! meanwhile is told the same one. It stands for one index: where something was applied in between it is begun anew, each time
-//! with twice the time a turn, so that states of some megabytes are hashed also while they change.
+//! with twice the time a turn, so that a state of a megabyte is hashed also while it changes.
 
 use super::{BUSY_RETRY_MS, Owner};
 use crate::error::Refusal;
@@ -13,8 +13,8 @@ use std::collections::VecDeque;
 
 /// Slices of a snapshot's size that one turn hashes at first: about 0.3 ms.
 const SLICES_A_TURN: usize = 2;
-/// What they grow to, where the state changes in between: about 10 ms.
-const SLICES_A_TURN_MAX: usize = 64;
+/// What they grow to, where the state changes in between: about 2 ms.
+const SLICES_A_TURN_MAX: usize = 16;
 
 /// Who waits for the hash, and how far it is made.
 #[derive(Default)]

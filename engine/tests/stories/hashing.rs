@@ -54,7 +54,7 @@ fn a_large_state_is_hashed_over_many_turns_and_everybody_is_told_the_same() {
 
 #[test]
 fn a_state_that_changes_meanwhile_is_hashed_as_it_is_in_the_end() {
-    let mut node = crowded(120_000);
+    let mut node = crowded(40_000);
     ask(&mut node, 0);
     let (turns, told) = turns_until_told(&mut node, 0, |node| {
         node.join().unwrap();
@@ -65,7 +65,7 @@ fn a_state_that_changes_meanwhile_is_hashed_as_it_is_in_the_end() {
 
 #[test]
 fn what_never_stands_still_is_refused_in_time_and_the_next_who_asks_is_not() {
-    let mut node = crowded(800_000);
+    let mut node = crowded(250_000);
     ask(&mut node, 0);
     let (_, told) = turns_until_told(&mut node, 0, |node| {
         node.now += 100;
