@@ -83,6 +83,12 @@ pub const COMMAND_BYTES_MAX: usize = 4 << 20;
 pub const WASTE_A_TURN: usize = 2_048;
 /// Followed keys of which one turn tells that they went, where all keys did.
 pub const EARS_A_TURN: usize = 1_024;
+/// What takes as long as one operation: so many pending entries that are looked through.
+pub const WALK_AN_OPERATION: u64 = 1_024;
+/// Pending entries that the commands of one batch may have to look through, about 4 ms: one of more goes alone.
+pub const BATCH_WALK_MAX: u64 = OPERATIONS_A_TURN as u64 * WALK_AN_OPERATION;
+/// The same for all that waits, about a quarter of a second: what has to look through any is refused beyond it.
+pub const PENDING_WALK_MAX: u64 = 32 << 20;
 /// Bytes of the commands of one batch, as the log has them; a larger command goes alone.
 pub const BATCH_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of commands that may wait for the sequencer at one owner.
@@ -99,6 +105,7 @@ const _: () = {
     assert!(ABANDON_MS_MAX < u32::MAX / 4);
     assert!(BLOCK_SLOTS.is_multiple_of(64));
     assert!(BATCH_COMMANDS_MAX <= PENDING_OPERATIONS_MAX);
+    assert!(BATCH_WALK_MAX <= TRANSACTION_WALK_MAX && TRANSACTION_WALK_MAX <= PENDING_WALK_MAX);
     assert!(BATCH_BYTES_MAX <= COMMAND_BYTES_MAX && COMMAND_BYTES_MAX <= PENDING_BYTES_MAX);
     // Every text of a zone at its bound, tags of languages and numbers beside them.
     assert!(2 * LANGUAGES_MAX * (TEXT_BYTES_MAX + 64) + TEXT_BYTES_MAX + 1_024 <= BATCH_BYTES_MAX);

@@ -189,10 +189,7 @@ impl Owner {
 
     /// Whether a transaction looks through too much. One operation alone may look through all that there is.
     fn walks_far(&self, ask: &Ask) -> bool {
-        let Ask::Keys(ops) = ask else { return false };
-        let (keys, wall) = (&self.shard.keyspace, self.shard.wall);
-        let walks = ops.iter().map(|op| keys.walk(op, wall));
-        ops.len() > 1 && walks.fold(0, u64::saturating_add) > TRANSACTION_WALK_MAX
+        matches!(ask, Ask::Keys(ops) if ops.len() > 1 && self.walk_of(ops) > TRANSACTION_WALK_MAX)
     }
 
     /// Answers a question whose price was charged, from a state that was proven to be new enough. Which keys there are goes by the
@@ -275,7 +272,7 @@ mod tests {
     use crate::sequencer::{Ask, Local, REMOTE};
     use crate::stream::fields::Fields;
     use crate::stream::id::StreamId;
-    use crate::stream::op::{Add, After, GroupOp, KeyOp, NewId, PendingRange, ReadGroup, Scan};
+    use crate::stream::op::{Add, After, AutoClaim, GroupOp, KeyOp, NewId, PendingRange, ReadGroup, Scan};
     use crate::stream::text::Text;
     use crate::stream::value::Value;
     use crate::stream::walked;
@@ -404,6 +401,34 @@ mod tests {
         owner.unanswered.waiting[0].price = 1;
         assert!(matches!(turn(&mut owner, 110), Some((Ticket(1), Reply::Key(Value::Array(_), _)))));
         assert_eq!(turn(&mut owner, 110 + ANSWER_WAIT_MS), None, "once");
+    }
+
+    #[test]
+    fn changes_that_look_through_much_are_spread_over_turns() {
+        let mut owner = owner();
+        let claim = || {
+            KeyOp::AutoClaim(AutoClaim {
+                key: key(),
+                group: group(),
+                consumer: Text::from(b"ann"),
+                idle_ms: u64::MAX,
+                start: StreamId::MIN,
+                count: 500,
+                just_id: true,
+            })
+        };
+        for n in 0..100 {
+            assert_eq!(owner.request(Ask::Key(Box::new(claim())), Ticket(n), MonoMs(100)), None);
+        }
+        let mut replies = Vec::new();
+        let turns = (101..).take_while(|now| {
+            let told = replies.len();
+            owner.turn(MonoMs(*now));
+            owner.drain_replies(&mut replies);
+            assert!(replies.len() - told <= 20, "{} in one turn", replies.len() - told);
+            replies.len() < 100
+        });
+        assert!(turns.count() > 5);
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Owner {
             return Some(refused);
         }
         let Ask::Key(op) = ask else { return None };
-        self.pending.push(Command::Key(op), Origin::Client(ticket)).err().map(Reply::Refused)
+        self.push_walking(Command::Key(op), ticket)
     }
 
     /// The same for several at once, of which at least one changes something.
@@ -56,7 +56,27 @@ impl Owner {
             return Some(refused);
         }
         let Ask::Keys(ops) = ask else { return None };
-        self.pending.push(Command::Keys(ops), Origin::Client(ticket)).err().map(Reply::Refused)
+        self.push_walking(Command::Keys(ops), ticket)
+    }
+
+    fn push_walking(&mut self, command: Command, ticket: Ticket) -> Option<Reply> {
+        let walk = self.walk(&command);
+        self.pending.push_walking(command, walk, Origin::Client(ticket)).err().map(Reply::Refused)
+    }
+
+    /// Pending entries that a command may have to look through, or what takes as long.
+    pub(super) fn walk(&self, command: &Command) -> u64 {
+        match command {
+            Command::Key(op) => self.walk_of(std::slice::from_ref(op)),
+            Command::Keys(ops) => self.walk_of(ops),
+            _ => 0,
+        }
+    }
+
+    /// The same of operations.
+    pub(super) fn walk_of(&self, ops: &[KeyOp]) -> u64 {
+        let (keys, wall) = (&self.shard.keyspace, self.shard.wall);
+        ops.iter().map(|op| keys.walk(op, wall)).fold(0, u64::saturating_add)
     }
 
     /// Whether there is room for what these operations may add. Only where streams take much is it asked how much the largest

@@ -5,7 +5,8 @@ use super::outcome::Origin;
 use crate::command::Command;
 use crate::error::Refusal;
 use crate::limit::{
-    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, COMMAND_BYTES_MAX, PENDING_BYTES_MAX, PENDING_OPERATIONS_MAX,
+    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCH_WALK_MAX, COMMAND_BYTES_MAX, PENDING_BYTES_MAX,
+    PENDING_OPERATIONS_MAX, PENDING_WALK_MAX,
 };
 use crate::measure::bytes_of;
 
@@ -16,12 +17,8 @@ struct Weight {
     bytes: usize,
     /// Operations in it: each takes memory beside its bytes.
     operations: usize,
-}
-
-impl Weight {
-    fn of(command: &Command) -> Weight {
-        Weight { bytes: bytes_of(command), operations: command.operations() }
-    }
+    /// What it has to look through, so far as that was known when it came.
+    walk: u64,
 }
 
 /// The commands that wait, oldest first, and who wants to know what comes of each.
@@ -43,21 +40,39 @@ pub(super) struct Batch {
 }
 
 impl Pending {
-    /// Takes a command.
+    /// Takes a command that looks through nothing.
     ///
     /// # Errors
     /// [`Refusal::TooLarge`] where no batch may have it, [`Refusal::Busy`] when too much waits already.
     pub(super) fn push(&mut self, command: Command, origin: Origin) -> Result<(), Refusal> {
-        let weight = Weight::of(&command);
+        self.push_walking(command, 0, origin)
+    }
+
+    /// Takes a command that looks through so many pending entries, or what takes as long.
+    ///
+    /// # Errors
+    /// As [`Pending::push`]; of those that look through any, one is taken in any case.
+    pub(super) fn push_walking(
+        &mut self,
+        command: Command,
+        walk: u64,
+        origin: Origin,
+    ) -> Result<(), Refusal> {
+        let weight = Weight { bytes: bytes_of(&command), operations: command.operations(), walk };
         if weight.bytes > COMMAND_BYTES_MAX {
             return Err(Refusal::TooLarge { bytes: weight.bytes as u64 });
         }
         let operations = self.total.operations + weight.operations;
-        if operations > PENDING_OPERATIONS_MAX || self.total.bytes + weight.bytes > PENDING_BYTES_MAX {
+        let walks_far = walk > 0 && self.total.walk > 0 && self.total.walk + walk > PENDING_WALK_MAX;
+        if walks_far
+            || operations > PENDING_OPERATIONS_MAX
+            || self.total.bytes + weight.bytes > PENDING_BYTES_MAX
+        {
             return Err(Refusal::Busy { retry_ms: BUSY_RETRY_MS });
         }
         self.total.operations = operations;
         self.total.bytes += weight.bytes;
+        self.total.walk += weight.walk;
         self.commands.push(command);
         self.weights.push(weight);
         self.origins.push(origin);
@@ -70,7 +85,9 @@ impl Pending {
 
     /// Whether more would make the next batch no larger.
     pub(super) fn is_batch_full(&self) -> bool {
-        self.commands.len() >= BATCH_COMMANDS_MAX || self.total.bytes >= BATCH_BYTES_MAX
+        self.commands.len() >= BATCH_COMMANDS_MAX
+            || self.total.bytes >= BATCH_BYTES_MAX
+            || self.total.walk >= BATCH_WALK_MAX
     }
 
     /// Whether clients asked for all of it.
@@ -85,6 +102,7 @@ impl Pending {
         let bytes = weights.iter().map(|weight| weight.bytes).sum();
         self.total.bytes -= bytes;
         self.total.operations -= weights.iter().map(|weight| weight.operations).sum::<usize>();
+        self.total.walk -= weights.iter().map(|weight| weight.walk).sum::<u64>();
         let (commands, origins) =
             (take_front(&mut self.commands, count), take_front(&mut self.origins, count));
         debug_assert!(bytes <= BATCH_BYTES_MAX || (count == 1 && bytes <= COMMAND_BYTES_MAX));
@@ -97,13 +115,14 @@ impl Pending {
     }
 
     fn batch_len(&self) -> usize {
-        if self.total.bytes <= BATCH_BYTES_MAX {
+        if self.total.bytes <= BATCH_BYTES_MAX && self.total.walk <= BATCH_WALK_MAX {
             return self.commands.len().min(BATCH_COMMANDS_MAX);
         }
-        let mut bytes = 0;
+        let (mut bytes, mut walk) = (0, 0);
         let fits = |weight: &&Weight| {
             bytes += weight.bytes;
-            bytes <= BATCH_BYTES_MAX
+            walk += weight.walk;
+            bytes <= BATCH_BYTES_MAX && walk <= BATCH_WALK_MAX
         };
         self.weights.iter().take(BATCH_COMMANDS_MAX).take_while(fits).count().max(1)
     }
@@ -121,7 +140,10 @@ mod tests {
     use crate::command::Command;
     use crate::error::Refusal;
     use crate::id::Ticket;
-    use crate::limit::{BATCH_BYTES_MAX, COMMAND_BYTES_MAX, PENDING_BYTES_MAX, PENDING_OPERATIONS_MAX};
+    use crate::limit::{
+        BATCH_BYTES_MAX, BATCH_WALK_MAX, COMMAND_BYTES_MAX, PENDING_BYTES_MAX, PENDING_OPERATIONS_MAX,
+        PENDING_WALK_MAX,
+    };
     use crate::stream::op::{After, GroupOp, KeyOp};
     use crate::stream::text::Text;
 
@@ -161,6 +183,22 @@ mod tests {
         push(&mut pending, Command::KeySweep).unwrap();
         assert_eq!(pending.take_batch().commands.len(), 1);
         assert_eq!(pending.take_batch().commands, [Command::KeySweep]);
+    }
+
+    #[test]
+    fn batches_are_cut_by_what_they_look_through_and_so_is_what_waits() {
+        let mut pending = Pending::default();
+        let mut push = |walk| pending.push_walking(Command::KeySweep, walk, Origin::Own);
+        let walks = [BATCH_WALK_MAX / 2, BATCH_WALK_MAX / 2, 1, BATCH_WALK_MAX * 2, 0];
+        walks.into_iter().for_each(|walk| push(walk).unwrap());
+        let rest = PENDING_WALK_MAX - BATCH_WALK_MAX * 3 - 1;
+        push(rest).unwrap();
+        assert!(matches!(push(1), Err(Refusal::Busy { .. })));
+        push(0).unwrap();
+        let batches = std::iter::from_fn(|| Some(pending.take_batch().commands.len()).filter(|len| *len > 0));
+        assert_eq!(batches.collect::<Vec<_>>(), [2, 1, 1, 1, 1, 1]);
+        let mut push = |walk| pending.push_walking(Command::KeySweep, walk, Origin::Own);
+        push(PENDING_WALK_MAX * 2).unwrap();
     }
 
     #[test]

@@ -6,8 +6,8 @@ use super::pending::Batch;
 use super::remote::NO_LEADER;
 use crate::command::Command;
 use crate::error::Refusal;
-use crate::limit::{GATHER_MS, PROPOSAL_LATE_MS, PROPOSAL_MS_MAX};
-use crate::sequencer::{Committed, Event, ProposalId, Role};
+use crate::limit::{GATHER_MS, PROPOSAL_LATE_MS, PROPOSAL_MS_MAX, WALK_AN_OPERATION};
+use crate::sequencer::{Ask, Committed, Event, ProposalId, Role};
 use crate::time::MonoMs;
 
 /// A batch on its way, and who waits for it.
@@ -63,7 +63,12 @@ impl Owner {
                 Event::Refused(id, refusal) => self.refuse_proposal(id, refusal),
                 Event::Role(role) => self.change_role(role),
                 Event::Asked(ticket, ask) => {
-                    self.room = self.room.saturating_sub(1);
+                    let walk = match &ask {
+                        Ask::Key(op) => self.walk_of(std::slice::from_ref(op)),
+                        Ask::Keys(ops) => self.walk_of(ops),
+                        _ => 0,
+                    };
+                    self.spend(1, walk);
                     self.asked(ticket, ask);
                 }
                 Event::Answered(ticket, reply, applied) => self.answered(ticket, reply, applied),
@@ -79,7 +84,8 @@ impl Owner {
 
     fn apply(&mut self, batch: Committed) {
         let operations: usize = batch.commands.iter().map(Command::operations).sum();
-        self.room = self.room.saturating_sub(operations);
+        let walk = batch.commands.iter().map(|command| self.walk(command)).fold(0, u64::saturating_add);
+        self.spend(operations, walk);
         let own = batch.proposal.and_then(|id| self.take_proposal(id));
         let before = self.shard.stamp;
         let mut outcomes = std::mem::take(&mut self.outcomes);
@@ -94,6 +100,12 @@ impl Owner {
         let origins = own.into_iter().flatten().map(Some).chain(std::iter::repeat(None));
         outcomes.drain(..).zip(origins).for_each(|(outcome, origin)| self.settle(outcome, origin));
         self.outcomes = outcomes;
+    }
+
+    /// Takes from this turn's room: for operations, and for what they look through.
+    fn spend(&mut self, operations: usize, walk: u64) {
+        let walked = usize::try_from(walk / WALK_AN_OPERATION).unwrap_or(usize::MAX);
+        self.room = self.room.saturating_sub(operations).saturating_sub(walked);
     }
 
     fn take_proposal(&mut self, id: ProposalId) -> Option<Vec<Origin>> {

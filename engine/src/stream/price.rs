@@ -32,6 +32,8 @@ const REFUSAL: usize = 256;
 const ATTEMPT_WALK: u64 = 16;
 /// The same for one place of a scan.
 const PLACE_WALK: u64 = 4;
+/// So many consumers, or groups, whose places in an order move are passed over in the time of one pending entry.
+const MOVED: u64 = 8;
 
 impl Keyspace {
     /// Bytes that the answer may take.
@@ -84,6 +86,8 @@ impl Keyspace {
             let held = group.number(consumer).is_some_and(|number| group.consumer(number).pending > 0);
             if held { group.pending.len() } else { 0 }
         };
+        // Who is new moves others in the order of names.
+        let crowd = |group: &Group| group.consumers().len() as u64 / MOVED;
         match op {
             KeyOp::Pending(key, name, Some(range)) => {
                 group(key, name).map_or(0, |it| match &range.consumer {
@@ -96,17 +100,25 @@ impl Keyspace {
                 stream(key).map_or(0, |it| it.groups.iter().map(|group| group.pending.len()).sum())
             }
             KeyOp::ReadGroup(read) => {
-                let old = read.streams.iter().filter(|(_, after)| after.is_some());
-                let groups = old.filter_map(|(key, _)| group(key, &read.group));
-                groups.map(|it| if_held(it, &read.consumer)).sum()
+                let walk = |(key, after): &(Text, Option<StreamId>)| {
+                    group(key, &read.group).map_or(0, |it| {
+                        crowd(it) + if after.is_some() { if_held(it, &read.consumer) } else { 0 }
+                    })
+                };
+                read.streams.iter().map(walk).sum()
             }
+            KeyOp::Claim(claim) => group(&claim.key, &claim.group).map_or(0, crowd),
             KeyOp::Group(key, name, GroupOp::RemoveConsumer(consumer)) => {
-                group(key, name).map_or(0, |it| if_held(it, consumer))
+                group(key, name).map_or(0, |it| crowd(it) + if_held(it, consumer))
+            }
+            KeyOp::Group(key, name, GroupOp::AddConsumer(_)) => group(key, name).map_or(0, crowd),
+            KeyOp::Group(key, _, GroupOp::Create { .. } | GroupOp::Destroy) => {
+                stream(key).map_or(0, |it| it.groups.iter().len() as u64 / MOVED)
             }
             KeyOp::AutoClaim(claim) => {
                 let most = claim.count.saturating_mul(CLAIM_ATTEMPTS).min(CLAIM_ATTEMPTS_MAX);
-                let held = group(&claim.key, &claim.group).map_or(0, |it| it.pending.len());
-                held.min(most) * ATTEMPT_WALK
+                let looked = |it: &Group| crowd(it) + it.pending.len().min(most) * ATTEMPT_WALK;
+                group(&claim.key, &claim.group).map_or(0, looked)
             }
             KeyOp::Scan(scan) => {
                 let places = (self.slot_count() as u64).saturating_sub(scan.from);
