@@ -117,17 +117,21 @@ async fn play(plan: Plan, victim: Victim, after: Duration) {
 /// How long whoever asks waits for a node that was added and has died, ms.
 const SILENT_MS: u64 = 20_000;
 
-/// A node dies while it is added, so long after that was asked for, and stays away; whether the answer says so. Whatever it says
-/// comes in time, and the change, asked for again once the node is back, is carried out.
+/// A node dies so long after it has its id, and stays away; whether the answer says so. Whatever it says comes in time, and the
+/// change, asked for again once the node is back, is carried out.
 pub(crate) fn dies_while_it_is_added(after: Duration) -> bool {
     Runtime::with_seed(after.as_micros() as u64).block_on(async {
         let mut scene = Scene::set(Plan::Add).await;
         let mut answer = scene.world.running[&scene.asked].administer(scene.request.clone());
+        let newcomer = loop {
+            Runtime::sleep(Duration::from_millis(1)).await;
+            scene.world.welcome();
+            if let Some(newcomer) = scene.world.nodes().into_iter().find(|node| *node > FOUNDERS) {
+                break newcomer;
+            }
+        };
         Runtime::sleep(after).await;
-        scene.world.welcome();
-        let waits = scene.world.lose_newcomers().await;
-        let lost = scene.world.nodes().into_iter().find(|node| *node > FOUNDERS);
-        lost.into_iter().for_each(|node| scene.world.crash(node, true));
+        scene.world.crash(newcomer, true);
         let until = scene.world.town.now() + SILENT_MS;
         let said = loop {
             if let Ok(said) = answer.try_recv() {
@@ -136,10 +140,7 @@ pub(crate) fn dies_while_it_is_added(after: Duration) -> bool {
             assert!(scene.world.town.now() < until, "nothing is said about a node that died");
             scene.step().await;
         };
-        waits.into_iter().for_each(|site| scene.world.come_back(site));
-        if let Some(node) = lost {
-            scene.world.start(node).await;
-        }
+        scene.world.start(newcomer).await;
         scene.insist().await;
         scene.settle().await;
         scene.check_whole().await;
