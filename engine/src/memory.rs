@@ -5,10 +5,10 @@
 //! zones      ├─────────── 3/4 ───────────┤
 //! streams                 ├─────────── 3/4 ───────────┤
 //! ```
-//! Neither use can take the other's quarter, and strangers never take the reserve. Within a share one zone, or one stream,
-//! may take at most twice what is still free in it: one alone gets two thirds of the share, which is half of all, two get two
-//! fifths each, and there is always room for another (a *dynamic threshold*, Choudhury and Hahne, 1998). While less than two
-//! thirds of a share are taken nobody can be past that, and nothing is looked up.
+//! Neither use can take the other's quarter, and strangers never take the reserve. Of what is left to it one zone, or one stream,
+//! may take at most twice what is still free: one alone gets two thirds of the share, which is half of all, two get two
+//! fifths each, and there is always room for another (a *dynamic threshold*, Choudhury and Hahne, 1998), whoever joins it.
+//! While less than two thirds are taken nobody can be past that, and nothing is looked up.
 //!
 //! This decides what is *proposed*, by what the proposing node counts; apply decides by nothing of it.
 
@@ -131,10 +131,14 @@ impl Shares {
         zone: impl FnOnce() -> u64,
     ) -> Result<(), Bound> {
         self.check_all(used, is_trusted)?;
-        if is_trusted {
-            return Ok(());
-        }
-        within(self.zones, used.zones, zone, (Bound::Zones, Bound::OneZone))
+        let (all, share) = if is_trusted {
+            (self.all, self.zones.saturating_add(self.all - self.ordinary))
+        } else {
+            (self.ordinary, self.zones)
+        };
+        // What streams take of the rest is not there to be shared out.
+        let share = share.min(all.saturating_sub(used.streams));
+        within(share, used.zones, zone, (Bound::Zones, Bound::OneZone))
     }
 
     /// Whether a zone may be made: an operator's, so the reserve is for it.
@@ -145,7 +149,8 @@ impl Shares {
     /// Whether something may be added to a stream that takes so many bytes.
     pub(crate) fn check_stream(&self, used: Used, stream: impl FnOnce() -> u64) -> Result<(), Bound> {
         self.check_all(used, false)?;
-        within(self.streams, used.streams, stream, (Bound::Streams, Bound::OneStream))
+        let share = self.streams.min(self.ordinary.saturating_sub(used.zones));
+        within(share, used.streams, stream, (Bound::Streams, Bound::OneStream))
     }
 
     fn check_all(&self, used: Used, is_trusted: bool) -> Result<(), Bound> {
@@ -211,11 +216,12 @@ mod tests {
         assert_eq!((shares().ordinary, shares().zones), (1_500, 1_200));
         assert_eq!(join(1_200, 0, 10), Err(Bound::Zones));
         assert_eq!(join(300, 1_200, 10), Err(Bound::Node));
-        assert_eq!(join(299, 1_200, 10), Ok(()), "streams that are full are in no waiter's way");
-        let streams = |zones, streams| shares().check_stream(Used { zones, streams }, || 10);
+        assert_eq!(join(299, 1_200, 2), Ok(()), "streams that are full are in no waiter's way");
+        let streams = |zones, streams| shares().check_stream(Used { zones, streams }, || 2);
         assert_eq!((streams(0, 1_200), streams(1_200, 299)), (Err(Bound::Streams), Ok(())));
-        let trusted = |zones, streams| shares().check_join(Used { zones, streams }, true, || 1_200);
+        let trusted = |zones, streams| shares().check_join(Used { zones, streams }, true, || 2);
         assert_eq!((trusted(1_200, 399), trusted(1_200, 400)), (Ok(()), Err(Bound::Node)));
+        assert_eq!((trusted(1_299, 0), trusted(1_300, 0)), (Ok(()), Err(Bound::Zones)));
         assert_eq!(shares().check_zone(Used { zones: 1_200, streams: 399 }), Ok(()));
     }
 
@@ -225,6 +231,21 @@ mod tests {
         assert_eq!(join(801, 0, 1), Ok(()), "a small one");
         assert_eq!((join(960, 0, 480), join(962, 0, 481)), (Ok(()), Err(Bound::OneZone)), "two large ones");
         assert_eq!(join(1_199, 0, 2), Ok(()), "many small ones fill it");
+    }
+
+    #[test]
+    fn a_zone_that_the_trusted_fill_leaves_room_for_others_however_much_streams_take() {
+        for streams in [0, 300, 700, 1_200] {
+            let trusted = |zones, zone| shares().check_join(Used { zones, streams }, true, || zone);
+            let filled = (1..).find(|taken| trusted(*taken, *taken).is_err()).expect("it is full");
+            assert_eq!(trusted(filled, filled), Err(Bound::OneZone), "{streams}");
+            assert_eq!(trusted(filled, 1), Ok(()), "another's users, {streams}");
+            assert_eq!(shares().check_zone(Used { zones: filled, streams }), Ok(()));
+            let stranger = shares().check_join(Used { zones: filled, streams }, false, || 1);
+            let append = shares().check_stream(Used { zones: filled, streams }, || 1);
+            assert_eq!(stranger, Ok(()), "{streams}");
+            assert_eq!(append.is_ok(), streams < 1_200, "{streams}");
+        }
     }
 
     #[test]

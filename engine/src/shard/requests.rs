@@ -3,9 +3,9 @@
 use crate::cost::JOIN_REQUEST_BYTES;
 use crate::id::{RequestHash, ZoneId};
 use crate::limit::{REQUEST_TTL_MS, REQUESTS_MAX};
+use crate::parted_map::PartedMap;
 use crate::time::LogTime;
 use crate::token::Place;
-use crate::zone::users::IdentityMap;
 use std::collections::VecDeque;
 
 /// A remembered request.
@@ -29,13 +29,13 @@ pub(crate) fn chooser(request: RequestHash) -> usize {
 /// strangers have none left, the oldest.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    known: IdentityMap<RequestHash, (ZoneId, Place)>,
+    known: PartedMap<RequestHash, (ZoneId, Place)>,
     orders: [VecDeque<Remembered>; CHOOSERS],
 }
 
 impl Requests {
     pub(crate) fn place(&self, request: RequestHash, zone: ZoneId) -> Option<Place> {
-        self.known.get(&request).filter(|(of, _)| *of == zone).map(|(_, place)| *place)
+        self.known.get(request).filter(|(of, _)| *of == zone).map(|(_, place)| *place)
     }
 
     pub(crate) fn remember(&mut self, entry: Remembered) {
@@ -60,8 +60,8 @@ impl Requests {
         };
         let first = self.orders[of].pop_front()?;
         // A replaced entry of the same request stays until its own turn.
-        if self.known.get(&first.request) == Some(&(first.zone, first.place)) {
-            self.known.remove(&first.request);
+        if self.known.get(first.request) == Some(&(first.zone, first.place)) {
+            self.known.remove(first.request);
         }
         Some(first)
     }

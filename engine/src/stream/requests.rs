@@ -4,8 +4,8 @@ use super::value::Added;
 use crate::cost::ADD_REQUEST_BYTES;
 use crate::id::RequestHash;
 use crate::limit::{ADD_REQUESTS_MAX, REQUEST_TTL_MS};
+use crate::parted_map::PartedMap;
 use crate::time::LogTime;
-use crate::zone::users::IdentityMap;
 use siphasher::sip::SipHasher24;
 use std::collections::VecDeque;
 use std::hash::Hasher;
@@ -23,13 +23,13 @@ pub(crate) struct RememberedAdd {
 /// The appends of the last two minutes that carried a request id; past [`ADD_REQUESTS_MAX`] the oldest is forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct AddRequests {
-    known: IdentityMap<RequestHash, (u64, Added)>,
+    known: PartedMap<RequestHash, (u64, Added)>,
     order: VecDeque<RememberedAdd>,
 }
 
 impl AddRequests {
     pub(crate) fn added(&self, request: RequestHash, key: u64) -> Option<Added> {
-        self.known.get(&request).filter(|(of, _)| *of == key).map(|(_, added)| *added)
+        self.known.get(request).filter(|(of, _)| *of == key).map(|(_, added)| *added)
     }
 
     pub(crate) fn remember(&mut self, entry: RememberedAdd) {
@@ -45,8 +45,8 @@ impl AddRequests {
         }
         self.order.pop_front();
         // A replaced entry of the same request stays until its own turn.
-        if self.known.get(&first.request) == Some(&(first.key, first.added)) {
-            self.known.remove(&first.request);
+        if self.known.get(first.request) == Some(&(first.key, first.added)) {
+            self.known.remove(first.request);
         }
         Some(first)
     }

@@ -5,28 +5,10 @@
 
 use crate::cost::{EXPIRY_BYTES, USER_BYTES};
 use crate::id::{Seq, UserHash};
+use crate::parted_map::PartedMap;
 use crate::time::LogTime;
 use crate::token::Place;
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
-
-/// Keys are keyed hashes already, so their low bits are the hash.
-#[derive(Default)]
-pub(crate) struct Identity(u64);
-
-impl Hasher for Identity {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.0 = self.0 << 8 ^ u64::from(*byte));
-    }
-    fn write_u128(&mut self, value: u128) {
-        self.0 = (value >> 64) as u64 ^ value as u64;
-    }
-}
-
-pub(crate) type IdentityMap<K, V> = HashMap<K, V, BuildHasherDefault<Identity>>;
+use std::collections::VecDeque;
 
 /// An admission to forget when its pass has expired.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,8 +21,8 @@ pub(crate) struct Expiry {
 /// The users of a zone.
 #[derive(Debug, Default)]
 pub struct Users {
-    by_user: IdentityMap<UserHash, Place>,
-    by_seq: HashMap<u64, UserHash>,
+    by_user: PartedMap<UserHash, Place>,
+    by_seq: PartedMap<u64, UserHash>,
     /// In the order of admission. Some may have been replaced since.
     expiring: VecDeque<Expiry>,
 }
@@ -49,13 +31,13 @@ impl Users {
     /// The place that this user was last given; it may be gone by now.
     #[must_use]
     pub fn place(&self, user: UserHash) -> Option<Place> {
-        self.by_user.get(&user).copied()
+        self.by_user.get(user).copied()
     }
 
     /// Records a new place; an earlier one is forgotten.
     pub fn insert(&mut self, user: UserHash, place: Place) {
         if let Some(Place::Queue(old)) = self.by_user.insert(user, place) {
-            self.by_seq.remove(&old.0);
+            self.by_seq.remove(old.0);
         }
         match place {
             Place::Queue(seq) => {
@@ -69,14 +51,14 @@ impl Users {
 
     /// The waiter left or was dropped.
     pub fn remove(&mut self, seq: Seq) {
-        if let Some(user) = self.by_seq.remove(&seq.0) {
+        if let Some(user) = self.by_seq.remove(seq.0) {
             self.forget(user, Place::Queue(seq));
         }
     }
 
     /// The waiter was admitted: remembered until its pass expires.
     pub fn admitted(&mut self, seq: Seq, at: LogTime) {
-        if let Some(user) = self.by_seq.get(&seq.0) {
+        if let Some(user) = self.by_seq.get(seq.0) {
             let place = Place::Queue(seq);
             self.expiring.push_back(Expiry { admitted_at: at, user: *user, place });
         }
@@ -90,7 +72,7 @@ impl Users {
     /// Forgets what an expired admission was kept for.
     pub(crate) fn expire(&mut self, expiry: Expiry) {
         if let Place::Queue(seq) = expiry.place {
-            self.by_seq.remove(&seq.0);
+            self.by_seq.remove(seq.0);
         }
         self.forget(expiry.user, expiry.place);
     }
@@ -98,7 +80,7 @@ impl Users {
     /// The user who holds this place.
     #[must_use]
     pub fn user_of(&self, seq: Seq) -> Option<UserHash> {
-        self.by_seq.get(&seq.0).copied()
+        self.by_seq.get(seq.0).copied()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -135,8 +117,8 @@ impl Users {
     }
 
     fn forget(&mut self, user: UserHash, place: Place) {
-        if self.by_user.get(&user) == Some(&place) {
-            self.by_user.remove(&user);
+        if self.by_user.get(user) == Some(&place) {
+            self.by_user.remove(user);
         }
     }
 }
