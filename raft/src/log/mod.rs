@@ -115,6 +115,8 @@ pub(crate) struct Shared<R: AsyncRuntime> {
     writer: Mutex<Option<Writer<R>>>,
     /// Written by the writer.
     full: AtomicBool,
+    /// Nobody waits for room any more.
+    ends: AtomicBool,
     /// Bytes of all records ever written since the start. Written by the writer.
     written_bytes: AtomicU64,
     /// Syncs since the start. Written by the writer.
@@ -147,6 +149,7 @@ impl<R: AsyncRuntime> Log<R> {
             queue: Queue::new(),
             writer: Mutex::new(None),
             full: AtomicBool::new(false),
+            ends: AtomicBool::new(false),
             written_bytes: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             durable: Mutex::default(),
@@ -187,6 +190,11 @@ impl<R: AsyncRuntime> Log<R> {
                 answers.into_iter().for_each(Answer::give);
             }
         }
+    }
+
+    /// What finds no room on the disk from now on is refused, and nobody waits for that: groups that stop would wait for ever.
+    pub fn wait_no_more(&self) {
+        self.shared.ends.store(true, Ordering::Release);
     }
 
     /// Lets the writer end, after it has written and answered everything queued.

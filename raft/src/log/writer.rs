@@ -153,7 +153,10 @@ impl<R: AsyncRuntime> Writer<R> {
                 "cannot write {}: {error}; check the disk, then start this node again",
                 segment::path(self.active.number)
             );
-            self.shared.failure.set(reason.clone());
+            // One that ends for want of room has not failed.
+            if !self.ends_full(&error) {
+                self.shared.failure.set(reason.clone());
+            }
             self.refuse(&reason).await;
         }
     }
@@ -306,10 +309,10 @@ impl<R: AsyncRuntime> Writer<R> {
     async fn write(&mut self) -> io::Result<()> {
         // The room is reserved, but some file systems need more of it to write what is there already.
         while let Err(error) = self.active.file.write_at(&self.buffer, self.written).await {
-            if error.kind() != io::ErrorKind::StorageFull {
+            self.shared.full.store(true, Ordering::Release);
+            if error.kind() != io::ErrorKind::StorageFull || self.ends_full(&error) {
                 return Err(error);
             }
-            self.shared.full.store(true, Ordering::Release);
             R::sleep(Duration::from_millis(FULL_RETRY_MS)).await;
         }
         self.written += self.buffer.len() as u64;
@@ -319,6 +322,11 @@ impl<R: AsyncRuntime> Writer<R> {
         self.buffer.shrink_to(FLUSH_BYTES_MAX);
         self.shared.full.store(self.spare.is_none(), Ordering::Release);
         Ok(())
+    }
+
+    /// Whether there is no room, and nobody waits for any.
+    fn ends_full(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::StorageFull && self.shared.ends.load(Ordering::Acquire)
     }
 
     async fn sync(&mut self) -> io::Result<()> {
@@ -367,6 +375,10 @@ impl<R: AsyncRuntime> Writer<R> {
         while self.spare.is_none() {
             self.refill().await?;
             if self.spare.is_none() {
+                let full = io::Error::from(io::ErrorKind::StorageFull);
+                if self.ends_full(&full) {
+                    return Err(full);
+                }
                 R::sleep(Duration::from_millis(FULL_RETRY_MS)).await;
             }
         }

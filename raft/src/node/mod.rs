@@ -237,6 +237,7 @@ impl<R: AsyncRuntime> Node<R> {
     /// more when this returns.
     pub async fn shutdown(&self) {
         self.inner.hand_over().await;
+        self.inner.log.wait_no_more();
         for raft in self.inner.groups.iter().filter_map(|group| group.raft.get()) {
             // A group that has failed has stopped already.
             let _ = raft.shutdown().await;

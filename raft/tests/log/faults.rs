@@ -94,6 +94,30 @@ fn appends_that_do_not_fit_wait_and_lose_nothing() {
 }
 
 #[test]
+fn a_log_that_ends_waits_for_no_room_and_keeps_what_it_acknowledged() {
+    run(async {
+        let disk = Disk::new(1);
+        disk.set_room(3 * SEGMENT_BYTES);
+        let log = open(&disk).await.expect("a new log");
+        let end = until_full(&log).await;
+        let mut group = log.group(GroupId(0));
+        let (done, answer) = <SimRuntime as AsyncRuntime>::Oneshot::channel();
+        let many: Vec<_> = (end..end + 40).map(|index| entry(1, index, 900)).collect();
+        group.append(many, IOFlushed::signal(done)).await.expect("taken in");
+        SimRuntime::sleep(Duration::from_secs(5)).await;
+        log.wait_no_more();
+        answer.await.expect("answered").expect_err("there is no room for them");
+        group.save_vote(&Vote::new(9, 1)).await.expect_err("nothing is written any more");
+        log.close();
+        assert!(log.failed().now_or_never().is_none(), "it ended, it did not fail");
+
+        let log = open(&disk.crash()).await.expect("a good log");
+        let found = indices(&mut log.group(GroupId(0))).await;
+        assert_eq!(found[..end as usize], (0..end).collect::<Vec<_>>());
+    });
+}
+
+#[test]
 fn a_failed_sync_ends_the_log() {
     run(async {
         let disk = Disk::new(1);
