@@ -130,7 +130,8 @@ pub const FOLLOWED_BYTES_FREE: u64 = 1_024;
 /// A reader who was told more elsewhere than this node has waits so long for it, then learns that its place is lost. Only time in
 /// which this node could prove that what it has is new counts.
 pub const NODE_BEHIND_MS_MAX: u64 = 3_000;
-/// Questions about streams that may wait for one worker, and answers and tidings from one.
+/// Questions about streams that may wait for one worker, and answers and tidings: from other workers, and from
+/// owners of its own.
 pub const WISHES_MAX: usize = 4_096;
 /// See [`WISHES_MAX`].
 pub const TIDINGS_MAX: usize = 16_384;
