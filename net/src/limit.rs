@@ -121,6 +121,8 @@ pub const FOLLOWS_SCARCE_MAX: usize = 8;
 pub const FOLLOWS_PER_SESSION_MAX: usize = 8;
 /// Streams that a worker asks at once to be told of: each is answered with how far it reaches. Beyond them new readers wait.
 pub const LISTENS_MAX: usize = 1_024;
+/// Streams that are looked at, at once, for those to be asked so: new ones, and as many of all after a loss.
+pub const LISTEN_LOOKS_MAX: usize = 256;
 /// What an entry of a hub takes, in copies of itself: as it came, and encoded.
 pub const CACHE_COPIES: usize = 3;
 /// What a stream that is followed takes beside its name, about.
