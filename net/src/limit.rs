@@ -121,6 +121,8 @@ pub const FOLLOWS_SCARCE_MAX: usize = 8;
 pub const FOLLOWS_PER_SESSION_MAX: usize = 8;
 /// Streams that a worker asks at once to be told of: each is answered with how far it reaches. Beyond them new readers wait.
 pub const LISTENS_MAX: usize = 1_024;
+/// Streams that are looked at, at once, for those to be asked so: new ones, and as many of all after a loss.
+pub const LISTEN_LOOKS_MAX: usize = 256;
 /// What an entry of a hub takes, in copies of itself: as it came, and encoded.
 pub const CACHE_COPIES: usize = 3;
 /// What a stream that is followed takes beside its name, about.
@@ -130,7 +132,8 @@ pub const FOLLOWED_BYTES_FREE: u64 = 1_024;
 /// A reader who was told more elsewhere than this node has waits so long for it, then learns that its place is lost. Only time in
 /// which this node could prove that what it has is new counts.
 pub const NODE_BEHIND_MS_MAX: u64 = 3_000;
-/// Questions about streams that may wait for one worker, and answers and tidings from one.
+/// Questions about streams that may wait for one worker, and answers and tidings: from other workers, and from
+/// owners of its own.
 pub const WISHES_MAX: usize = 4_096;
 /// See [`WISHES_MAX`].
 pub const TIDINGS_MAX: usize = 16_384;

@@ -11,12 +11,14 @@
 //! nothing of what is in it: a worker may begin to follow very many at once. What readers lack is asked for by `follow`, for so
 //! many of them at a time. A reader is a position and nothing else: a slow one
 //! costs no memory, and is told the truth when what it lacks is gone. Answers and tidings come in one lane, in order, so a hub
-//! that listens and asks misses nothing in between. Where that lane was full, everything is asked again.
+//! that listens and asks misses nothing in between. Where that lane was full, everything is asked again, a few
+//! streams at a time ([`listening`]).
 //!
 //! Work is done in turns of bounded length: a hub with many readers takes several. Blocked reads wait here, too: for the
 //! news, upon which their question is asked again.
 
 mod cache;
+mod listening;
 mod reader;
 mod stream;
 #[cfg(test)]
@@ -26,9 +28,7 @@ pub(crate) use cache::Entry;
 pub(crate) use reader::{Outlets, Seat, Tell, Took, Waiter, Woken};
 
 use crate::cursor::Position;
-use crate::limit::{
-    FOLLOW_BYTES_MAX, FOLLOWS_MAX, FOLLOWS_PER_SESSION_MAX, FOLLOWS_SCARCE_MAX, HUBS_MAX, LISTENS_MAX,
-};
+use crate::limit::{FOLLOW_BYTES_MAX, FOLLOWS_MAX, FOLLOWS_PER_SESSION_MAX, FOLLOWS_SCARCE_MAX, HUBS_MAX};
 use crate::session::blocking::Who;
 use crate::worker::ticket::SessionKey;
 use sluice_engine::account::Charge;
@@ -107,9 +107,12 @@ pub(crate) struct Hubs {
     /// Streams that are to be listened to, once fewer such wishes are under way.
     unheard: VecDeque<Text>,
     listening: usize,
+    /// After a loss all streams are, too.
+    laps: listening::Laps,
     /// Readers whose question waits until fewer are under way.
     queued: VecDeque<(Text, Asking)>,
-    asked: usize,
+    /// Those on whose behalf one is.
+    asked: BTreeMap<Seat, Text>,
     /// Of these, how many are on behalf of each connection, and those that wait until it has fewer.
     asked_for: BTreeMap<SessionKey, usize>,
     held: BTreeMap<SessionKey, VecDeque<(Text, Asking)>>,
@@ -180,10 +183,12 @@ impl Hubs {
         if told.question.wave != self.wave {
             return;
         }
-        let under_way = if told.question.seat.is_some() { &mut self.asked } else { &mut self.listening };
-        *under_way = under_way.saturating_sub(1);
-        if let Some(seat) = told.question.seat {
-            self.end_question(seat.session);
+        match told.question.seat {
+            None => self.listening = self.listening.saturating_sub(1),
+            Some(seat) => {
+                self.asked.remove(&seat);
+                self.end_question(seat.session);
+            }
         }
         let Some(hub) = self.by_key.get_mut(&told.key) else { return };
         let before = hub.cached_bytes();
@@ -195,21 +200,6 @@ impl Hubs {
         }
         self.cached = self.cached + hub.cached_bytes() - before;
         self.list(&told.key);
-    }
-
-    /// Something that an owner sent was lost: everything is asked again.
-    pub(crate) fn lost(&mut self) {
-        self.wave = self.wave.wrapping_add(1);
-        (self.asked, self.listening) = (0, 0);
-        self.queued.clear();
-        self.asked_for.clear();
-        self.held.clear();
-        self.unheard.clear();
-        for (key, hub) in &mut self.by_key {
-            hub.forget_answers();
-            hub.is_heard = false;
-            self.unheard.push_back(key.clone());
-        }
     }
 
     /// A connection takes something again.
@@ -297,30 +287,10 @@ impl Hubs {
         !self.active.is_empty()
     }
 
-    /// Whether wishes wait to be sent.
-    pub(crate) fn has_wishes(&self) -> bool {
-        !self.wishes.is_empty()
-    }
-
     /// A wish that could not be sent now, nor any behind it.
     pub(crate) fn put_back(&mut self, sent: Vec<Sent>) {
         debug_assert!(self.wishes.is_empty(), "wishes keep their order");
         self.wishes = sent;
-    }
-
-    /// Wishes to be sent, in order.
-    pub(crate) fn take_wishes(&mut self) -> Vec<Sent> {
-        while self.listening < LISTENS_MAX
-            && let Some(key) = self.unheard.pop_front()
-        {
-            let Some(hub) = self.by_key.get_mut(&key) else { continue };
-            if !std::mem::replace(&mut hub.is_heard, true) {
-                let group = hub.group;
-                self.listening += 1;
-                self.wish(group, Wish::Listen(key), None);
-            }
-        }
-        std::mem::take(&mut self.wishes)
     }
 
     /// Blocked reads whose question is to be asked again.
@@ -392,7 +362,7 @@ impl Hubs {
     fn ask_queued(&mut self, outlets: &mut impl Outlets) {
         let plenty = self.asked_max.unwrap_or(FOLLOWS_MAX);
         let most = if self.is_scarce { FOLLOWS_SCARCE_MAX } else { plenty };
-        while self.asked < most
+        while self.asked.len() < most
             && let Some((key, Asking { seat, follow })) = self.queued.pop_front()
         {
             let under_way = self.asked_for.get(&seat.session).copied().unwrap_or(0);
@@ -406,7 +376,7 @@ impl Hubs {
                 hub.still_lacks(seat, &mut noted).then_some(hub.group)
             });
             if let Some(group) = group {
-                self.asked += 1;
+                self.asked.insert(seat, key);
                 self.asked_for.insert(seat.session, under_way + 1);
                 self.wish(group, Wish::Follow(follow), Some(seat));
             } else {

@@ -53,8 +53,8 @@ pub(super) struct Hub {
     again: bool,
     /// It is among those that have something to do.
     pub(super) listed: bool,
-    /// Its owner was asked to tell of it.
-    pub(super) is_heard: bool,
+    /// The wave in which its owner was asked to tell of it.
+    pub(super) heard: Option<u32>,
 }
 
 /// What became of a reader that was looked at.
@@ -106,7 +106,7 @@ impl Hub {
             swept: (0, 0, None),
             again: false,
             listed: false,
-            is_heard: false,
+            heard: None,
         }
     }
 
@@ -197,19 +197,15 @@ impl Hub {
         }
     }
 
-    /// Every reader is looked at again.
-    fn restart(&mut self) {
-        if self.is_at_work() {
-            self.again = true;
-        } else {
-            self.next = 0;
-        }
+    /// How many readers wait for an answer.
+    #[cfg(test)]
+    pub(super) fn asking(&self) -> usize {
+        self.asking.len()
     }
 
-    /// Readers whose answers will not come: their questions were lost.
-    pub(super) fn forget_answers(&mut self) {
-        self.readers.extend(std::mem::take(&mut self.asking).into_values());
-        self.restart();
+    /// The question on behalf of this reader was lost: it is looked at again.
+    pub(super) fn forget_question(&mut self, seat: Seat) {
+        self.asking.remove(&seat).into_iter().for_each(|reader| self.push(reader));
     }
 
     /// Whether a question on behalf of this reader is still to be asked: the answer to another's may have been its own, and its
@@ -231,7 +227,7 @@ impl Hub {
         if !self.cache.covers(epoch, dense + 1) {
             return true;
         }
-        self.asking.remove(&seat).into_iter().for_each(|reader| self.push(reader));
+        self.forget_question(seat);
         false
     }
 

@@ -5,6 +5,8 @@
 //! Seen to fail when broken: a cache that claims to know what it dropped (`shrink` without moving `from`), a loss after which nothing
 //! is asked again, news during a round that begins no other.
 
+mod losses;
+
 use super::{Hubs, Knows, News, Outlets, Seat, Tell, Told, Took, Wish};
 use crate::cursor::{Cursor, Position};
 use crate::limit;
@@ -288,13 +290,19 @@ impl Stage {
         if self.rng.u8(0..100) < self.lose_percent {
             self.hubs.lost();
         } else {
-            for news in news {
-                match news {
-                    News::Tidings(tidings) => self.hubs.hear(&tidings),
-                    News::Told(told) => self.hubs.told(&told, &mut self.readers),
-                }
-            }
+            news.into_iter().for_each(|news| self.hear(news));
         }
+        self.tell();
+    }
+
+    fn hear(&mut self, news: News) {
+        match news {
+            News::Tidings(tidings) => self.hubs.hear(&tidings),
+            News::Told(told) => self.hubs.told(&told, &mut self.readers),
+        }
+    }
+
+    fn tell(&mut self) {
         self.look();
         self.hubs.turn(
             self.rng.usize(1..30),

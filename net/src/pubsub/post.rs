@@ -2,8 +2,9 @@
 //!
 //! While a connection is visited the others cannot be written to, so messages for this worker's own connections wait here
 //! until the visit ends; those for other nodes wait until the turn ends and go as one batch. A message for very many is
-//! delivered in parts, over several turns: while one is, its worker takes no more from publishers, and messages of others wait
-//! in its inbox.
+//! delivered in parts, over several turns, while messages of others wait in the inbox. A worker takes no more from
+//! publishers until what they published here is delivered, but messages of others hold them up no further: while
+//! there are many of those, publishers would get through by luck alone.
 
 use super::channels::TooDear;
 use super::message::{self, Batch, Published};
@@ -49,7 +50,7 @@ pub(crate) struct Post {
     parcels: VecDeque<Parcel>,
     /// The first of them, once it has begun.
     pub(crate) delivery: Option<Delivery>,
-    /// Whether messages were left when the time was over.
+    /// Whether messages of this worker's publishers were left when the time was over.
     is_late: bool,
     /// Messages of another node that are taken in one by one.
     arrived: Option<Batch>,
@@ -133,9 +134,10 @@ impl Post {
         self.delivery.is_some() || !self.parcels.is_empty()
     }
 
-    /// Notes whether any are left.
+    /// Notes whether any are left that were published here.
     pub(crate) fn note_left(&mut self) {
-        self.is_late = self.is_at_work();
+        let begun = self.delivery.iter().map(|delivery| &delivery.parcel);
+        self.is_late = begun.chain(&self.parcels).any(|parcel| parcel.publisher.is_some());
     }
 
     /// Whether any were: whoever publishes here waits until they are delivered, so that they do not grow more.
@@ -300,5 +302,59 @@ pub(crate) fn take_in(bytes: &[u8], shared: &Shared) {
         mailbox.notify();
     } else {
         shared.channels.note_dropped(message::count(bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Batch, Mailbox, Post, SessionKey, Shared, message};
+    use crate::clock::Clock;
+    use crate::cluster::{Addresses, Alone};
+    use crate::config::NetConfig;
+    use sluice_engine::node;
+    use sluice_engine::sequencer::Local;
+    use sluice_engine::time::MonoMs;
+    use std::sync::Arc;
+
+    fn shared(workers: usize) -> Shared {
+        let open = |_, applied| Box::new(Local::new(applied)) as Box<_>;
+        let (directory, _) = node::open(node::Options::new([7; 16]), vec![], open, MonoMs(0)).unwrap();
+        let waker = || mio::Waker::new(mio::Poll::new()?.registry(), mio::Token(0));
+        let mailboxes = (0..workers).map(|_| Mailbox::new(workers, waker().unwrap())).collect();
+        let cluster = Arc::new(Alone::new(1, Addresses::default()));
+        Shared::new(NetConfig::loopback(Clock::start()), directory, cluster, mailboxes)
+    }
+
+    #[test]
+    fn publishers_wait_until_their_own_messages_are_delivered_and_for_no_others() {
+        let shared = shared(2);
+        let (mut other, mut post) = (Post::new(0, 2), Post::new(1, 2));
+        let inbox = &shared.mailboxes[1];
+        let key = |slot| SessionKey { slot, generation: 0 };
+        let _room = shared.channels.reserve(1, 4, shared.directory.account()).unwrap();
+        post.listen(b"news", key(0), &shared);
+        let mut batch = Vec::new();
+        message::append(&mut batch, b"news", b"of another node");
+        let batch = Batch::new(&batch, shared.directory.account()).unwrap();
+        assert!(inbox.post_batch(batch) && post.advance(Some(inbox), &shared));
+        post.note_left();
+        assert!(post.is_at_work() && !post.is_late(), "it waits, and was not published here");
+        assert!(post.advance(Some(inbox), &shared));
+        post.delivery = None;
+        assert!(post.advance(Some(inbox), &shared), "the end of the batch");
+        assert!(other.publish(b"news", b"of another worker", key(1), &shared).is_ok());
+        assert!(post.advance(Some(inbox), &shared) && post.delivery.is_some());
+        post.note_left();
+        assert!(!post.is_late(), "it is being delivered, and was not published here");
+        assert!(post.publish(b"news", b"of its own", key(2), &shared).is_ok());
+        post.note_left();
+        assert!(post.is_late(), "its own waits behind it");
+        post.delivery = None;
+        assert!(post.advance(Some(inbox), &shared));
+        post.note_left();
+        assert!(post.is_late(), "its own is being delivered");
+        post.delivery = None;
+        post.note_left();
+        assert!(!post.is_late() && !post.is_at_work());
     }
 }

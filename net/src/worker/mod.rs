@@ -14,6 +14,7 @@ pub(crate) mod jitter;
 pub(crate) mod lines;
 pub(crate) mod listen;
 pub(crate) mod mailbox;
+pub(crate) mod own_news;
 pub(crate) mod pace;
 pub(crate) mod passing;
 mod pin;

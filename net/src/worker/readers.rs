@@ -133,12 +133,12 @@ impl Worker {
     fn take_news(&mut self, hubs: &mut Hubs, now: MonoMs) -> bool {
         let shared = std::sync::Arc::clone(&self.desk.shared);
         let Some(mailbox) = shared.mailboxes.get(self.desk.me) else { return false };
-        let mut any = mailbox.has_lost();
+        let mut any = mailbox.has_lost() | self.desk.shards.news().has_lost();
         if any {
             hubs.lost();
         }
         loop {
-            let (own, other) = (self.desk.shards.next_news(), mailbox.next_news());
+            let (own, other) = (self.desk.shards.news().pop(), mailbox.next_news());
             if own.is_none() && other.is_none() {
                 return any;
             }

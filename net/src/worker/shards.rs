@@ -8,6 +8,7 @@
 //! Group g belongs to worker g mod C, for good.
 
 use super::mailbox::Mail;
+use super::own_news::OwnNews;
 use crate::cluster::{Decide, Operation};
 use crate::hub::{News, Sent, Told as HubTold, Wish};
 use crate::limit;
@@ -34,7 +35,6 @@ use sluice_engine::stream::{ListenerId, Tidings};
 use sluice_engine::time::MonoMs;
 use sluice_engine::token::Place;
 use sluice_engine::zone::settings::ZoneName;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What is told where this node cannot know whether what it has is new enough, and nobody else is asked.
@@ -67,8 +67,7 @@ pub(crate) struct Shards {
     replies: Vec<(Ticket, Reply)>,
     /// The same.
     spread: Vec<(ListenerId, Tidings)>,
-    /// For the hubs of this worker.
-    news: VecDeque<News>,
+    news: OwnNews,
 }
 
 impl Shards {
@@ -94,7 +93,7 @@ impl Shards {
             withdrawn: Vec::new(),
             replies: Vec::new(),
             spread: Vec::new(),
-            news: VecDeque::new(),
+            news: OwnNews::default(),
             shared,
         }
     }
@@ -317,14 +316,14 @@ impl Shards {
         mailbox.wish(self.me, sent).map(|()| 0)
     }
 
-    /// Whether there is news for this worker's hubs, from owners of this worker.
-    pub(crate) fn has_news(&self) -> bool {
-        !self.news.is_empty()
+    /// News for this worker's hubs, from owners of this worker.
+    pub(crate) fn news(&mut self) -> &mut OwnNews {
+        &mut self.news
     }
 
-    /// The next of it.
-    pub(crate) fn next_news(&mut self) -> Option<News> {
-        self.news.pop_front()
+    /// Whether there is any.
+    pub(crate) fn has_news(&self) -> bool {
+        self.news.has_any()
     }
 
     /// Tells listeners what became of streams of ours.
@@ -341,7 +340,7 @@ impl Shards {
 
     fn send_news(&mut self, worker: usize, news: News) {
         if worker == self.me {
-            self.news.push_back(news);
+            self.news.push(news);
         } else if let Some(mailbox) = self.shared.mailboxes.get(worker) {
             mailbox.tell(news);
             self.woken[worker] = true;
