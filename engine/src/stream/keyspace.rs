@@ -407,12 +407,20 @@ impl Keyspace {
         Some(())
     }
 
+    /// Takes a key out, to be put back: moved and not copied, so that nothing of it is left behind.
+    fn take_out(&mut self, slot: u32) -> Option<Box<Key>> {
+        self.preserve(slot);
+        let key = self.slots.take(slot)?;
+        self.bytes -= key.counted as u64;
+        key.expires.map(|expires| self.deadlines.remove(&(expires, slot)));
+        Some(key)
+    }
+
     /// Removes all keys but the server's own. Epochs go on from where they were.
     fn clear(&mut self) -> Value {
         let mut kept: Vec<u32> = reserved::ALL.iter().filter_map(|name| self.slot(name)).collect();
         kept.sort_unstable();
-        let copy = |slot: u32| Some((slot, Box::new(self.key(slot)?.clone())));
-        let kept: Vec<_> = kept.into_iter().filter_map(copy).collect();
+        let kept: Vec<_> = kept.into_iter().filter_map(|slot| Some((slot, self.take_out(slot)?))).collect();
         let (slots, bytes) = (std::mem::take(&mut self.slots), std::mem::take(&mut self.bytes));
         // The snapshot under way may still need them.
         let slots = match &mut self.cut {

@@ -78,6 +78,19 @@ fn no_namespace_holds_for_what_is_the_servers() {
 }
 
 #[test]
+fn a_flush_leaves_no_copy_of_what_is_the_servers() {
+    let mut bench = Bench::new();
+    (0..3_000).for_each(|_| assert!(matches!(bench.revoke(), Value::Added(_))));
+    let held = bench.shard.keyspace.bytes();
+    for _ in 0..10 {
+        assert_eq!(bench.apply(KeyOp::Clear), Value::Done);
+        assert!(bench.shard.keyspace.waste.is_empty(), "there was nothing else");
+    }
+    assert_eq!((bench.shard.keyspace.bytes(), bench.shard.keyspace.recount()), (held, held));
+    assert_eq!(bench.revoked(), Value::Integer(3_000));
+}
+
+#[test]
 fn i9_what_is_the_servers_outlives_a_flush_also_while_a_snapshot_is_written() {
     let mut bench = Bench::new();
     for key in 0..300 {
