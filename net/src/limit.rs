@@ -16,8 +16,10 @@ pub const QUESTION_BYTES: usize = 4 * 1024;
 pub const CHANGES_BYTES_MAX: usize = 256 * 1024;
 /// What such a change takes, in copies of itself, until it is decided: with its owner, in its batch, in the log.
 pub const CHANGE_COPIES: usize = 3;
-/// What a read that waits takes, in copies of what it names: with it, in hubs and lines, with the owner.
-pub const WAIT_COPIES: usize = 5;
+/// What a read that waits takes, in copies of what it names: with it, and in lines.
+pub const WAIT_COPIES: usize = 2;
+/// What a hub takes, in copies of its stream's name: twice with it, in what is to be done, and with the owner.
+pub const HUB_COPIES: usize = 4;
 /// Bytes of the replies of a transaction that are there before its operations on keys are carried out; commands beyond are refused.
 pub const EXEC_TEXT_BYTES_MAX: usize = 1 << 20;
 /// A worker tells the account of so many bytes more, or fewer, before its turn ends.

@@ -28,7 +28,9 @@ pub(crate) use cache::Entry;
 pub(crate) use reader::{Outlets, Seat, Tell, Took, Waiter, Woken};
 
 use crate::cursor::Position;
-use crate::limit::{FOLLOW_BYTES_MAX, FOLLOWS_MAX, FOLLOWS_PER_SESSION_MAX, FOLLOWS_SCARCE_MAX, HUBS_MAX};
+use crate::limit::{
+    FOLLOW_BYTES_MAX, FOLLOWS_MAX, FOLLOWS_PER_SESSION_MAX, FOLLOWS_SCARCE_MAX, HUB_COPIES, HUBS_MAX,
+};
 use crate::session::blocking::Who;
 use crate::worker::ticket::SessionKey;
 use sluice_engine::account::Charge;
@@ -122,6 +124,9 @@ pub(crate) struct Hubs {
     /// Bytes of all caches, and how many there may be.
     cached: usize,
     cached_max: Option<usize>,
+    /// What the names of all hubs take, wherever they are kept for them, and how much that may be.
+    names: usize,
+    names_max: Option<usize>,
     wave: u32,
     wishes: Vec<Sent>,
     woken: Vec<Woken>,
@@ -142,29 +147,40 @@ impl News {
 impl Hubs {
     /// A reader of a stream; false where this worker follows too many.
     pub(crate) fn follow(&mut self, key: &Text, group: GroupId, seat: Seat, position: Position) -> bool {
-        let is_new = !self.by_key.contains_key(key);
-        if is_new && self.by_key.len() >= HUBS_MAX {
+        if !self.open(key, group) {
             return false;
         }
-        let hub = self.by_key.entry(key.clone()).or_insert_with(|| Hub::new(key.clone(), group));
-        hub.add(seat, position);
-        if is_new {
-            self.unheard.push_back(key.clone());
+        if let Some(hub) = self.by_key.get_mut(key) {
+            hub.add(seat, position);
         }
         self.list(key);
         true
     }
 
-    /// Has a blocked read woken by news of the stream; false where this worker follows too many.
-    pub(crate) fn wait(&mut self, key: &Text, group: GroupId, waiter: Waiter) -> bool {
-        let is_new = !self.by_key.contains_key(key);
-        if is_new && self.by_key.len() >= HUBS_MAX {
+    /// Sees to it that there is a hub of the stream; false where this worker follows too many, or their names take too much. One
+    /// that nobody needs takes what it takes until it is swept away.
+    fn open(&mut self, key: &Text, group: GroupId) -> bool {
+        if self.by_key.contains_key(key) {
+            return true;
+        }
+        let names = self.names + name_bytes(key);
+        if self.by_key.len() >= HUBS_MAX || self.names_max.is_some_and(|most| names > most) {
+            self.begin_sweep();
             return false;
         }
-        let hub = self.by_key.entry(key.clone()).or_insert_with(|| Hub::new(key.clone(), group));
-        hub.wait(waiter, &mut self.woken);
-        if is_new {
-            self.unheard.push_back(key.clone());
+        self.names = names;
+        self.by_key.insert(key.clone(), Hub::new(key.clone(), group));
+        self.unheard.push_back(key.clone());
+        true
+    }
+
+    /// Has a blocked read woken by news of the stream; false where this worker follows too many.
+    pub(crate) fn wait(&mut self, key: &Text, group: GroupId, waiter: Waiter) -> bool {
+        if !self.open(key, group) {
+            return false;
+        }
+        if let Some(hub) = self.by_key.get_mut(key) {
+            hub.wait(waiter, &mut self.woken);
         }
         true
     }
@@ -263,9 +279,14 @@ impl Hubs {
         self.asked_max = Some(most.clamp(FOLLOWS_SCARCE_MAX, FOLLOWS_MAX));
     }
 
-    /// How much they take.
-    pub(crate) fn cached_bytes(&self) -> usize {
-        self.cached
+    /// How much the names of all hubs may take.
+    pub(crate) fn bound_names(&mut self, bytes: usize) {
+        self.names_max = Some(bytes);
+    }
+
+    /// How much they take, with the names.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.cached + self.names
     }
 
     /// Whether the process has little room for what is on its way.
@@ -341,6 +362,7 @@ impl Hubs {
         self.is_sweeping = self.swept.is_some();
         for (key, group) in idle {
             self.cached -= self.by_key.remove(&key).map_or(0, |hub| hub.cached_bytes());
+            self.names -= name_bytes(&key);
             self.wish(group, Wish::Unlisten(key), None);
         }
     }
@@ -406,6 +428,11 @@ impl Hubs {
             }
         }
     }
+}
+
+/// What the name of a hub takes: here, in what is to be done, and with the owner.
+fn name_bytes(key: &Text) -> usize {
+    key.len() * HUB_COPIES
 }
 
 /// Notes whose connections take nothing more.

@@ -95,7 +95,7 @@ impl Line {
         let Some(buffers) = &self.buffers else { return fresh >= soft };
         let pending = &buffers.pending;
         fresh + buffers.unsent() + pending.coming_bytes() >= soft
-            || pending.changes_bytes() >= limit::CHANGES_BYTES_MAX.min(4 * soft)
+            || pending.asked_bytes() >= limit::CHANGES_BYTES_MAX.min(4 * soft)
             || pending.len() >= limit::PIPELINE_DEPTH_MAX
     }
 

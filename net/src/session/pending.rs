@@ -67,8 +67,8 @@ impl Gather {
 pub(crate) enum Cost {
     /// Little: its answer is short.
     Small,
-    /// Its answer may be long.
-    Question,
+    /// Its answer may be long; it carries so many bytes.
+    Question(usize),
     /// It changes something, and carries so many bytes.
     Change(usize),
 }
@@ -79,7 +79,7 @@ impl Cost {
         match op {
             op if op.is_change() => Cost::Change(bytes_of(op)),
             op if op.is_answered_shortly() => Cost::Small,
-            _ => Cost::Question,
+            op => Cost::Question(bytes_of(op)),
         }
     }
 
@@ -88,7 +88,7 @@ impl Cost {
         match ask {
             Ask::Key(op) => Cost::of(op),
             _ if write => Cost::Change(bytes_of(ask)),
-            _ => Cost::Question,
+            _ => Cost::Question(bytes_of(ask)),
         }
     }
 }
@@ -126,8 +126,9 @@ pub(crate) struct Pending {
     /// Unanswered requests that change something, and the bytes that they carry.
     writes: usize,
     writes_bytes: usize,
-    /// Unanswered ones whose answer may be long.
+    /// Unanswered ones whose answer may be long, and the bytes that they carry.
     questions: usize,
+    questions_bytes: usize,
     /// Bytes of answers that are there.
     answers_bytes: usize,
     /// Of these, those of `parts`.
@@ -159,9 +160,9 @@ impl Pending {
         self.questions > 0
     }
 
-    /// Bytes of changes under way.
-    pub(crate) fn changes_bytes(&self) -> usize {
-        self.writes_bytes
+    /// Bytes that requests under way carry.
+    pub(crate) fn asked_bytes(&self) -> usize {
+        self.writes_bytes + self.questions_bytes
     }
 
     /// Bytes of answers that are there, or will be, and of what is written behind them.
@@ -172,7 +173,7 @@ impl Pending {
     /// What it takes in memory beside the answers, which are charged for.
     pub(crate) fn held_bytes(&self) -> usize {
         let places = self.places.capacity() * size_of::<Place>();
-        self.written.capacity() + places + self.writes_bytes * CHANGE_COPIES + self.gathers_bytes
+        self.written.capacity() + places + self.asked_bytes() * CHANGE_COPIES + self.gathers_bytes
     }
 
     /// Keeps no more than what an ordinary use takes.
@@ -226,7 +227,10 @@ impl Pending {
     fn begin(&mut self, cost: Cost) {
         match cost {
             Cost::Small => {}
-            Cost::Question => self.questions += 1,
+            Cost::Question(bytes) => {
+                self.questions += 1;
+                self.questions_bytes += bytes;
+            }
             Cost::Change(bytes) => {
                 self.writes += 1;
                 self.writes_bytes += bytes;
@@ -237,7 +241,10 @@ impl Pending {
     fn end(&mut self, cost: Cost) {
         match cost {
             Cost::Small => {}
-            Cost::Question => self.questions -= 1,
+            Cost::Question(bytes) => {
+                self.questions -= 1;
+                self.questions_bytes -= bytes;
+            }
             Cost::Change(bytes) => {
                 self.writes -= 1;
                 self.writes_bytes -= bytes;
@@ -448,9 +455,9 @@ mod tests {
         pending.start_at(u16::MAX);
         let first = pending.next_number();
         pending.push_part(None, Cost::Change(10), NOW);
-        pending.push_part(Some(left(true)), Cost::Question, NOW);
+        pending.push_part(Some(left(true)), Cost::Question(10), NOW);
         let third = pending.next_number();
-        pending.push_part(None, Cost::Question, NOW);
+        pending.push_part(None, Cost::Question(10), NOW);
         pending.push_gather(Gather::Exec(Box::default()), NOW);
         let last = ask(&mut pending);
         assert!(!pending.settle(third.wrapping_add(1), left(false)), "nobody answers the last place");

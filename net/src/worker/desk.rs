@@ -61,6 +61,7 @@ impl Desk {
         let (_, standing) = shared.directory.account().of(Part::Standing);
         let workers = shared.mailboxes.len().max(1);
         hubs.bound_caches((standing / 2) as usize / workers);
+        hubs.bound_names((standing / 2) as usize / workers);
         let (_, passing) = shared.directory.account().of(Part::Passing);
         hubs.bound_answers(passing / 4 / workers as u64);
         let passing = Passing::new(Arc::clone(shared.directory.account()));
@@ -90,7 +91,7 @@ impl Desk {
 
     /// Counts what connections hold, and keeps no more than the next turn is likely to want.
     pub(crate) fn close_turn(&mut self) {
-        self.passing.close_turn(self.hubs.cached_bytes());
+        self.passing.close_turn(self.hubs.kept_bytes());
         for buffer in [&mut self.out, &mut self.body, &mut self.joined] {
             buffer.shrink_to(limit::SCRATCH_KEEP_BYTES);
         }
