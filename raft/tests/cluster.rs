@@ -30,6 +30,7 @@ mod cluster {
     pub(crate) mod clock;
     pub(crate) mod damage;
     pub(crate) mod door;
+    pub(crate) mod elected;
     pub(crate) mod i1_caps;
     pub(crate) mod i3_kept;
     pub(crate) mod i4_once;
@@ -57,6 +58,7 @@ mod disk;
 #[path = "sim/net.rs"]
 mod net;
 
+use cluster::elected;
 use cluster::interrupted;
 use cluster::judge::Tally;
 use cluster::lease;
@@ -135,6 +137,13 @@ impl Drop for Moment {
 fn whoever_adds_a_node_that_dies_is_told_in_time() {
     let told = (0..10).filter(|n| interrupted::dies_while_it_is_added(Duration::from_millis(n * 2))).count();
     assert!(told > 0, "each had caught up before it died");
+}
+
+#[test]
+fn a_leader_that_was_just_elected_decides_by_what_was_decided_before() {
+    watch_panics();
+    let behind = (1..=8).filter(|seed| elected::rotates_again(*seed)).count();
+    assert!(behind > 0, "every leader had applied all before it was asked");
 }
 
 #[test]

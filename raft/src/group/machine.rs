@@ -169,17 +169,21 @@ impl<R: AsyncRuntime> RaftStateMachine<Types<R>> for Machine<R> {
     async fn install_snapshot(
         &mut self,
         meta: &SnapshotMetaOf<Types<R>>,
-        file: SnapshotFile,
+        mut file: SnapshotFile,
     ) -> io::Result<()> {
-        let (head, state) = self.files.load(self.shared.group, &file).await?;
-        self.shared.lane.push(Delivery::Install(Box::new(state)));
+        assert_eq!(*meta, file.meta, "a snapshot is what its file says");
+        let loaded = match file.take_loaded() {
+            Some(loaded) => loaded,
+            None => self.files.load(self.shared.group, &file).await?,
+        };
+        self.shared.lane.push(Delivery::Install(loaded.state));
         // The owner has it when it gives the old one back.
         let Some(old) = self.shared.bin.next().await else { return Ok(()) };
         (self.files.background)(Box::new(move || drop(old)));
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.files.taken(self.shared.group, &file);
-        if let Some(metadata) = head.cluster {
+        if let Some(metadata) = loaded.cluster {
             self.shared.set_metadata(metadata);
         }
         if let Some(log_id) = meta.last_log_id {

@@ -18,7 +18,7 @@ use crate::cluster::Metadata;
 use crate::limit::{SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_RETRY_MS};
 use crate::log::Log;
 use crate::queue::Queue;
-use crate::snapshot::{Check, SnapshotFile, Snapshots};
+use crate::snapshot::{Check, Checked, Loaded, SnapshotFile, Snapshots};
 use crate::types::Types;
 
 /// Something that takes long and must not hold up the raft runtime.
@@ -46,12 +46,13 @@ impl<R: AsyncRuntime> Files<R> {
         self.log.snapshot_taken(group, file.index());
     }
 
-    /// The state in a file.
-    pub(crate) async fn load(&self, group: GroupId, file: &SnapshotFile) -> io::Result<(Head, Detached)> {
+    /// What is in a file.
+    pub(crate) async fn load(&self, group: GroupId, file: &SnapshotFile) -> io::Result<Loaded> {
         let mut reader = file.reader();
         let damaged = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
         let head = reader.next().await?.ok_or_else(|| damaged(format!("{file:?} is empty")))?;
-        let head = crate::codec::decode(&head).map_err(|error| damaged(format!("{file:?}: {error}")))?;
+        let head: Head =
+            crate::codec::decode(&head).map_err(|error| damaged(format!("{file:?}: {error}")))?;
         let mut bytes = Vec::with_capacity(usize::try_from(file.bytes).unwrap_or(0));
         while let Some(chunk) = reader.next().await? {
             bytes.extend_from_slice(&chunk);
@@ -61,22 +62,21 @@ impl<R: AsyncRuntime> Files<R> {
         (self.background)(Box::new(move || result.push(Detached::restore(&bytes, group))));
         let restored = restored.next().await.ok_or_else(|| io::Error::other("the loading thread ended"))?;
         let state = restored.map_err(|error| damaged(format!("{file:?}: {error}")))?;
-        let index = file.meta.last_log_id.map_or(0, |log_id| log_id.index + 1);
-        if state.index() != index {
+        if state.index() != file.state_index() {
             return Err(damaged(format!("{file:?} holds a state at {}", state.index())));
         }
-        Ok((head, state))
+        Ok(Loaded { cluster: head.cluster, state: Box::new(state) })
     }
 
-    /// Loads what another node sent, and lets go of it: only what can be loaded takes the place of what could be.
+    /// Loads what another node sent: only what can be loaded takes the place of what could be. What is loaded goes with the file,
+    /// and is installed.
     pub(crate) fn check(&self) -> Check {
         let files = self.clone();
         Arc::new(move |file| {
             let files = files.clone();
             Box::pin(async move {
-                let (_, state) = files.load(file.group, &file).await?;
-                (files.background)(Box::new(move || drop(state)));
-                Ok(())
+                let loaded = files.load(file.group, &file).await?;
+                Ok(Some(Checked::new(loaded, files.background)))
             })
         })
     }

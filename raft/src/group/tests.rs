@@ -7,12 +7,14 @@
 use futures_util::{FutureExt, stream};
 use openraft::async_runtime::AsyncRuntime;
 use openraft::storage::RaftStateMachine;
-use openraft::{EntryPayload, RaftSnapshotBuilder};
+use openraft::{EntryPayload, RaftSnapshotBuilder, StoredMembership};
 use openraft_rt_sim::SimRuntime;
 use sluice_engine::command::Command;
 use sluice_engine::id::{GroupId, Ticket};
 use sluice_engine::id::{Seq, ZoneId};
 use sluice_engine::measure::Measured;
+use sluice_engine::node::{Options, open};
+use sluice_engine::owner::Owner;
 use sluice_engine::reply::{Departure, Reply};
 use sluice_engine::sequencer::{Ask, Committed, Event, Presence, ProposalId, REMOTE, Role, Sequencer};
 use sluice_engine::time::{LogTime, MonoMs, WallMs};
@@ -31,11 +33,12 @@ use super::port::Port;
 use super::proposals::Proposals;
 use super::roles::{Lead, Roles};
 use super::shared::Shared;
+use super::snapshot::Head;
 use super::{Files, Machine};
 use crate::codec;
 use crate::disk::Folder;
 use crate::log::{Entry, Log, LogId, LogOptions};
-use crate::snapshot::Snapshots;
+use crate::snapshot::{SnapshotFile, SnapshotMeta, Snapshots};
 use crate::types::{Batch, Command as Logged};
 
 fn leave() -> Vec<Command> {
@@ -281,29 +284,44 @@ impl Wake for Count {
 struct Replica {
     machine: Machine<SimRuntime>,
     shared: Arc<Shared>,
+    files: Files<SimRuntime>,
+    /// What was left to the background so far.
+    jobs: Arc<AtomicUsize>,
     index: u64,
 }
 
 impl Replica {
     async fn new(folder: &Path) -> Replica {
         let disk = Arc::new(Folder::open(folder).unwrap());
+        let jobs = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&jobs);
         let files = Files {
             snapshots: Snapshots::open(disk.clone(), 7).await.unwrap(),
             log: Log::open(disk, LogOptions::new(1, 7, 3)).await.unwrap(),
-            background: Arc::new(|job| job()),
+            background: Arc::new(move |job| {
+                count.fetch_add(1, Ordering::Relaxed);
+                job();
+            }),
         };
         let shared = Arc::new(Shared::new(GroupId(0), 1, Arc::new(|| 0), Arc::default()));
-        Replica { machine: Machine::new(Arc::clone(&shared), files), shared, index: 0 }
+        let machine = Machine::new(Arc::clone(&shared), files.clone());
+        Replica { machine, shared, files, jobs, index: 0 }
     }
 
-    /// An entry of this term is committed. Says what the owner is told, in words.
-    async fn commits(&mut self, term: u64, batch: Option<&Batch>) -> Vec<String> {
+    /// An entry of this term is committed.
+    async fn applies(&mut self, term: u64, batch: Option<&Batch>) -> LogId {
         let payload =
             batch.map_or(EntryPayload::Blank, |batch| EntryPayload::Normal(Logged::Batch(batch.clone())));
         let log_id = LogId { leader_id: term.into(), index: self.index };
         self.index += 1;
         let entries = stream::iter([Ok((Entry { log_id, payload }, None))]);
         self.machine.apply(entries).await.unwrap();
+        log_id
+    }
+
+    /// An entry of this term is committed. Says what the owner is told, in words.
+    async fn commits(&mut self, term: u64, batch: Option<&Batch>) -> Vec<String> {
+        self.applies(term, batch).await;
         let mut deliveries = VecDeque::new();
         self.shared.lane.take(&mut deliveries);
         let word = |delivery| match delivery {
@@ -313,6 +331,49 @@ impl Replica {
             _ => "other".to_owned(),
         };
         deliveries.into_iter().map(word).collect()
+    }
+
+    /// The owner of the shard, as it is now.
+    fn owner(&self) -> Owner {
+        let options = Options { groups: 1, ..Options::new([1; 16]) };
+        let port = |_, _| Box::new(Port::new(Arc::clone(&self.shared))) as Box<dyn Sequencer>;
+        let (_, mut owners) = open(options, vec![], port, MonoMs(0)).unwrap();
+        owners.remove(0)
+    }
+
+    /// A snapshot that a leader sends, whose state is at one entry.
+    async fn receives(&self) -> SnapshotFile {
+        let folder = tempfile::tempdir().unwrap();
+        let mut leader = Replica::new(folder.path()).await;
+        let last_log_id = Some(leader.applies(1, None).await);
+        let mut owner = leader.owner();
+        owner.turn(MonoMs(1));
+        owner.begin_snapshot().unwrap();
+        let bytes: Vec<u8> = std::iter::from_fn(|| owner.snapshot_slice()).flatten().collect();
+        let meta = SnapshotMeta { last_log_id, last_membership: StoredMembership::default() };
+        let received = self.files.snapshots.checked(self.files.check());
+        let mut writer = received.create(GroupId(0), meta).await.unwrap();
+        writer.write(&codec::encode(&Head { cluster: None })).await.unwrap();
+        writer.write(&bytes).await.unwrap();
+        writer.finish().await.unwrap()
+    }
+
+    /// Installs it; the index that the owner is at then.
+    async fn installs(&mut self, file: SnapshotFile) -> u64 {
+        let mut owner = self.owner();
+        let meta = file.meta.clone();
+        let mut installed = pin!(self.machine.install_snapshot(&meta, file));
+        loop {
+            match installed.as_mut().now_or_never() {
+                Some(installed) => break installed.unwrap(),
+                None => owner.turn(MonoMs(1)),
+            }
+        }
+        owner.applied()
+    }
+
+    fn jobs(&self) -> usize {
+        self.jobs.load(Ordering::Relaxed)
     }
 }
 
@@ -370,5 +431,32 @@ fn a_snapshot_that_the_owner_abandons_is_none_and_the_next_one_is_made() {
         let built = builder.build_snapshot().await.unwrap();
         assert_eq!(built.snapshot.index(), 0);
         assert_eq!(std::fs::read_dir(folder.path().join("snapshot")).unwrap().count(), 1);
+    });
+}
+
+#[test]
+fn a_snapshot_that_a_leader_sent_is_loaded_once() {
+    let folder = tempfile::tempdir().unwrap();
+    SimRuntime::with_seed(1).block_on(async {
+        let mut replica = Replica::new(folder.path()).await;
+        let file = replica.receives().await;
+        assert_eq!(replica.jobs(), 1, "it is loaded");
+        assert_eq!(replica.installs(file).await, 1);
+        assert_eq!(replica.jobs(), 2, "and the state of before is freed");
+    });
+}
+
+/// openraft drops what is no newer than what it has, and what a leader sent that is none any more.
+#[test]
+fn the_state_of_a_snapshot_that_is_not_installed_is_freed_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    SimRuntime::with_seed(1).block_on(async {
+        let mut replica = Replica::new(folder.path()).await;
+        let file = replica.receives().await;
+        let newest = replica.files.snapshots.newest(GroupId(0)).unwrap();
+        drop(file);
+        assert_eq!(replica.jobs(), 2, "it is freed, in the background");
+        assert_eq!(replica.installs(newest).await, 1, "the file can be loaded still");
+        assert_eq!(replica.jobs(), 4);
     });
 }

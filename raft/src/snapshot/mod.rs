@@ -4,11 +4,14 @@
 //! has the bytes. A file appears under its name only when all of it is durable, and replaces the group's older
 //! ones. Whoever reads a file that is replaced meanwhile reads it to the end.
 
+mod checked;
 mod empty;
 mod format;
 mod reader;
 mod writer;
 
+pub use checked::Checked;
+pub(crate) use checked::Loaded;
 pub use reader::SnapshotReader;
 pub use writer::SnapshotWriter;
 
@@ -30,7 +33,6 @@ const FOLDER: &str = "snapshot";
 pub type SnapshotMeta = openraft::storage::SnapshotMeta<crate::log::CommittedLeaderId, NodeId, Member>;
 
 /// A finished snapshot. Clones read the same file, also after a newer one replaced it.
-#[derive(Clone)]
 pub struct SnapshotFile {
     /// The group it is of.
     pub group: GroupId,
@@ -41,6 +43,16 @@ pub struct SnapshotFile {
     file: Arc<dyn File>,
     /// Where the first chunk begins.
     start: u64,
+    /// What is in it, where that was checked just now.
+    checked: Option<Checked>,
+}
+
+impl Clone for SnapshotFile {
+    /// A state exists once: it stays with the first.
+    fn clone(&self) -> SnapshotFile {
+        let (meta, file) = (self.meta.clone(), Arc::clone(&self.file));
+        SnapshotFile { group: self.group, meta, bytes: self.bytes, file, start: self.start, checked: None }
+    }
 }
 
 impl SnapshotFile {
@@ -49,10 +61,22 @@ impl SnapshotFile {
         self.meta.last_log_id.map_or(0, |id| id.index)
     }
 
+    /// Index of the state in it: that of its last entry, and one more.
+    pub(crate) fn state_index(&self) -> u64 {
+        self.meta.last_log_id.map_or(0, |id| id.index + 1)
+    }
+
+    /// What is in it, where it is loaded already; once.
+    pub(crate) fn take_loaded(&mut self) -> Option<Loaded> {
+        let loaded = self.checked.take()?.take()?;
+        assert_eq!(loaded.state.index(), self.state_index(), "the state in {self:?}");
+        Some(loaded)
+    }
+
     /// What stands for a snapshot that was not written. It holds no entry, and cannot be read.
     pub(crate) fn nothing(group: GroupId) -> SnapshotFile {
         let meta = SnapshotMeta { last_log_id: None, last_membership: StoredMembership::default() };
-        SnapshotFile { group, meta, bytes: 0, file: Arc::new(Empty), start: 0 }
+        SnapshotFile { group, meta, bytes: 0, file: Arc::new(Empty), start: 0, checked: None }
     }
 
     /// Reads it from the first chunk.
@@ -74,8 +98,8 @@ pub struct Snapshots {
     check: Option<Check>,
 }
 
-/// Looks into a file that is whole, and says what is wrong with it.
-pub type Check = Arc<dyn Fn(SnapshotFile) -> Io<'static, ()> + Send + Sync>;
+/// Looks into a file that is whole, and says what is wrong with it. What it has loaded to see that goes with the file.
+pub type Check = Arc<dyn Fn(SnapshotFile) -> Io<'static, Option<Checked>> + Send + Sync>;
 
 struct Shared {
     disk: Arc<dyn Disk>,
@@ -144,16 +168,17 @@ impl Snapshots {
 
     /// A file is whole and durable: gives it its name, and removes what it replaces.
     async fn adopt(&self, part: &str, file: SnapshotFile) -> io::Result<SnapshotFile> {
-        if let Some(check) = &self.check {
-            check(file.clone()).await?;
-        }
+        let checked = match &self.check {
+            Some(check) => check(file.clone()).await?,
+            None => None,
+        };
         let disk = &*self.shared.disk;
         disk.rename(part, &path(file.group, file.index())).await?;
         disk.sync_folder(FOLDER).await?;
         if let Some(older) = self.shared.replace(&file) {
             disk.remove(&path(file.group, older)).await?;
         }
-        Ok(file)
+        Ok(SnapshotFile { checked, ..file })
     }
 }
 
@@ -198,5 +223,5 @@ async fn load(
     if !format::has_end(&*file, start, bytes).await.map_err(doing())? {
         return Err(LogError::Corrupt { file: path.to_owned(), offset: bytes, what: "the file has no end" });
     }
-    Ok(SnapshotFile { group, meta, bytes, file, start })
+    Ok(SnapshotFile { group, meta, bytes, file, start, checked: None })
 }

@@ -122,6 +122,7 @@ impl SnapshotWriter {
             bytes: self.position,
             file: self.file.clone(),
             start: self.start,
+            checked: None,
         };
         self.snapshots.adopt(&self.path, file).await
     }

@@ -74,7 +74,7 @@ fn what_cannot_be_loaded_takes_the_place_of_nothing() {
         let received = snapshots.checked(Arc::new(|file| {
             Box::pin(async move {
                 let is_good = read(&file).await? == content(7);
-                is_good.then_some(()).ok_or_else(|| io::Error::other("no state"))
+                is_good.then_some(None).ok_or_else(|| io::Error::other("no state"))
             })
         }));
         assert!(write(&received, 6).await.is_err());

@@ -1,5 +1,6 @@
 //! Changes of the cluster, on the leader of the first group.
 
+use openraft::LinearizerOption;
 use openraft::async_runtime::AsyncRuntime;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use super::super::Inner;
 use super::super::limit::{ADMIN_WAIT_MS, BEHIND_ENTRIES_MAX, CATCH_UP_MS, RETRY_MS};
+use super::rotate::numbered;
 use super::step::{Act, Peer, Report, Step};
 use super::{FIRST, no_leader};
 use crate::cluster::{
@@ -42,15 +44,18 @@ impl<R: AsyncRuntime> Inner<R> {
     pub(super) async fn change(self: Arc<Self>, request: AdminRequest) -> Administered {
         let _carried = Carried::begin(&self);
         match &request {
-            AdminRequest::Finish => return self.finish().await,
             // These change nothing that two could disagree about.
             AdminRequest::Transfer { group, node } => return self.transfer(*group, *node).await,
             AdminRequest::Snapshot { group } => return self.snapshot(*group).await,
             _ => {}
         }
-        let request = self.numbered(request);
-        self.check_ids(&request)?;
-        self.check_number(&request)?;
+        let decided = self.decided().await?;
+        if request == AdminRequest::Finish {
+            return self.finish().await;
+        }
+        let request = numbered(request, &decided);
+        check_ids(&request, &decided)?;
+        self.check_number(&request, &decided)?;
         let nonce = self.operations.fetch_add(1, Ordering::Relaxed);
         let operation = Operation { nonce, text: request.to_string() };
         let metadata = self.record(&Change::Begin(operation.clone())).await?;
@@ -81,23 +86,16 @@ impl<R: AsyncRuntime> Inner<R> {
         outcome
     }
 
-    fn check_ids(&self, request: &AdminRequest) -> Outcome<()> {
-        let AdminRequest::AddLearner { node: Some(node), peer } = request else { return Ok(()) };
-        if *node > NODE_ID_MAX {
-            // The next one is one more: there has to be one.
-            let message = format!("node ids end at {NODE_ID_MAX}: leave it out, or take a smaller one");
-            return Err(AdminError::new(Code::UsedId, message));
+    /// All that was decided before this was asked, by whoever led then: a leader that was elected a moment ago may have it in its log
+    /// and not have applied it. Whoever leads no more is told so.
+    async fn decided(&self) -> Outcome<Metadata> {
+        let raft = self.groups[usize::from(FIRST.0)].raft.get().ok_or_else(|| no_leader(FIRST))?;
+        let within = Duration::from_millis(ADMIN_WAIT_MS);
+        let confirmed = LinearizerOption::new(Some(Duration::ZERO), true).with_wait_timeout(within);
+        match R::timeout(within, raft.ensure_linearizable(confirmed)).await {
+            Ok(Ok(_)) => Ok(self.metadata()),
+            _ => Err(no_leader(FIRST)),
         }
-        let metadata = self.metadata();
-        let is_same = metadata.nodes.get(node).is_some_and(|enrolled| enrolled.member.peer == *peer);
-        if *node >= metadata.next_node || is_same {
-            return Ok(());
-        }
-        let message = format!(
-            "node id {node} was used before and is never used again: leave it out, or take one from {} on",
-            metadata.next_node
-        );
-        Err(AdminError::new(Code::UsedId, message))
     }
 
     pub(in crate::node) fn metadata(&self) -> Metadata {
@@ -356,6 +354,25 @@ impl<R: AsyncRuntime> Drop for Carried<'_, R> {
     fn drop(&mut self) {
         self.0.carried.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+/// Refuses an id that another node has, or had.
+fn check_ids(request: &AdminRequest, decided: &Metadata) -> Outcome<()> {
+    let AdminRequest::AddLearner { node: Some(node), peer } = request else { return Ok(()) };
+    if *node > NODE_ID_MAX {
+        // The next one is one more: there has to be one.
+        let message = format!("node ids end at {NODE_ID_MAX}: leave it out, or take a smaller one");
+        return Err(AdminError::new(Code::UsedId, message));
+    }
+    let is_same = decided.nodes.get(node).is_some_and(|enrolled| enrolled.member.peer == *peer);
+    if *node >= decided.next_node || is_same {
+        return Ok(());
+    }
+    let message = format!(
+        "node id {node} was used before and is never used again: leave it out, or take one from {} on",
+        decided.next_node
+    );
+    Err(AdminError::new(Code::UsedId, message))
 }
 
 fn added(node: NodeId, peer: &str) -> AdminReply {

@@ -26,25 +26,23 @@ fn generation(number: u64) -> KeyGen {
     KeyGen(number.to_le_bytes()[0])
 }
 
-impl<R: AsyncRuntime> Inner<R> {
-    /// The request with the number of the secret that it leads to: so it is one and the same change when it is asked for again.
-    pub(super) fn numbered(&self, request: AdminRequest) -> AdminRequest {
-        let AdminRequest::RotateSecret { number: None } = request else { return request };
-        let metadata = self.metadata();
-        let begun = metadata.rotating().map(|rotation| rotation.number);
-        AdminRequest::RotateSecret { number: Some(begun.unwrap_or(metadata.secret_number() + 1)) }
-    }
+/// The request with the number of the secret that it leads to: so it is one and the same change when it is asked for again.
+pub(super) fn numbered(request: AdminRequest, decided: &Metadata) -> AdminRequest {
+    let AdminRequest::RotateSecret { number: None } = request else { return request };
+    let begun = decided.rotating().map(|rotation| rotation.number);
+    AdminRequest::RotateSecret { number: Some(begun.unwrap_or(decided.secret_number() + 1)) }
+}
 
+impl<R: AsyncRuntime> Inner<R> {
     /// Refuses a number that does not follow.
-    pub(super) fn check_number(&self, request: &AdminRequest) -> Outcome<()> {
+    pub(super) fn check_number(&self, request: &AdminRequest, decided: &Metadata) -> Outcome<()> {
         let AdminRequest::RotateSecret { number: Some(wanted) } = request else { return Ok(()) };
-        let metadata = self.metadata();
-        let has = metadata.secret_number();
-        match metadata.rotating() {
+        let has = decided.secret_number();
+        match decided.rotating() {
             _ if *wanted == has && has > 1 => Ok(()),
             None if *wanted == has + 1 => Ok(()),
             Some(_) if *wanted == has + 1 => {
-                let nodes = self.without_newest_secret(&metadata);
+                let nodes = self.without_newest_secret(decided);
                 let message = format!("the rotation to secret {has} is not over: {}", waits_for(&nodes));
                 Err(AdminError::new(Code::Busy, message))
             }
