@@ -173,17 +173,19 @@ fn what_was_open_to_other_users_is_closed_at_a_start() {
     let data = nodes.all[0].data.clone();
     nodes.signal(0, Signal::TERM);
     nodes.ended(0);
-    let secret = ["node", "node/identity", "node/join-secret"].map(|name| data.join(name));
+    let secret = ["lock", "node", "node/identity", "node/join-secret"].map(|name| data.join(name));
     let mode = |path: &PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     for path in &secret {
         assert_eq!(mode(path) & 0o077, 0, "{} as it was made", path.display());
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o777)).unwrap();
     nodes.start(0, None);
     nodes.wait_ready(0);
     for path in &secret {
         assert_eq!(mode(path) & 0o077, 0, "{}", path.display());
     }
+    assert_eq!(mode(&data), 0o755, "others may look at it, and put nothing in the place of what is there");
 }
 
 #[test]

@@ -4,9 +4,12 @@ use super::aside::{elsewhere, hand_over, make};
 use super::zeros::{Filling, ZEROS};
 use super::{Disk, File, Io};
 use rustix::fs::{FallocateFlags, fallocate};
+use rustix::process::geteuid;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, FileExt, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileExt, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +19,10 @@ const PRIVATE_FOLDER: u32 = 0o700;
 const PRIVATE_FILE: u32 = 0o600;
 /// The bits of a mode that let others in.
 const OF_OTHERS: u32 = 0o077;
+/// Those of a folder in which others may put things in each other's place.
+const WRITABLE: u32 = 0o022;
+/// Of a folder in which each may move only what is its own.
+const STICKY: u32 = 0o1000;
 
 /// A node's data folder. As long as this value lives, no other process can open it.
 pub struct Folder {
@@ -37,7 +44,10 @@ impl Folder {
             // A folder that a power cut takes away would be taken for one that never was.
             sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
         }
-        let lock = fs::OpenOptions::new().write(true).create(true).truncate(false).open(root.join("lock"))?;
+        // Whoever may open it may hold it, and so keep the node from starting.
+        let mut options = fs::OpenOptions::new();
+        let lock = options.write(true).create(true).truncate(false).mode(PRIVATE_FILE);
+        let lock = lock.open(root.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => {
                 close_to_others(&root)?;
@@ -102,8 +112,15 @@ fn open(path: &Path) -> io::Result<Arc<dyn File>> {
 }
 
 /// What was left open to other users of the machine, by an older build or by a copy, is closed: identity, log and snapshots hold
-/// keys. The folder itself may be somebody else's, as a volume is, and may be shared: what matters lies in the folders within.
+/// keys. The folder itself may be somebody else's, as a volume is, and may be shared: what matters lies in the folders within. But
+/// where it is this user's, nobody else may put other folders in their place.
 fn close_to_others(root: &Path) -> io::Result<()> {
+    let about = fs::metadata(root)?;
+    let mode = about.permissions().mode();
+    if about.uid() == geteuid().as_raw() && mode & STICKY == 0 && mode & WRITABLE != 0 {
+        fs::set_permissions(root, fs::Permissions::from_mode(mode & !WRITABLE))?;
+    }
+    restrict(&root.join("lock"), PRIVATE_FILE)?;
     for folder in [root.join("node"), root.join("log"), root.join("snapshot")] {
         let files = match fs::read_dir(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,

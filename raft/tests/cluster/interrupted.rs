@@ -117,21 +117,18 @@ async fn play(plan: Plan, victim: Victim, after: Duration) {
 /// How long whoever asks waits for a node that was added and has died, ms.
 const SILENT_MS: u64 = 20_000;
 
-/// A node dies so long after it has its id, and stays away; whether the answer says so. Whatever it says comes in time, and the
-/// change, asked for again once the node is back, is carried out.
+/// A node dies so long after it was asked to take the place of a lost one, and stays away; whether the answer says so. Whatever it
+/// says comes in time, and the change, asked for again once the node is back, is carried out.
 pub(crate) fn dies_while_it_is_added(after: Duration) -> bool {
     Runtime::with_seed(after.as_micros() as u64).block_on(async {
-        let mut scene = Scene::set(Plan::Add).await;
+        let mut scene = Scene::set(Plan::Replace).await;
         let mut answer = scene.world.running[&scene.asked].administer(scene.request.clone());
-        let newcomer = loop {
-            Runtime::sleep(Duration::from_millis(1)).await;
-            scene.world.welcome();
-            if let Some(newcomer) = scene.world.nodes().into_iter().find(|node| *node > FOUNDERS) {
-                break newcomer;
-            }
-        };
+        condemn(&mut scene.world, &scene.request);
         Runtime::sleep(after).await;
-        scene.world.crash(newcomer, true);
+        scene.world.welcome();
+        let waits = scene.world.lose_newcomers().await;
+        let newcomer = scene.world.nodes().into_iter().find(|node| *node > FOUNDERS);
+        newcomer.into_iter().for_each(|node| scene.world.crash(node, true));
         let until = scene.world.town.now() + SILENT_MS;
         let said = loop {
             if let Ok(said) = answer.try_recv() {
@@ -140,7 +137,10 @@ pub(crate) fn dies_while_it_is_added(after: Duration) -> bool {
             assert!(scene.world.town.now() < until, "nothing is said about a node that died");
             scene.step().await;
         };
-        scene.world.start(newcomer).await;
+        waits.into_iter().for_each(|site| scene.world.come_back(site));
+        if let Some(node) = newcomer.filter(|node| scene.world.may_start(*node)) {
+            scene.world.start(node).await;
+        }
         scene.insist().await;
         scene.settle().await;
         scene.check_whole().await;

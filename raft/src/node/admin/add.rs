@@ -42,9 +42,9 @@ impl<R: AsyncRuntime> Inner<R> {
         // Who waits announces itself every second. One that was offered an id may take longer to say that it has it.
         let is_known = self.metadata().at(peer).is_some();
         let mut patience_ms = if is_known { ADMIN_WAIT_MS } else { NEWCOMER_WAIT_MS };
-        let mut waited_ms = 0;
-        while waited_ms < patience_ms {
-            waited_ms += RETRY_MS;
+        let began_ms = (self.clock)();
+        // What is offered may take its time each time, too.
+        while (self.clock)().saturating_sub(began_ms) < patience_ms {
             let waits = self.waiting.at(peer, (self.clock)());
             if waits.is_some() {
                 patience_ms = ADMIN_WAIT_MS;
