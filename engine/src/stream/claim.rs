@@ -109,12 +109,13 @@ fn auto_claim(group: &mut Group, run: &Run, op: &AutoClaim, wall: u64) -> Value 
     // Whoever claims goes on from the cursor, so a step may end anywhere.
     let mut attempts = op.count.saturating_mul(CLAIM_ATTEMPTS).min(CLAIM_ATTEMPTS_MAX);
     let mut next = group.pending.since(op.start).next().copied();
+    let mut find = run.seek(op.start);
     while let Some(held) = next {
         if left == 0 || attempts == 0 || claimed.entries.bytes() >= READ_BYTES_MAX {
             break;
         }
         attempts -= 1;
-        match run.find(held.id) {
+        match find(held.id) {
             None => {
                 group.settle(held.id);
                 gone.push(held.id);

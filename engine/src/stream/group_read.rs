@@ -117,11 +117,12 @@ fn pending_of(group: &Group, consumer: u32, run: &Run, wanted: &Wanted<'_>, afte
     let most = group.consumer(consumer).pending.min(wanted.count);
     let Some(from) = after.next() else { return entries };
     let own = group.pending.sought(Sought::of(consumer, from));
+    let mut find = run.seek(from);
     for pended in own.take(usize::try_from(most).unwrap_or(usize::MAX)) {
         if entries.bytes() >= wanted.bytes_max && !entries.is_empty() {
             break;
         }
-        match run.find(pended.id) {
+        match find(pended.id) {
             Some(entry) => entries.push(entry.id, entry.dense, entry.fields),
             None => entries.push(pended.id, 0, None),
         }

@@ -29,7 +29,7 @@ const WORD: usize = VALUE + 24;
 /// A refusal, beside the names that it repeats.
 const REFUSAL: usize = 256;
 /// Pending entries that are passed over in the time of one attempt to claim one.
-const ATTEMPT_WALK: u64 = 16;
+const ATTEMPT_WALK: u64 = 32;
 /// The same for one place of a scan.
 const PLACE_WALK: u64 = 4;
 /// So many consumers, or groups, whose places in an order move are passed over in the time of one pending entry.

@@ -19,6 +19,9 @@ use crate::limit::STREAM_BLOCK_BYTES;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// Entries that are passed over before an entry is looked for from the first of its block on.
+const NEAR_ENTRIES: usize = 32;
+
 /// The entries of a stream, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Run {
@@ -300,6 +303,24 @@ impl Run {
         self.range(id, id).next()
     }
 
+    /// Finds entries of ids that go up: the next one is often near.
+    pub(crate) fn seek<'r>(&'r self, mut from: StreamId) -> impl FnMut(StreamId) -> Option<EntryRef<'r>> {
+        let mut entries = self.range(from, StreamId::MAX).peekable();
+        move |id| {
+            debug_assert!(id >= from, "ids go up");
+            from = id;
+            for _ in 0..NEAR_ENTRIES {
+                match entries.peek() {
+                    Some(entry) if entry.id < id => _ = entries.next(),
+                    Some(entry) => return Some(*entry).filter(|entry| entry.id == id),
+                    None => return None,
+                }
+            }
+            entries = self.range(id, StreamId::MAX).peekable();
+            entries.peek().copied().filter(|entry| entry.id == id)
+        }
+    }
+
     /// The oldest entry.
     pub(crate) fn first(&self) -> Option<EntryRef<'_>> {
         self.block(0).first().map(|place| place.entry)
@@ -391,6 +412,19 @@ mod tests {
         assert_eq!(ids(run.since_dense(999)), [999, 1_000]);
         assert_eq!(run.find(id(0)), None);
         assert_eq!(run.bytes(), run.recount());
+    }
+
+    #[test]
+    fn ids_that_go_up_are_found_near_and_far() {
+        let mut run = run_of(3_000);
+        (1..=3_000).filter(|ms| ms % 7 == 0).for_each(|ms| assert!(run.remove(id(ms)).is_some()));
+        for step in [1, 2, 5, 31, 33, 400] {
+            let mut find = run.seek(id(3));
+            for ms in (3..3_200).step_by(step) {
+                let found = find(id(ms)).map(|entry| entry.id);
+                assert_eq!(found, run.find(id(ms)).map(|entry| entry.id), "{ms} by {step}");
+            }
+        }
     }
 
     #[test]
