@@ -197,6 +197,11 @@ impl<R: AsyncRuntime> Log<R> {
         self.shared.ends.store(true, Ordering::Release);
     }
 
+    /// Whether nobody waits for room, and there is none.
+    pub(crate) fn gave_up(&self) -> bool {
+        self.shared.ends.load(Ordering::Acquire) && self.is_full()
+    }
+
     /// Lets the writer end, after it has written and answered everything queued.
     pub fn close(&self) {
         self.shared.queue.close();

@@ -421,6 +421,8 @@ async fn attend<R: AsyncRuntime>(raft: Raft<R>, inner: Arc<Inner<R>>, group: Gro
     let running = raft.metrics().borrow_watched().running_state.clone();
     match running {
         Ok(()) | Err(Fatal::Stopped) => {}
+        // What a node that stops has no room for was promised to nobody.
+        Err(_) if inner.log.gave_up() => {}
         Err(error) => inner.fail(&format!("group {} has stopped: {error}", group.0)),
     }
 }
