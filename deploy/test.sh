@@ -7,7 +7,8 @@
 #   loom     every interleaving of the engine's lock-free cells
 #   fuzz     each decoder, FUZZ_SECONDS (20) long
 #   model    the waiting room in virtual time, small
-#   chaos    three nodes that are killed, cut off, added and removed under load (as root, in network namespaces)
+#   chaos    three nodes that are killed, cut off, added and removed under load; stopped and set going; with clocks that are set, with
+#            folders that are not theirs and disks that fill up (as root, in network namespaces)
 #   compare  the load generator against this server and its peers, small
 #
 # A missing tool or a failing step ends the run with its status.
@@ -102,6 +103,9 @@ step_chaos() {
     target/release/sluice-bench chaos rolling --rounds 1
     target/release/sluice-bench chaos latency --rounds 2
     target/release/sluice-bench chaos learner --waiters 100000 --commands 1000000
+    target/release/sluice-bench chaos pause --rounds 6
+    target/release/sluice-bench chaos clock --rounds 1
+    as_root target/release/sluice-bench chaos folders --rounds 6
     as_root target/release/sluice-bench chaos partition --rounds 1
     as_root target/release/sluice-bench chaos client --rounds 6
 }
