@@ -35,7 +35,7 @@ pub mod node;
 pub mod owner;
 mod parted_map;
 pub mod pass;
-mod readers;
+pub mod readers;
 pub mod reply;
 pub(crate) mod room;
 pub mod sequencer;

@@ -135,7 +135,7 @@ impl Drop for Moment {
 
 #[test]
 fn whoever_adds_a_node_that_dies_is_told_in_time() {
-    let moments = MOMENTS_US.map(Duration::from_micros);
+    let moments = [2, 4, 6, 8, 10, 15, 20, 30, 60].map(Duration::from_millis);
     let told = moments.into_iter().filter(|after| interrupted::dies_while_it_is_added(*after)).count();
     assert!(told > 0, "each had caught up before it died");
 }

@@ -20,11 +20,12 @@ const CALM: Duration = Duration::from_millis(2_500);
 const GIVES_UP_WITHIN: Duration = Duration::from_secs(30);
 /// A log that is copied while it is written may be torn, and is refused for that: so many copies, and one of them is a twin.
 const COPIES_MAX: u32 = 20;
-/// Bytes of a disk that holds two segments of the log and not three.
-const SMALL: &str = "size=160m";
+/// MiB of a segment of the log, and what else a node keeps.
+const SEGMENT_MIB: usize = 64;
+const REST_MIB: usize = 32;
 /// Of what fills a log.
 const ENTRY_BYTES: usize = 60_000;
-/// More of them than two segments hold.
+/// More of them than two segments hold: one is full then, whatever was in it.
 const ENTRIES: usize = 2_600;
 /// After so many it is looked whether the disk is full already.
 const LOOK_EVERY: usize = 32;
@@ -131,7 +132,9 @@ fn full_disk(stage: &mut Stage, node: usize) -> Result<Instant> {
     let copy = data.with_extension("copy");
     stage.cluster.stop(node)?;
     copy_folder(&data, &copy)?;
-    call("mount", &["-t", "tmpfs", "-o", SMALL, "tmpfs"], &[&data])?;
+    // Room for the segments that there are and the next one, and for none behind it.
+    let size = format!("size={}m", (segments(&data.join("log"))?.count() + 1) * SEGMENT_MIB + REST_MIB);
+    call("mount", &["-t", "tmpfs", "-o", &size, "tmpfs"], &[&data])?;
     call("cp", &["-a"], &[&copy.join("."), &data])?;
     stage.cluster.restart(node)?;
     stage.cluster.wait_ready(node)?;
@@ -181,11 +184,16 @@ fn fill_disk(path: &Path) -> Result<()> {
     }
 }
 
+/// The files of a log's segments.
+fn segments(log: &Path) -> Result<impl Iterator<Item = PathBuf>> {
+    let names = fs::read_dir(log).map_err(BenchError::io("listing a log"))?;
+    let files = names.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    Ok(files.filter(|path| path.extension().is_some_and(|end| end == "seg")))
+}
+
 /// Cuts the newest segment to half of what is written in it.
 fn cut(log: &Path) -> Result<()> {
-    let names = fs::read_dir(log).map_err(BenchError::io("listing a log"))?;
-    let segments = names.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    let newest = segments.filter(|path| path.extension().is_some_and(|end| end == "seg")).max();
+    let newest = segments(log)?.max();
     let newest = newest.ok_or_else(|| BenchError::Server("a log without segments".to_owned()))?;
     let bytes = fs::read(&newest).map_err(BenchError::io("reading a segment"))?;
     let written = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0) as u64;

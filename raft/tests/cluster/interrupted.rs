@@ -124,8 +124,10 @@ pub(crate) fn dies_while_it_is_added(after: Duration) -> bool {
         let mut scene = Scene::set(Plan::Replace).await;
         let mut answer = scene.world.running[&scene.asked].administer(scene.request.clone());
         condemn(&mut scene.world, &scene.request);
-        Runtime::sleep(after).await;
-        scene.world.welcome();
+        for _ in 0..after.as_millis() {
+            Runtime::sleep(Duration::from_millis(1)).await;
+            scene.world.welcome();
+        }
         let waits = scene.world.lose_newcomers().await;
         let newcomer = scene.world.nodes().into_iter().find(|node| *node > FOUNDERS);
         newcomer.into_iter().for_each(|node| scene.world.crash(node, true));
