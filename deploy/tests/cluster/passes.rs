@@ -45,6 +45,8 @@ fn keys(nodes: &Nodes, node: usize) -> Vec<(String, String)> {
 
 /// An admission, and the pass that it was given at first.
 struct Admitted {
+    /// Which node it was given by.
+    at: usize,
     token: String,
     pass: String,
 }
@@ -66,13 +68,13 @@ impl Story {
             let place = nodes.insist(0, &["poll", "shop", &token]);
             place["pass"].as_str().map(str::to_owned)
         });
-        Story { nodes, admitted: vec![Admitted { token, pass }] }
+        Story { nodes, admitted: vec![Admitted { at: 0, token, pass }] }
     }
 
     fn admit(&mut self, node: usize) {
         let place = self.nodes.insist(node, &["join", "shop"]);
         let of = |name: &str| place[name].as_str().unwrap_or_else(|| panic!("{name} in {place}")).to_owned();
-        self.admitted.push(Admitted { token: of("token"), pass: of("pass") });
+        self.admitted.push(Admitted { at: node, token: of("token"), pass: of("pass") });
     }
 
     /// A new key signs, and the oldest of many is revoked.
@@ -100,7 +102,7 @@ impl Story {
             let pass = polled(0);
             (1..nodes.all.len()).for_each(|node| assert_eq!(polled(node), pass, "at node {node}"));
             if known.iter().any(|(id, _)| signs(id, &admitted.pass)) {
-                assert_eq!(pass, admitted.pass, "its key is known still: {known:?}");
+                assert_eq!(pass, admitted.pass, "node {} gave it, its key is known still: {known:?}", admitted.at);
             }
             admitted.pass = pass;
         }
