@@ -131,11 +131,8 @@ impl Shares {
         zone: impl FnOnce() -> u64,
     ) -> Result<(), Bound> {
         self.check_all(used, is_trusted)?;
-        let (all, share) = if is_trusted {
-            (self.all, self.zones.saturating_add(self.all - self.ordinary))
-        } else {
-            (self.ordinary, self.zones)
-        };
+        let (all, share) =
+            if is_trusted { (self.all, self.zones_of_trusted()) } else { (self.ordinary, self.zones) };
         // What streams take of the rest is not there to be shared out.
         let share = share.min(all.saturating_sub(used.streams));
         within(share, used.zones, zone, (Bound::Zones, Bound::OneZone))
@@ -143,7 +140,13 @@ impl Shares {
 
     /// Whether a zone may be made: an operator's, so the reserve is for it.
     pub(crate) fn check_zone(&self, used: Used) -> Result<(), Bound> {
-        self.check_all(used, true)
+        self.check_all(used, true)?;
+        if used.zones >= self.zones_of_trusted() { Err(Bound::Zones) } else { Ok(()) }
+    }
+
+    /// The zones' share with the reserve.
+    fn zones_of_trusted(&self) -> u64 {
+        self.zones.saturating_add(self.all - self.ordinary)
     }
 
     /// Whether something may be added to a stream that takes so many bytes.
@@ -222,7 +225,8 @@ mod tests {
         let trusted = |zones, streams| shares().check_join(Used { zones, streams }, true, || 2);
         assert_eq!((trusted(1_200, 399), trusted(1_200, 400)), (Ok(()), Err(Bound::Node)));
         assert_eq!((trusted(1_299, 0), trusted(1_300, 0)), (Ok(()), Err(Bound::Zones)));
-        assert_eq!(shares().check_zone(Used { zones: 1_200, streams: 399 }), Ok(()));
+        let zone = |zones, streams| shares().check_zone(Used { zones, streams });
+        assert_eq!((zone(1_200, 399), zone(1_299, 0), zone(1_300, 0)), (Ok(()), Ok(()), Err(Bound::Zones)));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub const CHANGE_COPIES: usize = 3;
 pub const WAIT_COPIES: usize = 2;
 /// What a hub takes, in copies of its stream's name: twice with it, in what is to be done, and with the owner.
 pub const HUB_COPIES: usize = 4;
+/// What it takes beside, about, with its place at the owner.
+pub const HUB_BYTES: usize = 400;
 /// Bytes of the replies of a transaction that are there before its operations on keys are carried out; commands beyond are refused.
 pub const EXEC_TEXT_BYTES_MAX: usize = 1 << 20;
 /// A worker tells the account of so many bytes more, or fewer, before its turn ends.

@@ -30,6 +30,8 @@ const WORD: usize = VALUE + 24;
 const REFUSAL: usize = 256;
 /// Pending entries that are passed over in the time of one attempt to claim one.
 const ATTEMPT_WALK: u64 = 32;
+/// The same for one id that is claimed: its entry is found by itself, and taken from one to another.
+const CLAIM_WALK: u64 = 256;
 /// The same for one place of a scan.
 const PLACE_WALK: u64 = 4;
 /// So many consumers, or groups, whose places in an order move are passed over in the time of one pending entry.
@@ -107,7 +109,8 @@ impl Keyspace {
                 };
                 read.streams.iter().map(walk).sum()
             }
-            KeyOp::Claim(claim) => group(&claim.key, &claim.group).map_or(0, crowd),
+            KeyOp::Claim(claim) => group(&claim.key, &claim.group)
+                .map_or(0, |it| crowd(it) + claim.ids.len() as u64 * CLAIM_WALK),
             KeyOp::Group(key, name, GroupOp::RemoveConsumer(consumer)) => {
                 group(key, name).map_or(0, |it| crowd(it) + if_held(it, consumer))
             }

@@ -29,7 +29,8 @@ pub(crate) use reader::{Outlets, Seat, Tell, Took, Waiter, Woken};
 
 use crate::cursor::Position;
 use crate::limit::{
-    FOLLOW_BYTES_MAX, FOLLOWS_MAX, FOLLOWS_PER_SESSION_MAX, FOLLOWS_SCARCE_MAX, HUB_COPIES, HUBS_MAX,
+    FOLLOW_BYTES_MAX, FOLLOWS_MAX, FOLLOWS_PER_SESSION_MAX, FOLLOWS_SCARCE_MAX, HUB_BYTES, HUB_COPIES,
+    HUBS_MAX,
 };
 use crate::session::blocking::Who;
 use crate::worker::ticket::SessionKey;
@@ -430,9 +431,9 @@ impl Hubs {
     }
 }
 
-/// What the name of a hub takes: here, in what is to be done, and with the owner.
+/// What a hub takes with its name: here, in what is to be done, and with the owner.
 fn name_bytes(key: &Text) -> usize {
-    key.len() * HUB_COPIES
+    key.len() * HUB_COPIES + HUB_BYTES
 }
 
 /// Notes whose connections take nothing more.
