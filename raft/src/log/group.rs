@@ -85,7 +85,8 @@ impl Group {
         Ok(self.appends)
     }
 
-    /// Forgets the entries behind `after`, in memory. Their places go when the writer gets there.
+    /// Forgets the entries behind `after`, in memory. Their places go when the writer gets there. A leader takes back what follows some
+    /// entry; all of them are forgotten where a start found that they follow nothing, and that excuses nobody.
     pub(super) fn truncate(&mut self, after: Option<LogId>) {
         let end = next(after);
         while self.recent.back().is_some_and(|last| last.entry.log_id.index >= end) {
@@ -93,7 +94,9 @@ impl Group {
             self.recent_bytes -= gone.map_or(0, |gone| gone.bytes);
         }
         if end < self.end() {
-            self.truncated = self.truncated.max(self.last);
+            if after.is_some() {
+                self.truncated = self.truncated.max(self.last);
+            }
             self.last = after.max(self.purged);
         }
     }

@@ -74,7 +74,7 @@ pub(super) async fn recover(disk: &dyn Disk, options: &LogOptions) -> Result<Fou
         }
         segments.insert(*number, segment);
     }
-    let groups = replay.finish()?;
+    let (groups, forgotten) = replay.finish(short.is_some())?;
     if let (Some(Short { file, what }), true) =
         (&short, options.expected.is_some_and(|expected| expected.or_refuse))
     {
@@ -90,7 +90,7 @@ pub(super) async fn recover(disk: &dyn Disk, options: &LogOptions) -> Result<Fou
         Promised { last: group.last, term, excused: group.excused() }
     };
     let promised = groups.iter().map(|(id, group)| (*id, promised(group))).collect();
-    let tail = Tail { marks, last, unsealed, promising: Promising::new(digest, promised) };
+    let tail = Tail { marks, last, unsealed, forgotten, promising: Promising::new(digest, promised) };
     Ok(Found { groups, segments, tail, short })
 }
 
@@ -222,20 +222,29 @@ impl Replay {
         Ok(())
     }
 
-    /// What was purged may be gone from the front, in part or whole; nothing else may be missing.
-    fn finish(mut self) -> Result<BTreeMap<GroupId, Group>, LogError> {
-        for group in self.groups.values_mut() {
+    /// What was purged may be gone from the front, in part or whole; nothing else may be missing. In a log that [falls short](Short)
+    /// the purge itself may be what is missing: entries that then follow nothing are forgotten, in the groups that are returned,
+    /// and come back from a snapshot and the leader like the rest of what is lost.
+    fn finish(mut self, is_short: bool) -> Result<(BTreeMap<GroupId, Group>, Vec<GroupId>), LogError> {
+        let mut forgotten = Vec::new();
+        for (id, group) in &mut self.groups {
             if let Some(upto) = group.purged {
                 group.purged(upto);
             }
-            if let Some((start, place)) = group.first_place()
-                && start != next(group.purged)
-            {
-                let what = "the entries before this one are missing";
-                return Err(corrupt(place.segment, u64::from(place.offset), what));
+            match group.first_place() {
+                Some((start, _)) if start != next(group.purged) && is_short => {
+                    group.truncate(None);
+                    group.truncated(None);
+                    forgotten.push(*id);
+                }
+                Some((start, place)) if start != next(group.purged) => {
+                    let what = "the entries before this one are missing";
+                    return Err(corrupt(place.segment, u64::from(place.offset), what));
+                }
+                _ => {}
             }
             group.committed = group.committed.min(group.last);
         }
-        Ok(self.groups)
+        Ok((self.groups, forgotten))
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Tail {
     pub(super) last: Option<(Segment, u64)>,
     /// The segment before, when the crash came between its successor's birth and its seal.
     pub(super) unsealed: Option<(Segment, u64)>,
+    /// Groups whose entries are there and count for nothing.
+    pub(super) forgotten: Vec<GroupId>,
     /// What the log holds already is promised.
     pub(super) promising: Promising,
 }
@@ -134,16 +136,26 @@ impl<R: AsyncRuntime> Writer<R> {
             promising: tail.promising,
         };
         writer.refill().await?;
-        writer.encode(Kind::Opened, GroupId(0), &())?;
-        // The segment's own may have been cut off.
-        writer.checkpoint()?;
+        writer.resume(&tail.forgotten)?;
         if !writer.has_room() {
             writer.buffer.clear();
             writer.roll().await?;
+            writer.buffer.clear();
+            writer.resume(&tail.forgotten)?;
         }
         writer.flush().await?;
         writer.reclaim().await?;
         Ok(writer)
+    }
+
+    /// What a start writes first.
+    fn resume(&mut self, forgotten: &[GroupId]) -> io::Result<()> {
+        self.encode(Kind::Opened, GroupId(0), &())?;
+        for group in forgotten {
+            self.encode(Kind::Truncate, *group, &None::<LogId>)?;
+        }
+        // The segment's own may have been cut off.
+        self.checkpoint()
     }
 
     /// Writes until the log is closed. After a failure it refuses until then.
@@ -224,10 +236,10 @@ impl<R: AsyncRuntime> Writer<R> {
             Change::Truncate { group, after } => {
                 self.record(Kind::Truncate, group, &after).await?;
                 let purged = self.marks.get(&group).and_then(|marks| marks.purged);
-                self.promising.change(group, |promised| {
-                    if next(after) < next(promised.last) {
-                        promised.truncate(after.max(purged));
-                    }
+                self.promising.change(group, |promised| match after {
+                    Some(_) if next(after) < next(promised.last) => promised.truncate(after.max(purged)),
+                    Some(_) => {}
+                    None => promised.last = purged,
                 });
                 self.steps.push(Step::Truncated { group, after });
             }

@@ -3,10 +3,11 @@
 use crate::disk::FaultyDisk;
 use crate::stand::{SEGMENT_BYTES, entry, id, indices, last, open, run};
 use openraft::RaftLogReader;
+use openraft::async_runtime::AsyncRuntime as _;
 use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
 use openraft_rt_sim::SimRuntime;
 use sluice_engine::id::GroupId;
-use sluice_raft::log::{Log, LogError, LogOptions, Vote};
+use sluice_raft::log::{Expected, Log, LogError, LogOptions, Vote};
 use std::sync::Arc;
 
 type Disk = FaultyDisk<SimRuntime>;
@@ -61,6 +62,52 @@ fn what_a_leader_took_back_just_before_a_crash_is_no_loss() {
         let again = open(&disk.crash()).await.expect("whole").durable().groups[&GroupId(0)];
         assert_eq!((replaced.excused, again), (None, replaced), "what replaces it is a promise of its own");
     });
+}
+
+/// A purge freed the first segment; then the second lost its end, and the record of the purge with it.
+#[test]
+fn entries_that_follow_nothing_in_a_log_that_falls_short_are_forgotten_for_good() {
+    run(async {
+        let disk = Disk::new(1);
+        let log = open(&disk).await.expect("a new log");
+        let mut group = log.group(GroupId(0));
+        for index in 0..40 {
+            group.blocking_append([entry(4, index, 700)]).await.expect("appended");
+        }
+        log.group(GroupId(1)).blocking_append([entry(1, 0, 30)]).await.expect("appended");
+        let end = used(&disk, SECOND);
+        group.purge(id(4, 30)).await.expect("purged");
+        group.save_vote(&Vote::new(5, 2)).await.expect("saved");
+        assert_eq!(disk.names("log"), ["0000000002.seg", "spare"], "the purge frees a segment");
+        let (mark, promised) = (log.durable().mark.expect("synced"), log.durable().groups[&GroupId(0)]);
+        let cut = disk.copy();
+        cut.replace(SECOND, disk.read(SECOND)[..end].to_vec());
+        assert!(
+            refusal(&cut).await.contains("the entries before this one are missing"),
+            "damage, for all one knows"
+        );
+        let refuses = expecting(Expected { mark, or_refuse: true });
+        let refused = Log::<SimRuntime>::open(Arc::new(cut.clone()), refuses).await.err();
+        assert!(matches!(refused, Some(LogError::Short { .. })), "{refused:?}");
+        let log = Log::open(Arc::new(cut.clone()), expecting(Expected { mark, or_refuse: false })).await;
+        let log = log.expect("what falls short is taken");
+        assert!(log.short().is_some());
+        drop(SimRuntime::spawn(log.writer()));
+        let mut group = log.group(GroupId(0));
+        assert_eq!((last(&mut group).await, last(&mut log.group(GroupId(1))).await), (None, Some(0)));
+        // As openraft does where its snapshot goes further than the log.
+        group.purge(id(4, 25)).await.expect("purged");
+        group.blocking_append([entry(4, 26, 700), entry(4, 27, 700)]).await.expect("appended");
+        for log in [log, open(&cut.crash()).await.expect("whole")] {
+            assert_eq!(indices(&mut log.group(GroupId(0))).await, [26, 27]);
+            let has = log.durable().groups[&GroupId(0)];
+            assert!(has.excused.is_none() && !has.keeps(&promised), "{has:?} is less than {promised:?}");
+        }
+    });
+}
+
+fn expecting(expected: Expected) -> LogOptions {
+    LogOptions { expected: Some(expected), ..crate::stand::options() }
 }
 
 /// Bytes of a segment that are not the zeros at its end.
