@@ -24,6 +24,8 @@ pub(crate) const ADDRESS_PART: usize = 4;
 pub(crate) const NAMES_MAX: usize = 64;
 /// The least memory that a server can be asked to live in.
 pub(crate) const MEMORY_BYTES_MIN: u64 = 16 << 20;
+/// The log keeps recent entries in memory in this part of what the process may take, and no more than it has use for.
+pub(crate) const LOG_CACHE_PART: u64 = 32;
 /// How often it is looked whether somebody was refused for want of memory, ms.
 pub(crate) const ALARM_CHECK_MS: u64 = 1_000;
 /// A bound that stays in the way is told again after this long, ms.

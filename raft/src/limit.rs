@@ -12,6 +12,8 @@ pub const RECORD_OVERHEAD_BYTES: usize = 20;
 pub const FLUSH_BYTES_MAX: usize = 4 << 20;
 /// Bytes of recent entries kept in memory for a group. Entries not yet written are kept beyond that.
 pub const CACHE_BYTES_MAX: usize = 8 << 20;
+/// The same with little memory: what followers that keep up are sent.
+pub const CACHE_BYTES_MIN: usize = 256 << 10;
 /// Bytes of entries that one read of a log returns, unless one entry alone is larger.
 pub const READ_BYTES_MAX: usize = 1 << 20;
 /// How often a full disk is asked again, ms.
@@ -49,4 +51,5 @@ pub const SNAPSHOT_SYNC_BYTES: u64 = 8 << 20;
 const _: () = assert!(RECORD_BYTES_MAX as u64 * 2 < SEGMENT_BYTES);
 const _: () = assert!(SEGMENT_BYTES <= u32::MAX as u64, "places in a segment are 32 bits");
 const _: () = assert!(FLUSH_BYTES_MAX <= RECORD_BYTES_MAX);
+const _: () = assert!(CACHE_BYTES_MIN < CACHE_BYTES_MAX);
 const _: () = assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES);

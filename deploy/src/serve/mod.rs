@@ -73,7 +73,8 @@ pub(crate) fn run(config: &Config) -> Result<(), StartError> {
         say(&Waiting { at: &addresses, cluster });
     }
     let removal = Arc::new(Removal::default());
-    let started = start_node(peers::node_config(config, &addresses, peer_at, &removal)?, &mut stop);
+    let node_config = peers::node_config(config, &addresses, peer_at, &removal, memory_max_bytes)?;
+    let started = start_node(node_config, &mut stop);
     let Some(started) = started else { return Ok(()) };
     let (node, groups) = started.map_err(|error| StartError::of_node(error, &config.data_dir))?;
     bridge.set(node.node().clone());

@@ -15,7 +15,7 @@ use sluice_raft::types::Member;
 use super::error::StartError;
 use super::{random, removal::Removal, signal};
 use crate::config::{Config, PeerFiles};
-use crate::log;
+use crate::{limit, log};
 
 /// The exit code of a node whose disk failed it.
 const FAILED_EXIT: i32 = 1;
@@ -47,6 +47,7 @@ pub(super) fn node_config(
     addresses: &Addresses,
     listen: SocketAddr,
     removal: &Arc<Removal>,
+    memory_max: u64,
 ) -> Result<NodeConfig, StartError> {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Ok(NodeConfig {
@@ -61,6 +62,7 @@ pub(super) fn node_config(
         },
         tls: tls(config)?,
         snapshot_bytes: config.node.snapshot_bytes,
+        cache_bytes: memory_max / limit::LOG_CACHE_PART,
         join: config.node.join.clone(),
         join_secret: join_secret(config)?,
         groups: config.cluster.groups,

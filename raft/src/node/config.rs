@@ -71,6 +71,8 @@ pub struct NodeConfig {
     pub kept_entries: u64,
     /// Bytes of a segment of the log.
     pub segment_bytes: u64,
+    /// Bytes of recent entries kept in memory, of all groups together, about.
+    pub cache_bytes: u64,
     /// A node of the cluster to join, `host:port`; `None`: a node without data founds one.
     pub join: Option<String>,
     /// The join secret, where one is configured; else the one that the folder holds.

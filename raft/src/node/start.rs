@@ -29,6 +29,7 @@ use super::telling::{keep_ledger, tell_neighbours};
 use super::{Front, Group, Inner, Node, repair};
 use crate::disk::Disk;
 use crate::group::{Clock, Files, Gate, Machine, Port, Raft, Shared, carry, open_gate, submit, watch};
+use crate::limit::{CACHE_BYTES_MAX, CACHE_BYTES_MIN};
 use crate::log::{CURE, Expected, GroupLog, Log, LogError, LogOptions, Promised, Short};
 use crate::peer::{Networks, Transfers, Transport};
 use crate::queue::Queue;
@@ -146,6 +147,7 @@ async fn open<R: AsyncRuntime>(
     let ledger = Ledger::open(Arc::clone(&config.disk)).await?;
     let options = LogOptions {
         segment_bytes: config.segment_bytes,
+        cache_bytes: cache_bytes(config.cache_bytes, identity.groups),
         expected: expected(&ledger, identity),
         ..LogOptions::new(identity.node, identity.cluster, config.drawn.salt)
     };
@@ -153,6 +155,12 @@ async fn open<R: AsyncRuntime>(
     let log = Log::<R>::open(Arc::clone(&config.disk), options).await?;
     repair::check_votes(&log, identity.groups).await?;
     Ok((ledger, snapshots, log))
+}
+
+/// The part of one group.
+fn cache_bytes(all: u64, groups: u16) -> usize {
+    let part = all / u64::from(groups.max(1));
+    usize::try_from(part).unwrap_or(usize::MAX).clamp(CACHE_BYTES_MIN, CACHE_BYTES_MAX)
 }
 
 fn make_groups<R: AsyncRuntime>(identity: &Identity, clock: &Clock) -> Vec<Group<R>> {

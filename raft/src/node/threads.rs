@@ -37,6 +37,8 @@ pub struct ServerConfig {
     pub tls: Option<Arc<Tls>>,
     /// Bytes of a group's log after which a snapshot is taken.
     pub snapshot_bytes: u64,
+    /// Bytes of recent entries of the log kept in memory, about: what follows closely is served from there.
+    pub cache_bytes: u64,
     /// A node of the cluster to join, `host:port`; `None`: a node without data founds one.
     pub join: Option<String>,
     /// The join secret, where one is configured.
@@ -171,6 +173,7 @@ async fn start(config: ServerConfig, door: Door) -> Sent {
         snapshot_bytes: config.snapshot_bytes,
         kept_entries: super::limit::LOG_KEPT_ENTRIES,
         segment_bytes: crate::limit::SEGMENT_BYTES,
+        cache_bytes: config.cache_bytes,
         join: config.join,
         join_secret: config.join_secret,
         groups: config.groups,

@@ -137,6 +137,7 @@ pub(crate) fn config(
         snapshot_bytes: SNAPSHOT_BYTES,
         kept_entries: KEPT_ENTRIES,
         segment_bytes: SEGMENT_BYTES,
+        cache_bytes: 0,
         join: site.join.clone(),
         join_secret: Some(JoinSecret::of([6; 32])),
         groups: GROUPS,

@@ -69,6 +69,7 @@ fn config(folder: &Path, port: u16, join: Option<u16>) -> ServerConfig {
         listens_alone: true,
         tls: None,
         snapshot_bytes: limit::SNAPSHOT_BYTES,
+        cache_bytes: 8 << 20,
         join: join.map(|port| format!("127.0.0.1:{port}")),
         join_secret: Some(JoinSecret::of([5; 32])),
         member: Member { peer: format!("127.0.0.1:{port}"), ..Member::default() },
