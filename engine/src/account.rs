@@ -1,17 +1,20 @@
 //! What the process may hold beside its state: one account for all its threads.
 //!
 //! ```text
-//!  memory_max ── 13/16 state: zones, streams, requests          kept by owners, before they propose
-//!             ├─  2/16 passing: answers on their way, output    given back as clients read
-//!             └─  1/16 standing: names that are listened to     given back when they are left
+//!  memory_max ── the process: what it takes with nobody there, recent entries of the log
+//!             └─ the rest ── 13/16 state: zones, streams, requests          kept by owners, before they propose
+//!                         ├─  2/16 passing: answers on their way, output    given back as clients read
+//!                         └─  1/16 standing: names that are listened to     given back when they are left
 //! ```
-//! The parts are fixed, so that readers who do not read take no room from appends, nor full streams from answers. A
+//! The process has [`PROCESS_BYTES`], and a quarter of less than four times as much. The parts are fixed, so that readers who do not read take no room from appends, nor full streams from answers. A
 //! [`Charge`] is bytes of the account in somebody's hands: it gives them back when it is dropped, wherever that is. What is
 //! counted otherwise (buffers of connections) is told once a turn by whoever counts it, in one sum.
 //!
 //! Costs: one addition and one subtraction on a shared word for an answer of more than [`CHARGE_BYTES_MIN`]; none for others.
 
-use crate::limit::{ANSWER_BYTES_MAX, ANSWER_BYTES_SMALL, CHARGE_BYTES_MIN, PASSING_BYTES_MIN};
+use crate::limit::{
+    ANSWER_BYTES_MAX, ANSWER_BYTES_SMALL, CHARGE_BYTES_MIN, PASSING_BYTES_MIN, PROCESS_BYTES,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,16 +47,13 @@ impl Account {
     /// Of a process that may take so many bytes.
     #[must_use]
     pub fn new(memory_max: u64) -> Account {
-        let sixteenth = memory_max / 16;
+        let rest = memory_max - PROCESS_BYTES.min(memory_max / 4);
+        let sixteenth = rest / 16;
         // With little memory, still enough for the longest answer to a read.
-        let least = if memory_max < 2 * PASSING_BYTES_MIN { 0 } else { PASSING_BYTES_MIN };
+        let least = if rest < 2 * PASSING_BYTES_MIN { 0 } else { PASSING_BYTES_MIN };
         let passing = (2 * sixteenth).max(least);
         let part = |max| Bounded { used: AtomicU64::new(0), max };
-        Account {
-            state_max: memory_max - passing - sixteenth,
-            passing: part(passing),
-            standing: part(sixteenth),
-        }
+        Account { state_max: rest - passing - sixteenth, passing: part(passing), standing: part(sixteenth) }
     }
 
     /// Bytes that the state may take.
@@ -210,17 +210,17 @@ impl<'de> Deserialize<'de> for Charge {
 
 #[cfg(test)]
 mod tests {
-    use super::{Account, Part};
+    use super::{Account, PROCESS_BYTES, Part};
     use std::sync::Arc;
 
     #[test]
     fn a_part_takes_nothing_from_the_others() {
-        let account = Arc::new(Account::new(160 << 20));
-        assert_eq!(account.state_max(), 130 << 20);
-        let passing = account.try_charge(Part::Passing, 15 << 20).unwrap();
+        let account = Arc::new(Account::new((320 << 20) + PROCESS_BYTES));
+        assert_eq!(account.state_max(), 260 << 20);
+        let passing = account.try_charge(Part::Passing, 30 << 20).unwrap();
         assert!(account.try_charge(Part::Passing, 1 << 20).is_none());
         let small = account.try_charge(Part::Passing, 4_096).unwrap();
-        let standing = account.try_charge(Part::Standing, 10 << 20).unwrap();
+        let standing = account.try_charge(Part::Standing, 20 << 20).unwrap();
         assert!(account.try_charge(Part::Standing, 4_096).is_none());
         drop((passing, small, standing));
         assert_eq!((account.of(Part::Passing).0, account.of(Part::Standing).0), (0, 0));

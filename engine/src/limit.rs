@@ -175,6 +175,8 @@ pub const READ_BYTES_MAX: usize = 1 << 20;
 pub const RANGE_BYTES_MAX: usize = 64 << 20;
 /// Bytes of the largest answer, as it is made and as it is encoded together; a node with little memory bounds it lower.
 pub const ANSWER_BYTES_MAX: u64 = 2 * RANGE_BYTES_MAX as u64 + (1 << 20);
+/// Bytes of memory that a process takes which serves nobody, with what its log keeps in memory.
+pub const PROCESS_BYTES: u64 = 80 << 20;
 /// Bytes that what is on its way may take at least, unless that is more than half of all memory.
 pub const PASSING_BYTES_MIN: u64 = 5 << 20;
 /// Answers up to this have room of their own.

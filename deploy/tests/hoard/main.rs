@@ -4,6 +4,7 @@
 //! ```text
 //! hoarder  connections whose pipelines are written and never read      memory   what the kernel says of the process
 //! names    what is listened to, by clients who do read
+//! state    what is kept, until there is no room for more
 //! stage    a server with small memory and values at their bounds       table    every command and call, with its rows
 //! ```
 //! A server of the built binary, with two workers, so that what is asked for belongs to the asking worker and to the other one.
@@ -20,5 +21,6 @@ mod memory;
 mod names;
 mod rows;
 mod stage;
+mod state;
 mod table;
 mod unread;

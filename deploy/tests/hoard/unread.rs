@@ -58,7 +58,7 @@ fn a_transaction_that_asks_for_too_much_is_told_so_and_does_nothing() {
     }
     let reply = String::from_utf8(stage.client.reply()).expect("text");
     let refused =
-        "-ERR the replies of this transaction may take more than 8388608 bytes, nothing was done\r\n";
+        "-ERR the replies of this transaction may take more than 6291456 bytes, nothing was done\r\n";
     assert_eq!(reply, format!("*21\r\n{}", refused.repeat(21)));
     assert_eq!(stage.client.ask(&[b"XLEN", b"long:0"]), b":100\r\n");
     // One that is read is answered, however long it is.

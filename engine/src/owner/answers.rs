@@ -354,7 +354,7 @@ mod tests {
             (refusal(reply), steps)
         };
         let (text, steps) = ask(pending(PENDING_TOLD_MAX as u64, 0), 4_096);
-        assert!(text.contains("may take more than 2097152 bytes"), "{text}");
+        assert!(text.contains("may take more than 1572864 bytes"), "{text}");
         assert!(steps < PENDING, "{steps} steps");
         let times = (TRANSACTION_WALK_MAX / PENDING + 1) as usize;
         let (text, steps) = ask(pending(1, 1_000_000), times);
