@@ -40,6 +40,11 @@ pub struct EntryRef<'a> {
 }
 
 impl Entries {
+    /// None yet, with room for so many bytes of them.
+    pub(super) fn with_room(bytes: usize) -> Entries {
+        Entries { count: 0, bytes: Vec::with_capacity(bytes) }
+    }
+
     /// Appends one.
     pub fn push(&mut self, id: StreamId, dense: u64, fields: Option<FieldsRef<'_>>) {
         self.count += 1;
@@ -68,6 +73,22 @@ impl Entries {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// The entry that begins at this place, and where the next one does; the first one begins at 0. `None` at the end.
+    ///
+    /// ```
+    /// use sluice_engine::stream::{entries::Entries, id::StreamId};
+    /// let mut entries = Entries::default();
+    /// entries.push(StreamId { ms: 5, seq: 0 }, 1, None);
+    /// let (entry, next) = entries.at(0).unwrap();
+    /// assert_eq!((entry.dense, entries.at(next)), (1, None));
+    /// ```
+    #[must_use]
+    pub fn at(&self, place: usize) -> Option<(EntryRef<'_>, usize)> {
+        let rest = self.bytes.get(place..)?;
+        let (entry, behind) = split(rest)?;
+        Some((entry, place + rest.len() - behind.len()))
     }
 
     /// All, in order.

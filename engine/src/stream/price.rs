@@ -32,6 +32,12 @@ const REFUSAL: usize = 256;
 const ATTEMPT_WALK: u64 = 32;
 /// The same for one id that is claimed: its entry is found by itself, and taken from one to another.
 const CLAIM_WALK: u64 = 256;
+/// The same for one entry that is given out: it is found, copied, and noted as pending.
+const GIVEN_WALK: u64 = 256;
+/// So many are given out in the time of any other operation.
+const GIVEN_FREE: u64 = 256;
+/// No read gives out more.
+const GIVEN_MAX: u64 = (READ_BYTES_MAX / EMPTY_ENTRY) as u64;
 /// The same for one place of a scan.
 const PLACE_WALK: u64 = 4;
 /// So many consumers, or groups, whose places in an order move are passed over in the time of one pending entry.
@@ -103,11 +109,15 @@ impl Keyspace {
             }
             KeyOp::ReadGroup(read) => {
                 let walk = |(key, after): &(Text, Option<StreamId>)| {
-                    group(key, &read.group).map_or(0, |it| {
-                        crowd(it) + if after.is_some() { if_held(it, &read.consumer) } else { 0 }
-                    })
+                    let Some(it) = group(key, &read.group) else { return (0, 0) };
+                    let walk = crowd(it) + if after.is_some() { if_held(it, &read.consumer) } else { 0 };
+                    (walk, stream(key).map_or(0, |stream| given(stream, it, read, *after)))
                 };
-                read.streams.iter().map(walk).sum()
+                let (mut looked, mut out) = (0, 0);
+                for (walk, given) in read.streams.iter().map(walk) {
+                    (looked, out) = (looked + walk, out + given);
+                }
+                looked + out.min(GIVEN_MAX).saturating_sub(GIVEN_FREE) * GIVEN_WALK
             }
             KeyOp::Claim(claim) => group(&claim.key, &claim.group)
                 .map_or(0, |it| crowd(it) + claim.ids.len() as u64 * CLAIM_WALK),
@@ -190,6 +200,16 @@ impl Keyspace {
 /// An entry of which only a pending list knows.
 const EMPTY_ENTRY: usize = super::entries::HEAD_BYTES;
 
+/// About how many entries of one stream a read of its group gives out.
+fn given(stream: &Stream, group: &Group, read: &ReadGroup, after: Option<StreamId>) -> u64 {
+    let most = if read.count == 0 { GIVEN_MAX } else { read.count.min(GIVEN_MAX) };
+    match (after, group.last_id.next()) {
+        (Some(_), _) => group.number(&read.consumer).map_or(0, |it| group.consumer(it).pending.min(most)),
+        (None, Some(next)) if next <= stream.last_id => stream.run.count_from(next, most),
+        (None, _) => 0,
+    }
+}
+
 fn names(names: &[&Text]) -> usize {
     REFUSAL + names.iter().map(|name| name.len()).sum::<usize>()
 }
@@ -215,9 +235,7 @@ fn all_price(run: &Run) -> usize {
 
 fn range_price(stream: &Stream, range: &Range) -> usize {
     let count = range.count.unwrap_or(u64::MAX);
-    let (start, end) = (range.start, range.end);
-    let stretch = if range.reverse { Stretch::Back(start, end) } else { Stretch::Ids(start, end) };
-    REFUSAL + stream.run.weight(stretch, count, RANGE_BYTES_MAX)
+    REFUSAL + stream.run.weight(range.stretch(), count, RANGE_BYTES_MAX)
 }
 
 fn follow_price(stream: &Stream, follow: &Follow) -> usize {

@@ -8,7 +8,8 @@ use super::entries::Entries;
 use super::id::StreamId;
 use super::keyspace::Keyspace;
 use super::op::{After, Follow, FollowFrom, Range, Read};
-use super::state::{Stream, collect};
+use super::run::Stretch;
+use super::state::{Stream, collect, collect_into};
 use super::text::Text;
 use super::value::{Followed, Reset, Value};
 use crate::limit::{RANGE_BYTES_MAX, READ_BYTES_MAX};
@@ -16,6 +17,13 @@ use crate::time::WallMs;
 
 pub(super) const TOO_LONG: &str =
     "ERR the reply would be longer than 64 MiB, ask for fewer entries with COUNT";
+
+impl Range {
+    /// Which entries it asks for.
+    pub(super) fn stretch(&self) -> Stretch {
+        if self.reverse { Stretch::Back(self.start, self.end) } else { Stretch::Ids(self.start, self.end) }
+    }
+}
 
 impl Keyspace {
     pub(super) fn stream_len(&self, key: &Text, wall: WallMs) -> Value {
@@ -28,11 +36,14 @@ impl Keyspace {
             return Value::NullArray;
         }
         let count = range.count.unwrap_or(u64::MAX);
+        // A long buffer that doubles as it grows would be copied over and over.
+        let weight = stream.run.weight(range.stretch(), count, RANGE_BYTES_MAX);
+        let room = Entries::with_room(if weight > READ_BYTES_MAX { weight } else { 0 });
         let entries = if range.reverse {
             let back = stream.run.backward(range.end).take_while(|entry| entry.id >= range.start);
-            collect(back, count, RANGE_BYTES_MAX)
+            collect_into(room, back, count, RANGE_BYTES_MAX)
         } else {
-            collect(stream.run.range(range.start, range.end), count, RANGE_BYTES_MAX)
+            collect_into(room, stream.run.range(range.start, range.end), count, RANGE_BYTES_MAX)
         };
         if entries.bytes() >= RANGE_BYTES_MAX && entries.len() > 1 {
             return error(TOO_LONG);

@@ -219,6 +219,19 @@ impl Run {
         whole + self.block(last).iter().take_while(|place| place.entry.id < id).count() as u64
     }
 
+    /// About how many entries have this id or a higher one: those of its block count whole. Where that is `most` or more, `most`.
+    pub(crate) fn count_from(&self, id: StreamId, most: u64) -> u64 {
+        let first = self.block_of(|block| block.base <= id);
+        let mut count = 0;
+        for index in first..=self.sealed.len() {
+            count += self.block(index).count as u64;
+            if count >= most {
+                return most;
+            }
+        }
+        count
+    }
+
     /// How many of the oldest entries take so many bytes together; all where they take less. Looks at so many bytes of blocks.
     pub(crate) fn count_of(&self, bytes: usize) -> u64 {
         let (mut taken, mut count) = (0, 0);
