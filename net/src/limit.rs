@@ -10,6 +10,8 @@ pub const READ_BYTES: usize = 16 * 1024;
 pub const OUTPUT_BYTES_SOFT: usize = 64 * 1024;
 /// The same while the process has little room for what is on its way.
 pub const OUTPUT_BYTES_SCARCE: usize = 4 * 1024;
+/// Values shorter than this are encoded at once; longer ones as their reader takes them.
+pub const TELLING_BYTES_SHORT: usize = 16 * 1024;
 /// What a question about streams counts as until its answer is there.
 pub const QUESTION_BYTES: usize = 4 * 1024;
 /// Bytes of changes under way of one connection, from which on nothing more is parsed for it.
@@ -287,6 +289,7 @@ const _: () = {
     assert!(WORKERS_MAX <= sluice_engine::limit::LISTENERS_MAX as usize);
     assert!(HTTP_LINE_BYTES_MAX < HTTP_HEAD_BYTES_MAX);
     assert!(HTTP_HEAD_BYTES_MAX + HTTP_BODY_BYTES_MAX < HTTP_REQUEST_BYTES_MAX);
+    assert!(TELLING_BYTES_SHORT < OUTPUT_BYTES_SOFT);
     assert!(OUTPUT_BYTES_SOFT >= READ_BYTES && OUTPUT_BYTES_SCARCE < OUTPUT_BYTES_SOFT);
     // Pipelines of sixteen questions are asked together.
     assert!(QUESTION_BYTES * 16 <= OUTPUT_BYTES_SOFT);

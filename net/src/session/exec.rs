@@ -17,6 +17,7 @@ use super::reading;
 use super::resp::{RespTalk, is_write};
 use super::settled::Settled;
 use super::stop::Stop;
+use super::telling::Telling;
 use crate::limit;
 use crate::pass::Signer;
 use crate::pubsub::Wish;
@@ -208,7 +209,9 @@ fn finish(mut plan: Plan, line: &mut Line, desk: &mut Desk, turn: Turn<'_>) {
         plan.groups.clear();
     }
     if plan.asked == 0 && plan.groups.is_empty() {
-        plan.write(Vec::new(), &desk.shared.directory, &mut desk.signer, &mut desk.out);
+        // It asked no group anything: all of it is text.
+        let mut telling = plan.telling(Vec::new(), &desk.shared.directory, &mut desk.signer);
+        desk.out.append(telling.out());
         return;
     }
     for (group, ops) in &mut plan.groups {
@@ -278,14 +281,8 @@ impl Plan {
         Slot { group, nth: ops.len() - 1 }
     }
 
-    /// Appends the reply; `parts` are the answers, those of the groups last.
-    pub(crate) fn write(
-        self,
-        parts: Vec<Settled>,
-        directory: &Directory,
-        signer: &mut Signer,
-        out: &mut Vec<u8>,
-    ) {
+    /// The reply; `parts` are the answers, those of the groups last.
+    pub(crate) fn telling(self, parts: Vec<Settled>, directory: &Directory, signer: &mut Signer) -> Telling {
         let mut parts = parts.into_iter();
         let asked: Vec<_> = parts.by_ref().take(self.asked).collect();
         let mut asked = asked.into_iter();
@@ -293,38 +290,41 @@ impl Plan {
         let mut charges = Charge::default();
         let mut groups: Vec<GroupAnswer> = parts.map(|part| answer_of(part, &mut charges)).collect();
         let mut text = &self.text[..];
-        out.extend_from_slice(&self.ahead);
+        let mut telling = Telling::default();
+        telling.out().extend_from_slice(&self.ahead);
         if self.closes {
-            return;
+            return telling;
         }
-        Writer::new(out, Proto::Resp2).array(self.elements.len());
+        Writer::new(telling.out(), Proto::Resp2).array(self.elements.len());
         for element in self.elements {
             match element {
                 Element::Text(len) => {
                     let (said, rest) = text.split_at_checked(len).unwrap_or((text, b""));
-                    out.extend_from_slice(said);
+                    telling.out().extend_from_slice(said);
                     text = rest;
                 }
                 Element::Answer(kind, proto) => match asked.next() {
                     Some(settled) => {
+                        let out = telling.out();
                         settled.show(b"", directory, signer, |answer| encode_answer(answer, kind, proto, out))
                     }
-                    None => encode_refusal(Refusal::Gone, out),
+                    None => encode_refusal(Refusal::Gone, telling.out()),
                 },
                 Element::Key(awaited, slot) => match take(&mut groups, slot) {
-                    Ok(value) => awaited.tell_value(&value, out),
-                    Err(refusal) => encode_refusal(refusal, out),
+                    Ok(value) => awaited.tell_value(value, &mut telling),
+                    Err(refusal) => encode_refusal(refusal, telling.out()),
                 },
                 Element::Merged(awaited, merge, slots) => {
                     let values: Result<Vec<_>, _> =
                         slots.into_iter().map(|slot| take(&mut groups, slot)).collect();
                     match values {
-                        Ok(values) => awaited.tell_value(&merge.merge(values), out),
-                        Err(refusal) => encode_refusal(refusal, out),
+                        Ok(values) => awaited.tell_value(merge.merge(values), &mut telling),
+                        Err(refusal) => encode_refusal(refusal, telling.out()),
                     }
                 }
             }
         }
+        telling.charged(charges)
     }
 }
 

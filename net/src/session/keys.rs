@@ -8,6 +8,7 @@ use super::line::Line;
 use super::pending::{Awaited, Cost, Gather};
 use super::settled::Settled;
 use super::stop::Stop;
+use super::telling::Telling;
 use crate::resp::command::encode_refusal;
 use crate::resp::command::key_call::{KeyCall, Shape};
 use crate::resp::command::spread::{Merge, Spread, spread};
@@ -47,14 +48,32 @@ impl AwaitedKey {
     /// Appends the reply.
     pub(crate) fn tell(&self, settled: &Settled, out: &mut Vec<u8>) {
         match settled {
-            Settled::Reply(Reply::Key(value, _)) => self.tell_value(value, out),
+            Settled::Reply(Reply::Key(value, _)) => self.shape.encode(value, self.proto, out),
             other => encode_refusal(refusal_of(other), out),
         }
     }
 
     /// Appends the reply that this value makes.
-    pub(crate) fn tell_value(&self, value: &Value, out: &mut Vec<u8>) {
-        self.shape.encode(value, self.proto, out);
+    pub(crate) fn tell_value(&self, value: Value, telling: &mut Telling) {
+        match self.shape {
+            Shape::Whole => telling.push(value, self.proto),
+            _ => self.shape.encode(&value, self.proto, telling.out()),
+        }
+    }
+
+    /// The reply, to be written piece by piece.
+    pub(crate) fn telling(&self, settled: Settled) -> Telling {
+        let mut telling = Telling::default();
+        match settled {
+            Settled::Reply(Reply::Key(value, charge)) => {
+                self.tell_value(value, &mut telling);
+                telling.charged(charge)
+            }
+            other => {
+                encode_refusal(refusal_of(&other), telling.out());
+                telling
+            }
+        }
     }
 
     /// What it waits for after this answer, which came to the request `who` made at `since`; `None`: it does not wait.

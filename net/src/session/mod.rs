@@ -7,7 +7,7 @@
 //! push      output that answers no request         channels        publish and subscribe
 //! resp, http   the two languages                   stop      why reading pauses
 //! keys      one operation, several groups          blocking  reads that wait for entries
-//! exec      a transaction
+//! exec      a transaction                          telling   a long reply, piece by piece
 //! events    what an HTTP connection becomes when it listens
 //! ```
 //! An idle connection is one [`Session`] and nothing else.
@@ -27,6 +27,7 @@ pub(crate) mod resp;
 pub(crate) mod settled;
 pub(crate) mod slab;
 pub(crate) mod stop;
+pub(crate) mod telling;
 pub(crate) mod told;
 pub(crate) mod visit;
 

@@ -15,6 +15,7 @@
 use super::exec::Plan;
 use super::keys::AwaitedKey;
 use super::settled::Settled;
+use super::telling::Telling;
 use crate::http::recall::Recall;
 use crate::limit::{BUFFER_KEEP_BYTES, CHANGE_COPIES, QUESTION_BYTES};
 use crate::request::RequestKind;
@@ -98,6 +99,8 @@ enum Place {
     Asked { awaited: Awaited, cost: Cost, since: MonoMs, settled: Option<Settled> },
     /// The reply that the parts in front of it make; so many bytes of it are there already.
     Gather { gather: Gather, bytes: usize, since: MonoMs },
+    /// The rest of a long reply.
+    Telling(Box<Telling>),
     /// Encoded already: so many bytes of `written`.
     Written(usize),
 }
@@ -110,6 +113,8 @@ pub(crate) enum Ready {
     Part(Settled),
     /// Answers to be made into one reply, in the order of the parts.
     Gathered { gather: Gather, parts: Vec<Settled>, since: MonoMs },
+    /// The rest of a long reply, for [`Pending::put_back`] until all of it is written.
+    Telling(Box<Telling>),
     /// So many bytes at the front of the written ones; see [`Pending::take_written`].
     Written(usize),
 }
@@ -123,6 +128,8 @@ pub(crate) struct Pending {
     /// Bytes of the written places, in order, from `taken` on.
     written: Vec<u8>,
     taken: usize,
+    /// Bytes that were put behind the rest of a long reply.
+    behind: usize,
     /// Unanswered requests that change something, and the bytes that they carry.
     writes: usize,
     writes_bytes: usize,
@@ -173,7 +180,8 @@ impl Pending {
     /// What it takes in memory beside the answers, which are charged for.
     pub(crate) fn held_bytes(&self) -> usize {
         let places = self.places.capacity() * size_of::<Place>();
-        self.written.capacity() + places + self.asked_bytes() * CHANGE_COPIES + self.gathers_bytes
+        let written = self.written.capacity() + self.behind;
+        written + places + self.asked_bytes() * CHANGE_COPIES + self.gathers_bytes
     }
 
     /// Keeps no more than what an ordinary use takes.
@@ -190,7 +198,7 @@ impl Pending {
 
     /// Bytes that wait for replies before them.
     pub(crate) fn written_bytes(&self) -> usize {
-        self.written.len() - self.taken
+        self.written.len() - self.taken + self.behind
     }
 
     /// The number of the first request that is not answered.
@@ -266,6 +274,14 @@ impl Pending {
         self.front
     }
 
+    /// Puts what is left of the reply that was just taken back: nothing overtakes it.
+    pub(crate) fn put_back(&mut self, telling: Box<Telling>) {
+        self.front = self.front.wrapping_sub(1);
+        self.answers_bytes += telling.bytes();
+        self.behind += telling.behind_bytes();
+        self.places.push_front(Place::Telling(telling));
+    }
+
     /// The number of the reply that was taken last.
     pub(crate) fn number_taken(&self) -> u16 {
         self.front.wrapping_sub(1)
@@ -286,7 +302,7 @@ impl Pending {
     }
 
     /// More bytes behind the replies that are ready but not first: for what answers no request.
-    pub(crate) fn extend_written(&mut self, bytes: &[u8]) {
+    fn extend_written(&mut self, bytes: &[u8]) {
         match self.places.back_mut() {
             Some(Place::Written(len)) => {
                 *len += bytes.len();
@@ -294,6 +310,19 @@ impl Pending {
             }
             _ => self.push_written(bytes),
         }
+    }
+
+    /// Keeps what answers no request behind the replies that are written, or are being written. False: there is none, and it may go
+    /// to the output at once, ahead of replies that are not there yet.
+    pub(crate) fn keep_behind(&mut self, bytes: &[u8]) -> bool {
+        if self.written.len() > self.taken {
+            self.extend_written(bytes);
+            return true;
+        }
+        let Some(Place::Telling(telling)) = self.places.front_mut() else { return false };
+        telling.push_behind(bytes);
+        self.behind += bytes.len();
+        true
     }
 
     /// An answer came. False where nobody waits for it any more.
@@ -311,12 +340,13 @@ impl Pending {
         }
     }
 
-    /// Whether the reply at the front is there, and is made by comparing keys with a pattern.
+    /// Whether the reply at the front is there, and is long, or made by comparing keys with a pattern.
     pub(crate) fn takes_long(&self) -> bool {
         match self.places.front() {
             Some(Place::Asked { settled: Some(_), awaited: Awaited::Key(key), .. }) => key.shape.compares(),
             Some(Place::Gather { gather: Gather::Key(key, _), .. }) => key.shape.compares(),
             Some(Place::Gather { gather: Gather::Exec(plan), .. }) => plan.compares,
+            Some(Place::Telling(_)) => true,
             _ => false,
         }
     }
@@ -351,6 +381,11 @@ impl Pending {
                 self.answers_bytes -= std::mem::take(&mut self.parts_bytes);
                 Some(Ready::Gathered { gather, parts, since })
             }
+            Place::Telling(telling) => {
+                self.answers_bytes -= telling.bytes();
+                self.behind -= telling.behind_bytes();
+                Some(Ready::Telling(telling))
+            }
             Place::Written(len) => Some(Ready::Written(len)),
         }
     }
@@ -371,7 +406,7 @@ impl Pending {
         if self.taken >= self.written.len() {
             self.written.clear();
             self.taken = 0;
-        } else if self.taken > BUFFER_KEEP_BYTES && self.taken >= self.written_bytes() {
+        } else if self.taken > BUFFER_KEEP_BYTES && self.taken >= self.written.len() - self.taken {
             self.written.drain(..self.taken);
             self.written.shrink_to(BUFFER_KEEP_BYTES);
             self.taken = 0;
@@ -385,7 +420,10 @@ mod tests {
     use crate::request::RequestKind;
     use crate::resp::encode::Proto;
     use crate::session::settled::Settled;
+    use crate::session::telling::Telling;
     use sluice_engine::reply::{Departure, Reply};
+    use sluice_engine::stream::text::Text;
+    use sluice_engine::stream::value::Value;
     use sluice_engine::time::MonoMs;
     use std::collections::VecDeque;
 
@@ -408,6 +446,11 @@ mod tests {
                 Ready::Settled { settled, .. } => seen.push(format!("{settled:?}")),
                 Ready::Part(settled) => pending.keep_part(settled),
                 Ready::Gathered { parts, .. } => seen.push(format!("{parts:?}")),
+                Ready::Telling(mut telling) => {
+                    let mut out = Vec::new();
+                    assert!(telling.write(usize::MAX, &mut out));
+                    seen.push(String::from_utf8(out).unwrap());
+                }
                 Ready::Written(len) => {
                     let mut out = Vec::new();
                     pending.take_written(len, &mut out);
@@ -447,6 +490,27 @@ mod tests {
         assert_eq!(drain(&mut pending), [format!("{:?}", left(true)), "subscribedonetwo".to_owned()]);
         assert!(pending.settle(second, left(true)), "numbers are still those of their requests");
         assert_eq!(drain(&mut pending), [format!("{:?}", left(true)), "three".to_owned()]);
+    }
+
+    #[test]
+    fn news_never_lands_within_a_long_reply() {
+        let mut pending = Pending::default();
+        assert!(!pending.keep_behind(b"at once"));
+        let first = ask(&mut pending);
+        let second = ask(&mut pending);
+        assert!(!pending.keep_behind(b"ahead"), "the reply may be long in coming");
+        assert!(pending.settle(first, left(true)) && pending.next_ready().is_some());
+        let mut telling = Box::new(Telling::default());
+        let long = Value::Array(vec![Value::Text(Text::from(&[b't'; 20_000][..])); 2]);
+        telling.push(long, Proto::Resp2);
+        let mut out = Vec::new();
+        assert!(!telling.write(1, &mut out));
+        pending.put_back(telling);
+        assert!(pending.keep_behind(b"one") && pending.keep_behind(b"two") && pending.written_bytes() == 6);
+        assert!(pending.settle(second, left(true)) && pending.awaited(first).is_none());
+        let Some(Ready::Telling(mut telling)) = pending.next_ready() else { panic!("the rest comes first") };
+        assert!(telling.write(usize::MAX, &mut out) && out.ends_with(b"t\r\nonetwo"));
+        assert_eq!((pending.written_bytes(), drain(&mut pending)), (0, vec![format!("{:?}", left(true))]));
     }
 
     #[test]

@@ -50,8 +50,7 @@ impl Session {
         }
         *unsent += bytes.len();
         buffers.pushed += bytes.len();
-        if buffers.pending.written_bytes() > 0 {
-            buffers.pending.extend_written(bytes);
+        if buffers.pending.keep_behind(bytes) {
             return Pushed::Kept;
         }
         if buffers.unsent() == 0 {

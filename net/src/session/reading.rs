@@ -5,7 +5,6 @@
 //! SSE     id: epoch.seq / data: {fields}                  event: reset                            event: end
 //! ```
 
-use super::buffers::Buffers;
 use super::events::Source;
 use super::line::Line;
 use super::resp::RespTalk;
@@ -151,9 +150,9 @@ impl Session {
 
     /// Keeps news until it is written: behind replies that are written already, ahead of those that are not there yet.
     fn keep_news(&mut self, desk: &mut Desk, now: MonoMs) {
-        let written = |buffers: &&mut Box<Buffers>| buffers.pending.written_bytes() > 0;
-        if let Some(buffers) = self.line.buffers.as_mut().filter(written) {
-            buffers.pending.extend_written(&desk.out);
+        if let Some(buffers) = &mut self.line.buffers
+            && buffers.pending.keep_behind(&desk.out)
+        {
             desk.out.clear();
         }
         self.keep_said(desk, now);

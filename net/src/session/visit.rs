@@ -10,9 +10,10 @@ use super::blocking::Who;
 use super::buffers::Buffers;
 use super::events::Talked;
 use super::keys;
-use super::pending::{Awaited, Gather, Ready};
+use super::pending::{Awaited, Gather, Pending, Ready};
 use super::settled::Settled;
 use super::stop::{Driven, Stop};
+use super::telling::Telling;
 use super::{Fate, Phase, Session, Talk, http, resp};
 use crate::http::answer;
 use crate::limit;
@@ -232,6 +233,7 @@ impl Session {
             match ready {
                 Ready::Written(len) => buffers.pending.take_written(len, &mut output),
                 Ready::Part(settled) => buffers.pending.keep_part(settled.with_pass(desk)),
+                Ready::Telling(telling) => tell(telling, &mut buffers.pending, &mut output, desk),
                 Ready::Settled { awaited: Awaited::Event, settled, .. } => {
                     let Talk::Events(talk) = &mut self.talk else { continue };
                     let clear = output.len() == buffers.sent;
@@ -270,14 +272,20 @@ impl Session {
                     let number = buffers.pending.reopen(Awaited::Key(*key), since);
                     buffers.pending.settle(number, settled);
                 }
+                Ready::Settled { awaited: Awaited::Key(key), settled, since }
+                    if settled.bytes() > limit::OUTPUT_BYTES_SOFT =>
+                {
+                    tell(Box::new(key.telling(settled)), &mut buffers.pending, &mut output, desk);
+                    note_slow(&self.talk, Some(key.command), now.0.saturating_sub(since.0), desk);
+                }
                 Ready::Settled { awaited, settled, since } => {
                     make_room(&mut output, settled.bytes());
                     encode(&awaited, &settled, &mut output, desk);
                     note_slow(&self.talk, slow_name_of(&awaited), now.0.saturating_sub(since.0), desk);
                 }
                 Ready::Gathered { gather, parts, since } => {
-                    make_room(&mut output, parts.iter().map(Settled::bytes).sum());
-                    let name = gathered(gather, parts, &mut output, desk);
+                    let (telling, name) = gathered(gather, parts, desk);
+                    tell(Box::new(telling), &mut buffers.pending, &mut output, desk);
                     note_slow(&self.talk, Some(name), now.0.saturating_sub(since.0), desk);
                 }
             }
@@ -403,20 +411,30 @@ fn slow_name_of(awaited: &Awaited) -> Option<&'static str> {
     }
 }
 
-/// Writes a reply that is made of several answers. Returns the command's name.
-fn gathered(gather: Gather, parts: Vec<Settled>, output: &mut Vec<u8>, desk: &mut Desk) -> &'static str {
+/// A reply that is made of several answers, and the command's name.
+fn gathered(gather: Gather, parts: Vec<Settled>, desk: &mut Desk) -> (Telling, &'static str) {
     match gather {
         Gather::Key(awaited, merge) => {
-            awaited.tell(&keys::merged(&merge, parts), output);
+            let telling = awaited.telling(keys::merged(&merge, parts));
             desk.pace.did(awaited.shape.compares());
-            awaited.command
+            (telling, awaited.command)
         }
         Gather::Exec(plan) => {
             let compares = plan.compares;
-            plan.write(parts, &desk.shared.directory, &mut desk.signer, output);
+            let telling = plan.telling(parts, &desk.shared.directory, &mut desk.signer);
             desk.pace.did(compares);
-            "exec"
+            (telling, "exec")
         }
+    }
+}
+
+/// Writes as much of a long reply as this turn may; the rest when that was taken.
+fn tell(mut telling: Box<Telling>, pending: &mut Pending, output: &mut Vec<u8>, desk: &mut Desk) {
+    let before = output.len();
+    let is_all = telling.write(limit::OUTPUT_BYTES_SOFT, output);
+    desk.pace.did(output.len() - before > limit::TELLING_BYTES_SHORT);
+    if !is_all {
+        pending.put_back(telling);
     }
 }
 

@@ -47,7 +47,7 @@ mod stream;
 mod subscribe;
 mod time;
 pub mod transaction;
-mod value;
+pub(crate) mod value;
 mod zone;
 mod zone_set;
 

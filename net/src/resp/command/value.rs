@@ -4,7 +4,6 @@ use crate::resp::encode::{Proto, Writer};
 use sluice_engine::stream::entries::{Entries, EntryRef};
 use sluice_engine::stream::id::StreamId;
 use sluice_engine::stream::value::Value;
-use std::io::Write as _;
 
 /// Appends a value.
 ///
@@ -41,18 +40,12 @@ pub fn encode_value(value: &Value, proto: Proto, out: &mut Vec<u8>) {
                 encode_value(value, proto, out);
             }
         }
-        Value::Entries(entries) => entries_of(entries, &mut reply),
+        Value::Entries(entries) => entries_of(entries, proto, out),
         Value::Streams(streams) => {
-            match proto {
-                Proto::Resp2 => reply.array(streams.len()),
-                Proto::Resp3 => reply.map(streams.len()),
-            }
+            encode_streams_head(streams.len(), proto, out);
             for (key, entries) in streams {
-                if proto == Proto::Resp2 {
-                    reply.array(2);
-                }
-                reply.bulk(key);
-                entries_of(entries, &mut reply);
+                encode_stream_head(key, proto, out);
+                entries_of(entries, proto, out);
             }
         }
         // No command of RESP follows by number.
@@ -61,12 +54,32 @@ pub fn encode_value(value: &Value, proto: Proto, out: &mut Vec<u8>) {
     }
 }
 
-fn entries_of(entries: &Entries, reply: &mut Writer<'_>) {
-    reply.array(entries.len());
-    entries.iter().for_each(|entry| entry_of(entry, reply));
+/// In front of the entries of so many streams: pairs in RESP2, a map in RESP3.
+pub(crate) fn encode_streams_head(streams: usize, proto: Proto, out: &mut Vec<u8>) {
+    let mut reply = Writer::new(out, proto);
+    match proto {
+        Proto::Resp2 => reply.array(streams),
+        Proto::Resp3 => reply.map(streams),
+    }
 }
 
-fn entry_of(entry: EntryRef<'_>, reply: &mut Writer<'_>) {
+/// In front of the entries of one of several streams.
+pub(crate) fn encode_stream_head(key: &[u8], proto: Proto, out: &mut Vec<u8>) {
+    let mut reply = Writer::new(out, proto);
+    if proto == Proto::Resp2 {
+        reply.array(2);
+    }
+    reply.bulk(key);
+}
+
+fn entries_of(entries: &Entries, proto: Proto, out: &mut Vec<u8>) {
+    Writer::new(out, proto).array(entries.len());
+    entries.iter().for_each(|entry| encode_entry(entry, proto, out));
+}
+
+/// Appends one entry: its id, and its fields in one array.
+pub(crate) fn encode_entry(entry: EntryRef<'_>, proto: Proto, out: &mut Vec<u8>) {
+    let reply = &mut Writer::new(out, proto);
     reply.array(2);
     id_of(entry.id, reply);
     match entry.fields {
@@ -83,10 +96,13 @@ const ID_BYTES_MAX: usize = 41;
 
 fn id_of(id: StreamId, reply: &mut Writer<'_>) {
     let mut text = [0; ID_BYTES_MAX];
-    let mut rest = &mut text[..];
-    // There is room for the longest.
-    let _ = write!(rest, "{id}");
-    let len = ID_BYTES_MAX - rest.len();
+    let mut len = 0;
+    let mut numbers = [itoa::Buffer::new(), itoa::Buffer::new()];
+    let [ms, seq] = &mut numbers;
+    for part in [ms.format(id.ms), "-", seq.format(id.seq)] {
+        text[len..len + part.len()].copy_from_slice(part.as_bytes());
+        len += part.len();
+    }
     reply.bulk(&text[..len]);
 }
 
