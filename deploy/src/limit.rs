@@ -26,6 +26,8 @@ pub(crate) const NAMES_MAX: usize = 64;
 pub(crate) const MEMORY_BYTES_MIN: u64 = 16 << 20;
 /// The log keeps recent entries in memory in this part of what the process may take, and no more than it has use for.
 pub(crate) const LOG_CACHE_PART: u64 = 32;
+/// And no more than this of any.
+pub(crate) const LOG_CACHE_BYTES_MAX: u64 = 48 << 20;
 /// How often it is looked whether somebody was refused for want of memory, ms.
 pub(crate) const ALARM_CHECK_MS: u64 = 1_000;
 /// A bound that stays in the way is told again after this long, ms.

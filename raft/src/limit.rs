@@ -13,7 +13,7 @@ pub const FLUSH_BYTES_MAX: usize = 4 << 20;
 /// Bytes of recent entries kept in memory for a group. Entries not yet written are kept beyond that.
 pub const CACHE_BYTES_MAX: usize = 8 << 20;
 /// The same with little memory: what followers that keep up are sent.
-pub const CACHE_BYTES_MIN: usize = 256 << 10;
+pub const CACHE_BYTES_MIN: usize = 64 << 10;
 /// Bytes of entries that one read of a log returns, unless one entry alone is larger.
 pub const READ_BYTES_MAX: usize = 1 << 20;
 /// How often a full disk is asked again, ms.

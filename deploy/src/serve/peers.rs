@@ -62,7 +62,7 @@ pub(super) fn node_config(
         },
         tls: tls(config)?,
         snapshot_bytes: config.node.snapshot_bytes,
-        cache_bytes: memory_max / limit::LOG_CACHE_PART,
+        cache_bytes: (memory_max / limit::LOG_CACHE_PART).min(limit::LOG_CACHE_BYTES_MAX),
         join: config.node.join.clone(),
         join_secret: join_secret(config)?,
         groups: config.cluster.groups,

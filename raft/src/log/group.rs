@@ -94,9 +94,7 @@ impl Group {
             self.recent_bytes -= gone.map_or(0, |gone| gone.bytes);
         }
         if end < self.end() {
-            if after.is_some() {
-                self.truncated = self.truncated.max(self.last);
-            }
+            self.truncated = after.and(self.truncated.max(self.last));
             self.last = after.max(self.purged);
         }
     }

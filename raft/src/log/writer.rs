@@ -239,7 +239,7 @@ impl<R: AsyncRuntime> Writer<R> {
                 self.promising.change(group, |promised| match after {
                     Some(_) if next(after) < next(promised.last) => promised.truncate(after.max(purged)),
                     Some(_) => {}
-                    None => promised.last = purged,
+                    None => (promised.last, promised.excused) = (purged, None),
                 });
                 self.steps.push(Step::Truncated { group, after });
             }
@@ -321,8 +321,11 @@ impl<R: AsyncRuntime> Writer<R> {
     async fn write(&mut self) -> io::Result<()> {
         // The room is reserved, but some file systems need more of it to write what is there already.
         while let Err(error) = self.active.file.write_at(&self.buffer, self.written).await {
+            if error.kind() != io::ErrorKind::StorageFull {
+                return Err(error);
+            }
             self.shared.full.store(true, Ordering::Release);
-            if error.kind() != io::ErrorKind::StorageFull || self.ends_full(&error) {
+            if self.ends_full(&error) {
                 return Err(error);
             }
             R::sleep(Duration::from_millis(FULL_RETRY_MS)).await;

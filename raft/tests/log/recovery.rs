@@ -75,6 +75,9 @@ fn entries_that_follow_nothing_in_a_log_that_falls_short_are_forgotten_for_good(
             group.blocking_append([entry(4, index, 700)]).await.expect("appended");
         }
         log.group(GroupId(1)).blocking_append([entry(1, 0, 30)]).await.expect("appended");
+        // What a leader took back before is no excuse for what is forgotten.
+        group.truncate_after(Some(id(4, 37))).await.expect("truncated");
+        group.blocking_append([entry(5, 38, 30)]).await.expect("appended");
         let end = used(&disk, SECOND);
         group.purge(id(4, 30)).await.expect("purged");
         group.save_vote(&Vote::new(5, 2)).await.expect("saved");
