@@ -8,7 +8,7 @@ use super::outcome::Origin;
 use crate::account::Charge;
 use crate::command::Command;
 use crate::id::Ticket;
-use crate::limit::TICK_MS;
+use crate::limit::{PENDING_WALK_MAX, TICK_MS};
 use crate::memory::Bound;
 use crate::reply::Reply;
 use crate::sequencer::Ask;
@@ -73,10 +73,17 @@ impl Owner {
         }
     }
 
-    /// The same of operations.
+    /// The same of operations; of those behind what is refused in any case, nothing is asked.
     pub(super) fn walk_of(&self, ops: &[KeyOp]) -> u64 {
         let (keys, wall) = (&self.shard.keyspace, self.shard.wall);
-        ops.iter().map(|op| keys.walk(op, wall)).fold(0, u64::saturating_add)
+        let mut walk = 0;
+        for op in ops {
+            walk = keys.walk(op, wall).saturating_add(walk);
+            if walk > PENDING_WALK_MAX {
+                break;
+            }
+        }
+        walk
     }
 
     /// Whether there is room for what these operations may add. Only where streams take much is it asked how much the largest

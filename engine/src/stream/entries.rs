@@ -1,13 +1,15 @@
-//! Entries on their way to whoever asked for them: one buffer, whatever their number.
+//! Entries on their way to whoever asked for them: one buffer, whatever their number; of a long range the stream's own blocks.
 //!
 //! ```text
 //! ms u64 │ seq u64 │ dense u64 │ length u32 (all ones: no fields, the entry was deleted) │ packed fields
 //! ```
 
+use super::clip::Clip;
 use super::fields::{Fields, FieldsRef};
 use super::id::StreamId;
 use super::text::Text;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::sync::Arc;
 
 /// What an entry takes beside its fields.
 pub(super) const HEAD_BYTES: usize = 28;
@@ -22,10 +24,12 @@ const DELETED: u32 = u32::MAX;
 /// let entry = entries.iter().next().unwrap();
 /// assert_eq!((entries.len(), entry.id.ms, entry.dense), (1, 5, 1));
 /// ```
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Entries {
     count: usize,
     bytes: Vec<u8>,
+    /// Instead of copies.
+    shared: Option<Arc<Clip>>,
 }
 
 /// One of them.
@@ -40,13 +44,16 @@ pub struct EntryRef<'a> {
 }
 
 impl Entries {
-    /// None yet, with room for so many bytes of them.
-    pub(super) fn with_room(bytes: usize) -> Entries {
-        Entries { count: 0, bytes: Vec::with_capacity(bytes) }
+    /// Those of a long range.
+    pub(super) fn sharing(clip: Clip) -> Entries {
+        Entries { count: clip.len(), bytes: Vec::new(), shared: Some(Arc::new(clip)) }
     }
 
     /// Appends one.
     pub fn push(&mut self, id: StreamId, dense: u64, fields: Option<FieldsRef<'_>>) {
+        if self.shared.is_some() {
+            *self = self.copied();
+        }
         self.count += 1;
         self.bytes.extend_from_slice(&id.ms.to_le_bytes());
         self.bytes.extend_from_slice(&id.seq.to_le_bytes());
@@ -69,38 +76,53 @@ impl Entries {
         self.count == 0
     }
 
-    /// Bytes that they take here.
+    /// Bytes that they take here, or would take at most as copies.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// The entry that begins at this place, and where the next one does; the first one begins at 0. `None` at the end.
-    ///
-    /// ```
-    /// use sluice_engine::stream::{entries::Entries, id::StreamId};
-    /// let mut entries = Entries::default();
-    /// entries.push(StreamId { ms: 5, seq: 0 }, 1, None);
-    /// let (entry, next) = entries.at(0).unwrap();
-    /// assert_eq!((entry.dense, entries.at(next)), (1, None));
-    /// ```
-    #[must_use]
-    pub fn at(&self, place: usize) -> Option<(EntryRef<'_>, usize)> {
-        let rest = self.bytes.get(place..)?;
-        let (entry, behind) = split(rest)?;
-        Some((entry, place + rest.len() - behind.len()))
+        self.shared.as_ref().map_or(self.bytes.len(), |clip| clip.bytes())
     }
 
     /// All, in order.
     pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> + Clone {
-        let mut rest = &self.bytes[..];
-        std::iter::from_fn(move || {
+        self.iter_from(0).map(|(entry, _)| entry)
+    }
+
+    /// Those from a place on, each with the place of the next one. The first is at 0.
+    ///
+    /// ```
+    /// use sluice_engine::stream::{entries::Entries, id::StreamId};
+    /// let mut entries = Entries::default();
+    /// (1..=3).for_each(|dense| entries.push(StreamId { ms: 5, seq: dense }, dense, None));
+    /// let (_, second) = entries.iter_from(0).next().unwrap();
+    /// let rest = entries.iter_from(second).map(|(entry, _)| entry.dense);
+    /// assert!(rest.eq([2, 3]));
+    /// ```
+    pub fn iter_from(&self, place: usize) -> impl Iterator<Item = (EntryRef<'_>, usize)> + Clone {
+        let mut at = place;
+        let copies = std::iter::from_fn(move || {
+            let rest = self.bytes.get(at..)?;
             let (entry, behind) = split(rest)?;
-            rest = behind;
-            Some(entry)
-        })
+            at += rest.len() - behind.len();
+            Some((entry, at))
+        });
+        let shared = self.shared.as_ref().map(|clip| clip.iter_from(place));
+        copies.chain(shared.into_iter().flatten())
+    }
+
+    fn copied(&self) -> Entries {
+        let mut copies = Entries::default();
+        self.iter().for_each(|entry| copies.push(entry.id, entry.dense, entry.fields));
+        copies
     }
 }
+
+impl PartialEq for Entries {
+    fn eq(&self, other: &Entries) -> bool {
+        self.count == other.count && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Entries {}
 
 /// The first entry, and what follows.
 fn split(rest: &[u8]) -> Option<(EntryRef<'_>, &[u8])> {
@@ -123,7 +145,10 @@ fn split(rest: &[u8]) -> Option<(EntryRef<'_>, &[u8])> {
 
 impl Serialize for Entries {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(&self.bytes)
+        match self.shared {
+            Some(_) => to.serialize_bytes(&self.copied().bytes),
+            None => to.serialize_bytes(&self.bytes),
+        }
     }
 }
 
@@ -140,7 +165,7 @@ impl<'de> Deserialize<'de> for Entries {
             count += 1;
             rest = behind;
         }
-        Ok(Entries { count, bytes: bytes.into_vec() })
+        Ok(Entries { count, bytes: bytes.into_vec(), shared: None })
     }
 }
 

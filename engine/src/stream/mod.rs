@@ -4,7 +4,7 @@
 //! op        what is asked                        value    what is answered
 //! id        ms-seq                               fields   an entry's content, packed
 //! nested    how deep they are read
-//! text      keys and names                       entries  entries on their way out
+//! text      keys and names                       entries  entries on their way out ── clip: a long range of them
 //!
 //! keyspace  slots, deadlines, memory ─┬─ index   key → slot            namespace, policy  bounds by prefix
 //!                                     ├─ state   one stream ── run ── block: its entries
@@ -21,6 +21,7 @@
 mod append;
 pub(crate) mod block;
 mod claim;
+mod clip;
 pub(crate) mod consumers;
 pub mod entries;
 mod fault;

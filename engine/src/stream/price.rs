@@ -36,6 +36,8 @@ const CLAIM_WALK: u64 = 256;
 const GIVEN_WALK: u64 = 256;
 /// So many are given out in the time of any other operation.
 const GIVEN_FREE: u64 = 256;
+/// So many blocks are looked at to find out how many; of more it is the most that is assumed.
+const GIVEN_BLOCKS: usize = 64;
 /// No read gives out more.
 const GIVEN_MAX: u64 = (READ_BYTES_MAX / EMPTY_ENTRY) as u64;
 /// The same for one place of a scan.
@@ -105,7 +107,7 @@ impl Keyspace {
                 })
             }
             KeyOp::InfoStream(key, Some(_)) => {
-                stream(key).map_or(0, |it| it.groups.iter().map(|group| group.pending.len()).sum())
+                stream(key).map_or(0, |it| it.groups.iter().map(|group| 1 + group.pending.len()).sum())
             }
             KeyOp::ReadGroup(read) => {
                 let walk = |(key, after): &(Text, Option<StreamId>)| {
@@ -205,7 +207,7 @@ fn given(stream: &Stream, group: &Group, read: &ReadGroup, after: Option<StreamI
     let most = if read.count == 0 { GIVEN_MAX } else { read.count.min(GIVEN_MAX) };
     match (after, group.last_id.next()) {
         (Some(_), _) => group.number(&read.consumer).map_or(0, |it| group.consumer(it).pending.min(most)),
-        (None, Some(next)) if next <= stream.last_id => stream.run.count_from(next, most),
+        (None, Some(next)) if next <= stream.last_id => stream.run.count_from(next, most, GIVEN_BLOCKS),
         (None, _) => 0,
     }
 }

@@ -4,12 +4,13 @@
 //! A range has no such next time, so one that is too long is refused.
 
 use super::append::error;
+use super::clip::Clip;
 use super::entries::Entries;
 use super::id::StreamId;
 use super::keyspace::Keyspace;
 use super::op::{After, Follow, FollowFrom, Range, Read};
 use super::run::Stretch;
-use super::state::{Stream, collect, collect_into};
+use super::state::{Stream, collect};
 use super::text::Text;
 use super::value::{Followed, Reset, Value};
 use crate::limit::{RANGE_BYTES_MAX, READ_BYTES_MAX};
@@ -36,14 +37,15 @@ impl Keyspace {
             return Value::NullArray;
         }
         let count = range.count.unwrap_or(u64::MAX);
-        // A long buffer that doubles as it grows would be copied over and over.
         let weight = stream.run.weight(range.stretch(), count, RANGE_BYTES_MAX);
-        let room = Entries::with_room(if weight > READ_BYTES_MAX { weight } else { 0 });
-        let entries = if range.reverse {
+        let entries = if weight > READ_BYTES_MAX {
+            let ids = (range.start, range.end);
+            Entries::sharing(Clip::of(&stream.run, ids, range.reverse, count, RANGE_BYTES_MAX))
+        } else if range.reverse {
             let back = stream.run.backward(range.end).take_while(|entry| entry.id >= range.start);
-            collect_into(room, back, count, RANGE_BYTES_MAX)
+            collect(back, count, RANGE_BYTES_MAX)
         } else {
-            collect_into(room, stream.run.range(range.start, range.end), count, RANGE_BYTES_MAX)
+            collect(stream.run.range(range.start, range.end), count, RANGE_BYTES_MAX)
         };
         if entries.bytes() >= RANGE_BYTES_MAX && entries.len() > 1 {
             return error(TOO_LONG);

@@ -13,10 +13,12 @@ use super::block::Block;
 use super::entries::{EntryRef, HEAD_BYTES as ENTRY_HEAD_BYTES};
 use super::fields::FieldsRef;
 use super::id::StreamId;
+use super::walked;
 use super::waste::{BLOCKS_AT_ONCE, Blocks};
 use crate::cost::BLOCK_OVERHEAD_BYTES;
 use crate::limit::STREAM_BLOCK_BYTES;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Entries that are passed over before an entry is looked for from the first of its block on.
@@ -219,17 +221,18 @@ impl Run {
         whole + self.block(last).iter().take_while(|place| place.entry.id < id).count() as u64
     }
 
-    /// About how many entries have this id or a higher one: those of its block count whole. Where that is `most` or more, `most`.
-    pub(crate) fn count_from(&self, id: StreamId, most: u64) -> u64 {
+    /// About how many entries have this id or a higher one: those of its block count whole. `most` where that is more, or more than
+    /// `blocks` would have to be looked at.
+    pub(crate) fn count_from(&self, id: StreamId, most: u64, blocks: usize) -> u64 {
         let first = self.block_of(|block| block.base <= id);
-        let mut count = 0;
-        for index in first..=self.sealed.len() {
-            count += self.block(index).count as u64;
-            if count >= most {
-                return most;
-            }
+        if self.sealed.len() - first >= blocks {
+            return most;
         }
-        count
+        let held = (first..=self.sealed.len()).map(|index| {
+            walked::step();
+            self.block(index).count as u64
+        });
+        held.sum::<u64>().min(most)
     }
 
     /// How many of the oldest entries take so many bytes together; all where they take less. Looks at so many bytes of blocks.
@@ -309,6 +312,16 @@ impl Run {
                 sum(blocks.map(weigh), count, bytes_max)
             }
         }
+    }
+
+    /// The places of the blocks that hold the entries between two ids; of others too, in the first one and the last one alone.
+    pub(crate) fn places_between(&self, start: StreamId, end: StreamId) -> Range<usize> {
+        self.block_of(|block| block.base <= start)..self.block_of(|block| block.base <= end) + 1
+    }
+
+    /// The block of this place, to be shared; of the one that grows a copy.
+    pub(crate) fn share(&self, index: usize) -> Arc<Block> {
+        self.sealed.get(index).map_or_else(|| Arc::new(self.tail.clone()), Arc::clone)
     }
 
     /// The entry of this id.

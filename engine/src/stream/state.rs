@@ -106,16 +106,7 @@ pub(crate) fn collect<'a>(
     count: u64,
     bytes_max: usize,
 ) -> Entries {
-    collect_into(Entries::default(), entries, count, bytes_max)
-}
-
-/// The same behind those that are there.
-pub(crate) fn collect_into<'a>(
-    mut out: Entries,
-    entries: impl Iterator<Item = EntryRef<'a>>,
-    count: u64,
-    bytes_max: usize,
-) -> Entries {
+    let mut out = Entries::default();
     for entry in entries {
         if out.len() as u64 >= count || (out.bytes() >= bytes_max && !out.is_empty()) {
             break;

@@ -108,6 +108,30 @@ fn a_price_is_found_without_a_look_at_what_is_priced() {
 }
 
 #[test]
+fn what_a_group_would_be_given_is_found_in_few_steps_however_sparse_the_stream() {
+    let mut bench = Bench::new();
+    let large = Fields::pack([&b"f"[..], &[b'v'; 3_000]]);
+    (0..2_000).for_each(|_| drop(bench.run(KeyOp::Add(Add { fields: large.clone(), ..add(b"s") }))));
+    let create = GroupOp::Create { from: After::Id(StreamId::MIN), make: false, read: None };
+    bench.run(KeyOp::Group(text("s"), text("g"), create));
+    let read = |times, count| {
+        KeyOp::ReadGroup(ReadGroup {
+            group: text("g"),
+            consumer: text("ann"),
+            streams: vec![(text("s"), None); times],
+            count,
+            no_ack: false,
+            waits: false,
+        })
+    };
+    let walk = |op: KeyOp| walked::by(|| bench.keys.walk(&op, WallMs(bench.wall)));
+    let (much, steps) = walk(read(500, 0));
+    assert!(steps < FEW && much > 1 << 20, "{steps} steps to find {much}");
+    assert_eq!(walk(read(500, 1)).0, 500 * 256 - 256 * 256, "a few of each");
+    assert_eq!(walk(read(1, 100)).0, 0);
+}
+
+#[test]
 fn a_scan_is_priced_as_far_as_it_goes() {
     let mut bench = Bench::new();
     let name = |number: u32| format!("{number:0>1000}");
