@@ -9,6 +9,7 @@ use super::pending::{Awaited, Cost, Gather};
 use super::settled::Settled;
 use super::stop::Stop;
 use super::telling::Telling;
+use crate::limit::OUTPUT_BYTES_SOFT;
 use crate::resp::command::encode_refusal;
 use crate::resp::command::key_call::{KeyCall, Shape};
 use crate::resp::command::spread::{Merge, Spread, spread};
@@ -142,7 +143,9 @@ pub(crate) fn ask(
             let ticket = line.ticket(desk.me);
             let cost = Cost::of(&op);
             match desk.shards.ask_keys(group, Ask::Key(op), ticket, turn.now) {
-                Some(settled) if awaited.blocked.is_none() => awaited.tell(&settled, &mut desk.out),
+                Some(settled) if awaited.blocked.is_none() && settled.bytes() <= OUTPUT_BYTES_SOFT => {
+                    awaited.tell(&settled, &mut desk.out);
+                }
                 settled => {
                     let pending = &mut line.buffers(&mut desk.pool).pending;
                     let number = pending.next_number();

@@ -17,7 +17,7 @@ use super::keys::AwaitedKey;
 use super::settled::Settled;
 use super::telling::Telling;
 use crate::http::recall::Recall;
-use crate::limit::{BUFFER_KEEP_BYTES, CHANGE_COPIES, QUESTION_BYTES};
+use crate::limit::{BUFFER_KEEP_BYTES, CHANGE_COPIES, OUTPUT_BYTES_SOFT, QUESTION_BYTES};
 use crate::request::RequestKind;
 use crate::resp::command::spread::Merge;
 use crate::resp::encode::Proto;
@@ -128,8 +128,9 @@ pub(crate) struct Pending {
     /// Bytes of the written places, in order, from `taken` on.
     written: Vec<u8>,
     taken: usize,
-    /// Bytes that were put behind the rest of a long reply.
+    /// Of a long reply whose rest is at the front: bytes that were put behind it, and what it holds beside what is charged for.
     behind: usize,
+    telling_bytes: usize,
     /// Unanswered requests that change something, and the bytes that they carry.
     writes: usize,
     writes_bytes: usize,
@@ -174,13 +175,14 @@ impl Pending {
 
     /// Bytes of answers that are there, or will be, and of what is written behind them.
     pub(crate) fn coming_bytes(&self) -> usize {
-        self.answers_bytes + self.questions * QUESTION_BYTES + self.written_bytes() + self.gathers_bytes
+        let there = self.answers_bytes + self.gathers_bytes + self.telling_bytes;
+        there + self.questions * QUESTION_BYTES + self.written_bytes()
     }
 
     /// What it takes in memory beside the answers, which are charged for.
     pub(crate) fn held_bytes(&self) -> usize {
         let places = self.places.capacity() * size_of::<Place>();
-        let written = self.written.capacity() + self.behind;
+        let written = self.written.capacity() + self.telling_bytes;
         written + places + self.asked_bytes() * CHANGE_COPIES + self.gathers_bytes
     }
 
@@ -278,7 +280,7 @@ impl Pending {
     pub(crate) fn put_back(&mut self, telling: Box<Telling>) {
         self.front = self.front.wrapping_sub(1);
         self.answers_bytes += telling.bytes();
-        self.behind += telling.behind_bytes();
+        (self.behind, self.telling_bytes) = (telling.behind_bytes(), telling.held_bytes());
         self.places.push_front(Place::Telling(telling));
     }
 
@@ -321,7 +323,7 @@ impl Pending {
         }
         let Some(Place::Telling(telling)) = self.places.front_mut() else { return false };
         telling.push_behind(bytes);
-        self.behind += bytes.len();
+        (self.behind, self.telling_bytes) = (telling.behind_bytes(), telling.held_bytes());
         true
     }
 
@@ -343,7 +345,9 @@ impl Pending {
     /// Whether the reply at the front is there, and is long, or made by comparing keys with a pattern.
     pub(crate) fn takes_long(&self) -> bool {
         match self.places.front() {
-            Some(Place::Asked { settled: Some(_), awaited: Awaited::Key(key), .. }) => key.shape.compares(),
+            Some(Place::Asked { settled: Some(settled), awaited: Awaited::Key(key), .. }) => {
+                key.shape.compares() || settled.bytes() > OUTPUT_BYTES_SOFT
+            }
             Some(Place::Gather { gather: Gather::Key(key, _), .. }) => key.shape.compares(),
             Some(Place::Gather { gather: Gather::Exec(plan), .. }) => plan.compares,
             Some(Place::Telling(_)) => true,
@@ -383,7 +387,7 @@ impl Pending {
             }
             Place::Telling(telling) => {
                 self.answers_bytes -= telling.bytes();
-                self.behind -= telling.behind_bytes();
+                (self.behind, self.telling_bytes) = (0, 0);
                 Some(Ready::Telling(telling))
             }
             Place::Written(len) => Some(Ready::Written(len)),
@@ -503,13 +507,16 @@ mod tests {
         let mut telling = Box::new(Telling::default());
         let long = Value::Array(vec![Value::Text(Text::from(&[b't'; 20_000][..])); 2]);
         telling.push(long, Proto::Resp2);
+        telling.out().extend_from_slice(&[b'x'; 20_000]);
         let mut out = Vec::new();
         assert!(!telling.write(1, &mut out));
         pending.put_back(telling);
         assert!(pending.keep_behind(b"one") && pending.keep_behind(b"two") && pending.written_bytes() == 6);
+        assert!(pending.held_bytes() > 20_000, "{} bytes", pending.held_bytes());
         assert!(pending.settle(second, left(true)) && pending.awaited(first).is_none());
         let Some(Ready::Telling(mut telling)) = pending.next_ready() else { panic!("the rest comes first") };
-        assert!(telling.write(usize::MAX, &mut out) && out.ends_with(b"t\r\nonetwo"));
+        assert!(telling.write(usize::MAX, &mut out) && out.ends_with(b"xxonetwo"));
+        assert_eq!(pending.coming_bytes(), 0, "nothing of it is counted any more");
         assert_eq!((pending.written_bytes(), drain(&mut pending)), (0, vec![format!("{:?}", left(true))]));
     }
 

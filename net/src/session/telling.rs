@@ -27,7 +27,8 @@ pub(crate) struct Telling {
 }
 
 enum Piece {
-    Bytes(Vec<u8>),
+    /// Bytes from this place on.
+    Bytes(Vec<u8>, usize),
     /// Entries from this place on.
     Entries(Entries, usize, Proto),
     /// Values of an array whose head was written.
@@ -44,6 +45,13 @@ impl Telling {
     /// Bytes that are charged for it.
     pub(crate) fn bytes(&self) -> usize {
         self.charge.bytes() as usize
+    }
+
+    /// What it holds beside the values that were charged for.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let encoded = |piece: &Piece| if let Piece::Bytes(bytes, _) = piece { bytes.capacity() } else { 0 };
+        let encoded = self.pieces.iter().map(encoded).sum::<usize>() + self.tail.capacity();
+        encoded + self.pieces.capacity() * size_of::<Piece>()
     }
 
     /// Appends what is sent behind it, though it answers no request.
@@ -65,7 +73,10 @@ impl Telling {
     /// Appends a value as it is.
     pub(crate) fn push(&mut self, value: Value, proto: Proto) {
         match value {
-            value if is_short(&value) => encode_value(&value, proto, &mut self.tail),
+            value if is_short(&value) && self.tail.len() < TELLING_BYTES_SHORT => {
+                encode_value(&value, proto, &mut self.tail);
+            }
+            value if is_short(&value) => self.add(Piece::Values(vec![value].into_iter(), proto)),
             Value::Entries(entries) => self.push_entries(entries, proto),
             Value::Streams(streams) => {
                 encode_streams_head(streams.len(), proto, &mut self.tail);
@@ -96,33 +107,49 @@ impl Telling {
 
     fn add(&mut self, piece: Piece) {
         let before = std::mem::take(&mut self.tail);
-        self.pieces.extend([Piece::Bytes(before), piece]);
+        self.pieces.extend([Piece::Bytes(before, 0), piece]);
     }
 
     /// Appends about so many bytes of it; whether that was all.
     pub(crate) fn write(&mut self, bytes: usize, output: &mut Vec<u8>) -> bool {
         let enough = output.len().saturating_add(bytes);
-        while let Some(piece) = self.pieces.pop_front() {
+        loop {
+            let Some(piece) = self.pieces.pop_front() else {
+                if self.tail.is_empty() {
+                    return true;
+                }
+                let tail = std::mem::take(&mut self.tail);
+                self.pieces.push_back(Piece::Bytes(tail, 0));
+                continue;
+            };
             if let Some(rest) = self.write_piece(piece, enough, output) {
                 self.pieces.push_front(rest);
                 return false;
             }
         }
-        output.append(&mut self.tail);
-        true
     }
 
     /// What of a piece is left when the output has come to this length.
     fn write_piece(&mut self, piece: Piece, enough: usize, output: &mut Vec<u8>) -> Option<Piece> {
         match piece {
-            Piece::Bytes(mut bytes) => output.append(&mut bytes),
+            Piece::Bytes(bytes, at) => {
+                let rest = bytes.get(at..).unwrap_or_default();
+                let fits = rest.len().min(enough.saturating_sub(output.len()));
+                output.extend_from_slice(&rest[..fits]);
+                if fits < rest.len() {
+                    return Some(Piece::Bytes(bytes, at + fits));
+                }
+            }
             Piece::Entries(entries, mut at, proto) => {
-                while let Some((entry, next)) = entries.at(at) {
+                for (entry, next) in entries.iter_from(at) {
                     if output.len() >= enough {
-                        return Some(Piece::Entries(entries, at, proto));
+                        break;
                     }
                     encode_entry(entry, proto, output);
                     at = next;
+                }
+                if output.len() >= enough {
+                    return Some(Piece::Entries(entries, at, proto));
                 }
             }
             Piece::Values(mut values, proto) => loop {
@@ -147,7 +174,7 @@ impl Telling {
     fn push_front(&mut self, value: Value, proto: Proto) {
         let mut inner = Telling::default();
         inner.push(value, proto);
-        inner.pieces.push_back(Piece::Bytes(inner.tail));
+        inner.pieces.push_back(Piece::Bytes(inner.tail, 0));
         inner.pieces.into_iter().rev().for_each(|piece| self.pieces.push_front(piece));
     }
 }

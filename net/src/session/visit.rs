@@ -260,7 +260,7 @@ impl Session {
                         None => {
                             desk.waits.end(who);
                             buffers.blocked = false;
-                            key.tell(&settled, &mut output);
+                            tell(Box::new(key.telling(settled)), &mut buffers.pending, &mut output, desk);
                         }
                     }
                 }
@@ -275,6 +275,7 @@ impl Session {
                 Ready::Settled { awaited: Awaited::Key(key), settled, since }
                     if settled.bytes() > limit::OUTPUT_BYTES_SOFT =>
                 {
+                    desk.pace.did(key.shape.compares());
                     tell(Box::new(key.telling(settled)), &mut buffers.pending, &mut output, desk);
                     note_slow(&self.talk, Some(key.command), now.0.saturating_sub(since.0), desk);
                 }

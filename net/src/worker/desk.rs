@@ -60,7 +60,7 @@ impl Desk {
         let mut hubs = Hubs::default();
         let (_, standing) = shared.directory.account().of(Part::Standing);
         let workers = shared.mailboxes.len().max(1);
-        hubs.bound_caches((standing / 2) as usize / workers);
+        hubs.bound_caches((standing / 4) as usize / workers);
         hubs.bound_names((standing / 4 * 3) as usize / workers);
         let (_, passing) = shared.directory.account().of(Part::Passing);
         hubs.bound_answers(passing / 4 / workers as u64);
