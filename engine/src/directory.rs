@@ -16,7 +16,7 @@ use crate::reply::Standing;
 use crate::shard::fresh::Fresh;
 use crate::shard::view::ShardView;
 use crate::slot;
-use crate::structure::{Guard, pin};
+use crate::structure::{Guard, collect, pin};
 use crate::time::{LogTime, MonoMs, WallMs};
 use crate::token::{Place, Token, TokenText, UnverifiedToken};
 use crate::zone::settings::{ZoneName, ZoneSettings};
@@ -120,6 +120,11 @@ impl Directory {
     #[must_use]
     pub fn pin() -> Guard {
         pin()
+    }
+
+    /// Frees a part of what was replaced or removed and nobody reads any more. Called now and then by each thread that polls.
+    pub fn collect(guard: &Guard) {
+        collect(guard);
     }
 
     /// A poll: answers it, and notes that the waiter is present. A node that is behind leaves the answer to the

@@ -200,7 +200,7 @@ pub const CONSUMERS_PER_GROUP_MAX: usize = 65_536;
 /// Consumers of one chunk: a change copies as many names where a snapshot shares them.
 pub const CONSUMER_CHUNK: usize = 16;
 /// Pending entries in one answer; a longer one is refused rather than cut short.
-pub const PENDING_TOLD_MAX: usize = 1 << 20;
+pub const PENDING_TOLD_MAX: usize = 1 << 17;
 /// Entries that one step of an automatic claim looks at, for each that it may claim.
 pub const CLAIM_ATTEMPTS: u64 = 10;
 /// Entries that one step of an automatic claim looks at, whatever it may claim.

@@ -170,7 +170,7 @@ impl Owner {
 
     /// What its answer may take, as it is made and encoded; where that is more than `most`, anything above it.
     fn price(&self, ask: &Ask, most: u64) -> u64 {
-        let price = |op: &KeyOp| 2 * self.shard.keyspace.price(op, self.shard.wall);
+        let price = |op: &KeyOp| forms(op) * self.shard.keyspace.price(op, self.shard.wall);
         match ask {
             Ask::Key(op) => price(op),
             Ask::Keys(ops) => {
@@ -201,12 +201,15 @@ impl Owner {
         let reply = match ask {
             Ask::Key(op) => {
                 let value = keys.answer(op, wall, now);
-                let bytes = 2 * value.bytes() as u64;
+                let bytes = forms(op) * value.bytes() as u64;
                 Reply::Key(value, charge.settled(bytes))
             }
             Ask::Keys(ops) => {
                 let values: Vec<Value> = ops.iter().map(|op| keys.answer(op, wall, now)).collect();
-                let bytes = values.iter().map(|value| 2 * (size_of::<Value>() + value.bytes()) as u64).sum();
+                let bytes = |(op, value): (&KeyOp, &Value)| {
+                    2 * size_of::<Value>() as u64 + forms(op) * value.bytes() as u64
+                };
+                let bytes = ops.iter().zip(&values).map(bytes).sum();
                 Reply::Keys(values, charge.settled(bytes))
             }
             Ask::Settings(name) => {
@@ -237,6 +240,11 @@ fn answers_long(ask: &Ask) -> bool {
     }
 }
 
+/// How often an answer is there at once: as it is made, and encoded. A range shares what the stream has, and is encoded as it is read.
+fn forms(op: &KeyOp) -> u64 {
+    if matches!(op, KeyOp::Range(_)) { 1 } else { 2 }
+}
+
 /// What is told of an answer that is larger than any may be, or of a transaction that takes too long.
 fn too_much(ask: &Ask, why: &TooMuch) -> Reply {
     let text = match (why, ask) {
@@ -249,8 +257,9 @@ fn too_much(ask: &Ask, why: &TooMuch) -> Reply {
             let most = most / 2;
             format!("ERR the replies of this transaction may take more than {most} bytes, nothing was done")
         }
-        (TooMuch::Bytes(most), _) => {
-            format!("ERR the reply may take more than {} bytes, ask for fewer with COUNT", most / 2)
+        (TooMuch::Bytes(most), ask) => {
+            let most = if let Ask::Key(op) = ask { most / forms(op) } else { most / 2 };
+            format!("ERR the reply may take more than {most} bytes, ask for fewer with COUNT")
         }
     };
     match ask {

@@ -15,9 +15,10 @@ use super::text::Text;
 use super::value::Value;
 use crate::limit::{PENDING_TOLD_MAX, RANGE_BYTES_MAX};
 use crate::time::WallMs;
+use std::borrow::Cow;
 
-fn word(text: &str) -> Value {
-    Value::Text(Text::from(text.as_bytes()))
+fn word(text: impl Into<Cow<'static, str>>) -> Value {
+    Value::Word(text.into())
 }
 
 /// A count as Redis prints it: beyond what is signed it goes on below zero.
@@ -29,7 +30,7 @@ fn number_or_null(value: Option<i64>) -> Value {
     value.map_or(Value::Null, Value::Integer)
 }
 
-fn map<const N: usize>(fields: [(&str, Value); N]) -> Value {
+fn map<const N: usize>(fields: [(&'static str, Value); N]) -> Value {
     Value::Map(fields.into_iter().map(|(name, value)| (word(name), value)).collect())
 }
 
@@ -96,7 +97,7 @@ fn pending_summary(group: &Group) -> Value {
     let last = group.pending.last().map_or(first.id, |last| last.id);
     let busy = group.consumers().filter(|(_, consumer)| consumer.pending > 0);
     let consumers = busy.map(|(_, consumer)| {
-        Value::Array(vec![Value::Text(consumer.name.clone()), word(&consumer.pending.to_string())])
+        Value::Array(vec![Value::Text(consumer.name.clone()), word(consumer.pending.to_string())])
     });
     Value::Array(vec![
         number(group.pending.len()),

@@ -5,6 +5,7 @@ use super::id::StreamId;
 use super::nested;
 use super::text::Text;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// What an append to an ended stream is answered.
 pub const ENDED: &str = "ERR the stream has ended";
@@ -23,7 +24,7 @@ pub enum Value {
     /// A number with a fraction.
     Double(f64),
     /// A short word.
-    Word(String),
+    Word(Cow<'static, str>),
     /// A short status, for example a type.
     Simple(String),
     /// Any bytes.
@@ -65,7 +66,8 @@ impl Value {
         let each = |value: &Value| size_of::<Value>() + value.bytes();
         match self {
             Value::Text(text) | Value::Error(text) => text.len(),
-            Value::Word(text) | Value::Simple(text) => text.len(),
+            Value::Word(text) => text.len(),
+            Value::Simple(text) => text.len(),
             Value::Array(values) => values.iter().map(each).sum(),
             Value::Map(pairs) => pairs.iter().map(|(name, value)| each(name) + each(value)).sum(),
             Value::Entries(entries) => entries.bytes(),

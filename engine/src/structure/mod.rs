@@ -25,6 +25,7 @@ mod view;
 mod waiters;
 mod zone_table;
 
+pub(crate) use epoch::collect;
 pub use epoch::{Guard, pin};
 pub use image::{BlockImage, ImageError};
 pub use published::Published;

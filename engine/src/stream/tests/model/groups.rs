@@ -7,6 +7,7 @@ use crate::stream::keyspace::Moment;
 use crate::stream::op::{After, AutoClaim, Claim, Delivered, GroupOp, KeyOp, PendingRange, ReadGroup};
 use crate::stream::text::Text;
 use crate::stream::value::Value;
+use std::borrow::Cow;
 
 #[derive(Clone)]
 pub(super) struct Consumer {
@@ -86,8 +87,8 @@ impl Stream {
     }
 }
 
-fn word(text: &str) -> Value {
-    Value::Text(Text::from(text.as_bytes()))
+fn word(text: impl Into<Cow<'static, str>>) -> Value {
+    Value::Word(text.into())
 }
 
 fn ids(list: &[StreamId]) -> Value {
@@ -362,7 +363,7 @@ impl Group {
         let busy = self.consumers.iter().map(|held| (&held.name, self.count_of(&held.name)));
         let busy = busy
             .filter(|(_, count)| *count > 0)
-            .map(|(name, count)| Value::Array(vec![Value::Text(name.clone()), word(&count.to_string())]));
+            .map(|(name, count)| Value::Array(vec![Value::Text(name.clone()), word(count.to_string())]));
         let count = Value::Integer(self.pending.len() as i64);
         Value::Array(vec![count, Value::Id(first.id), Value::Id(last.id), Value::Array(busy.collect())])
     }
