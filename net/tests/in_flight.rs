@@ -78,3 +78,24 @@ fn a_transaction_that_drowns_in_its_own_message_is_not_carried_out() {
     assert_eq!(witness.ask("EXISTS s"), ":0\r\n");
     assert_eq!(server.observer().facts().subscribers_closed, 1);
 }
+
+#[test]
+fn a_join_finds_the_zone_that_its_connection_has_just_asked_for() {
+    let server = start(config(|_| ()), &[]);
+    let mut client = Client::connect(server.local_addrs().resp);
+    for round in 0..20 {
+        client.send(format!(
+            "Q.ZONE SET z{round} LIMIT 5\r\nQ.JOIN z{round}\r\nQ.ZONE DEL z{round}\r\nQ.JOIN z{round}\r\n"
+        ));
+        assert_eq!(client.reply(), b"+OK\r\n");
+        let joined = String::from_utf8(client.reply()).unwrap();
+        assert!(joined.contains("token"), "{joined}");
+        assert_eq!(client.reply(), b":1\r\n");
+        assert_eq!(client.reply(), b"-NOZONE no such zone\r\n");
+    }
+    let zone = "MULTI\r\nQ.ZONE SET zm LIMIT 5\r\nQ.JOIN zm\r\nEXEC\r\n";
+    client.send(zone);
+    (0..3).for_each(|_| assert!(client.reply().starts_with(b"+")));
+    let done = String::from_utf8(client.reply()).unwrap();
+    assert!(done.starts_with("*2\r\n+OK\r\n") && done.contains("token"), "{done}");
+}

@@ -15,7 +15,8 @@ fn fill(client: &mut Client, command: impl Fn(usize) -> Vec<u8>) -> usize {
     loop {
         client.send(&(done..done + AT_ONCE).flat_map(&command).collect::<Vec<u8>>());
         let replies: Vec<Vec<u8>> = (0..AT_ONCE).map(|_| client.reply()).collect();
-        if replies.iter().any(|reply| reply.starts_with(b"-OOM")) {
+        let is_full = |reply: &&Vec<u8>| reply.starts_with(b"-OOM") || reply.starts_with(b"-FULL");
+        if replies.iter().any(|reply| is_full(&reply)) {
             return done;
         }
         let refused = replies.iter().find(|reply| reply.starts_with(b"-"));
@@ -24,7 +25,7 @@ fn fill(client: &mut Client, command: impl Fn(usize) -> Vec<u8>) -> usize {
     }
 }
 
-fn holds(what: &str, command: impl Fn(usize) -> Vec<u8>) {
+fn holds(what: &str, command: impl Fn(usize) -> Vec<u8>, remove: impl Fn(usize) -> Option<Vec<u8>>) {
     let mut stage = Stage::new();
     let before = memory::resident(stage.server.id());
     stage.peak();
@@ -33,6 +34,10 @@ fn holds(what: &str, command: impl Fn(usize) -> Vec<u8>) {
     let peak = stage.peak();
     assert!(peak < RESIDENT_MAX, "{what}: {} MB of {} MB for {done}", peak >> 20, RESIDENT_MAX >> 20);
     assert_eq!(stage.client.ask(&[b"FLUSHALL"]), b"+OK\r\n");
+    (0..done).filter_map(remove).for_each(|command| {
+        stage.client.send(&command);
+        stage.client.reply();
+    });
     while memory::resident(stage.server.id()) > before + KEPT_BYTES {
         stage.client.ask(&[b"PING"]);
     }
@@ -49,16 +54,48 @@ fn many_short_streams_stay_within_the_bound() {
 #[test]
 fn long_streams_stay_within_the_bound() {
     let value = vec![b'v'; 30_000];
-    holds("long streams", |number| {
-        request(&[b"XADD", format!("l:{}", number % 50).as_bytes(), b"*", b"f", &value])
-    });
+    holds(
+        "long streams",
+        |number| request(&[b"XADD", format!("l:{}", number % 50).as_bytes(), b"*", b"f", &value]),
+        |_| None,
+    );
 }
 
 #[test]
 fn groups_with_long_names_stay_within_the_bound() {
     let name = |number| format!("{number:05}{}", "n".repeat(3_000));
-    holds("groups", |number| {
-        let key = format!("g:{}", number % 200);
-        request(&[b"XGROUP", b"CREATE", key.as_bytes(), name(number).as_bytes(), b"$", b"MKSTREAM"])
-    });
+    holds(
+        "groups",
+        |number| {
+            let key = format!("g:{}", number % 200);
+            request(&[b"XGROUP", b"CREATE", key.as_bytes(), name(number).as_bytes(), b"$", b"MKSTREAM"])
+        },
+        |_| None,
+    );
+}
+
+#[test]
+fn zones_with_long_texts_stay_within_the_bound_and_are_given_back() {
+    let text = vec![b't'; 1_900];
+    let zone = |number: usize| format!("zone{number}").into_bytes();
+    let set = |number| {
+        let texts = [
+            &b"TITLE"[..],
+            b"en",
+            &text,
+            b"TITLE",
+            b"ko",
+            &text,
+            b"MESSAGE",
+            b"en",
+            &text,
+            b"MESSAGE",
+            b"ko",
+            &text,
+        ];
+        let name = zone(number);
+        let words = [&b"Q.ZONE"[..], b"SET", &name, b"LIMIT", b"5"].into_iter().chain(texts);
+        request(&words.collect::<Vec<_>>())
+    };
+    holds("zones", set, |number| Some(request(&[b"Q.ZONE", b"DEL", &zone(number)])));
 }

@@ -13,6 +13,7 @@ use crate::worker::desk::Desk;
 use crate::worker::shards::{Outcome, Shards};
 use crate::worker::ticket::{Address, SessionKey};
 use crate::worker::turn::Turn;
+use sluice_engine::error::Refusal;
 use sluice_engine::id::{GroupId, Ticket};
 use sluice_engine::sequencer::Ask;
 
@@ -128,6 +129,10 @@ impl Line {
         }
         let ticket = self.ticket(desk.me);
         match desk.shards.perform(request, ticket, turn) {
+            // The zone may be one that the connection has just asked for.
+            Outcome::Told(told) if self.has_writes() && told.refusal() == Some(Refusal::NoZone) => {
+                Asked::Wait
+            }
             Outcome::Told(told) => Asked::Told(told),
             Outcome::Later { parked } => {
                 let buffers = self.buffers(&mut desk.pool);

@@ -272,17 +272,10 @@ impl Session {
                     let number = buffers.pending.reopen(Awaited::Key(*key), since);
                     buffers.pending.settle(number, settled);
                 }
-                Ready::Settled { awaited: Awaited::Key(key), settled, since }
-                    if settled.bytes() > limit::OUTPUT_BYTES_SOFT =>
-                {
-                    desk.pace.did(key.shape.compares());
-                    tell(Box::new(key.telling(settled)), &mut buffers.pending, &mut output, desk);
-                    note_slow(&self.talk, Some(key.command), now.0.saturating_sub(since.0), desk);
-                }
                 Ready::Settled { awaited, settled, since } => {
-                    make_room(&mut output, settled.bytes());
-                    encode(&awaited, &settled, &mut output, desk);
-                    note_slow(&self.talk, slow_name_of(&awaited), now.0.saturating_sub(since.0), desk);
+                    let name = slow_name_of(&awaited);
+                    write(awaited, settled, &mut buffers.pending, &mut output, desk);
+                    note_slow(&self.talk, name, now.0.saturating_sub(since.0), desk);
                 }
                 Ready::Gathered { gather, parts, since } => {
                     let (telling, name) = gathered(gather, parts, desk);
@@ -425,6 +418,20 @@ fn gathered(gather: Gather, parts: Vec<Settled>, desk: &mut Desk) -> (Telling, &
             let telling = plan.telling(parts, &desk.shared.directory, &mut desk.signer);
             desk.pace.did(compares);
             (telling, "exec")
+        }
+    }
+}
+
+/// Writes a reply; of a long one as much as this turn may.
+fn write(awaited: Awaited, settled: Settled, pending: &mut Pending, output: &mut Vec<u8>, desk: &mut Desk) {
+    match awaited {
+        Awaited::Key(key) if settled.bytes() > limit::OUTPUT_BYTES_SOFT => {
+            desk.pace.did(key.shape.compares());
+            tell(Box::new(key.telling(settled)), pending, output, desk);
+        }
+        awaited => {
+            make_room(output, settled.bytes());
+            encode(&awaited, &settled, output, desk);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::limit;
 use crate::protocol::Protocol;
 use crate::session::stop::Stop;
 use crate::session::{Phase, Session, Talk, http};
+use sluice_engine::directory::Directory;
 use sluice_engine::time::MonoMs;
 
 const TICK_MS: u64 = limit::SWEEP_MS / limit::SWEEP_PARTS;
@@ -55,6 +56,7 @@ impl Worker {
         self.sweep.next = MonoMs(turn.now.0 + TICK_MS);
         self.sweep.part = (self.sweep.part + 1) % limit::SWEEP_PARTS;
         self.take_rate(turn.now);
+        Directory::collect(turn.guard);
         if self.sweep.part == 0 {
             self.desk.hubs.begin_sweep();
         }
