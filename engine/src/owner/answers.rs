@@ -129,6 +129,8 @@ impl Owner {
     /// Of a reply from another node, which has an account of its own.
     pub(super) fn charged(&self, reply: Reply) -> Reply {
         let bytes = match &reply {
+            // Entries are encoded as they are read.
+            Reply::Key(value @ Value::Entries(_), _) => value.bytes() as u64,
             Reply::Key(value, _) => 2 * value.bytes() as u64,
             Reply::Keys(values, _) => values.iter().map(|value| 2 * value.bytes() as u64).sum(),
             _ => 0,
@@ -170,13 +172,13 @@ impl Owner {
 
     /// What its answer may take, as it is made and encoded; where that is more than `most`, anything above it.
     fn price(&self, ask: &Ask, most: u64) -> u64 {
-        let price = |op: &KeyOp| forms(op) * self.shard.keyspace.price(op, self.shard.wall);
+        let price = |op: &KeyOp| self.shard.keyspace.price(op, self.shard.wall);
         match ask {
-            Ask::Key(op) => price(op),
+            Ask::Key(op) => forms(op) * price(op),
             Ask::Keys(ops) => {
                 let mut bytes = 0;
                 for op in ops {
-                    bytes += price(op) + 2 * size_of::<Value>() as u64;
+                    bytes += 2 * price(op) + 2 * size_of::<Value>() as u64;
                     if bytes > most {
                         break;
                     }
@@ -206,10 +208,7 @@ impl Owner {
             }
             Ask::Keys(ops) => {
                 let values: Vec<Value> = ops.iter().map(|op| keys.answer(op, wall, now)).collect();
-                let bytes = |(op, value): (&KeyOp, &Value)| {
-                    2 * size_of::<Value>() as u64 + forms(op) * value.bytes() as u64
-                };
-                let bytes = ops.iter().zip(&values).map(bytes).sum();
+                let bytes = values.iter().map(|value| 2 * (size_of::<Value>() + value.bytes()) as u64).sum();
                 Reply::Keys(values, charge.settled(bytes))
             }
             Ask::Settings(name) => {

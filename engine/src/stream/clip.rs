@@ -3,9 +3,9 @@
 //! A change of a shared block copies that block first, so the range stays as it was.
 
 use super::block::Block;
-use super::entries::{EntryRef, HEAD_BYTES};
+use super::entries::EntryRef;
 use super::id::StreamId;
-use super::run::Run;
+use super::run::{Run, weigh};
 use std::sync::Arc;
 
 /// Entries between two ids, in either order.
@@ -46,7 +46,7 @@ impl Clip {
             }
             if held > 0 {
                 clip.count += held;
-                clip.bytes += block.live().len() + held * HEAD_BYTES;
+                clip.bytes += weigh(&block);
                 clip.blocks.push(block);
             }
             if is_over || clip.bytes >= bytes_max {

@@ -110,7 +110,7 @@ impl Entries {
     }
 
     fn copied(&self) -> Entries {
-        let mut copies = Entries::default();
+        let mut copies = Entries { bytes: Vec::with_capacity(self.bytes()), ..Entries::default() };
         self.iter().for_each(|entry| copies.push(entry.id, entry.dense, entry.fields));
         copies
     }

@@ -36,8 +36,6 @@ const CLAIM_WALK: u64 = 256;
 const GIVEN_WALK: u64 = 256;
 /// So many are given out in the time of any other operation.
 const GIVEN_FREE: u64 = 256;
-/// So many blocks are looked at to find out how many; of more it is the most that is assumed.
-const GIVEN_BLOCKS: usize = 64;
 /// No read gives out more.
 const GIVEN_MAX: u64 = (READ_BYTES_MAX / EMPTY_ENTRY) as u64;
 /// The same for one place of a scan.
@@ -113,7 +111,9 @@ impl Keyspace {
                 let walk = |(key, after): &(Text, Option<StreamId>)| {
                     let Some(it) = group(key, &read.group) else { return (0, 0) };
                     let walk = crowd(it) + if after.is_some() { if_held(it, &read.consumer) } else { 0 };
-                    (walk, stream(key).map_or(0, |stream| given(stream, it, read, *after)))
+                    let (given, looked) =
+                        stream(key).map_or((0, 0), |stream| given(stream, it, read, *after));
+                    (walk + looked, given)
                 };
                 let (mut looked, mut out) = (0, 0);
                 for (walk, given) in read.streams.iter().map(walk) {
@@ -202,13 +202,15 @@ impl Keyspace {
 /// An entry of which only a pending list knows.
 const EMPTY_ENTRY: usize = super::entries::HEAD_BYTES;
 
-/// About how many entries of one stream a read of its group gives out.
-fn given(stream: &Stream, group: &Group, read: &ReadGroup, after: Option<StreamId>) -> u64 {
+/// About how many entries of one stream a read of its group gives out, and what is looked at to find out.
+fn given(stream: &Stream, group: &Group, read: &ReadGroup, after: Option<StreamId>) -> (u64, u64) {
     let most = if read.count == 0 { GIVEN_MAX } else { read.count.min(GIVEN_MAX) };
     match (after, group.last_id.next()) {
-        (Some(_), _) => group.number(&read.consumer).map_or(0, |it| group.consumer(it).pending.min(most)),
-        (None, Some(next)) if next <= stream.last_id => stream.run.count_from(next, most, GIVEN_BLOCKS),
-        (None, _) => 0,
+        (Some(_), _) => {
+            (group.number(&read.consumer).map_or(0, |it| group.consumer(it).pending.min(most)), 0)
+        }
+        (None, Some(next)) if next <= stream.last_id => stream.run.count_from(next, most, READ_BYTES_MAX),
+        (None, _) => (0, 0),
     }
 }
 

@@ -46,6 +46,15 @@ pub(crate) enum Stretch {
     Numbers(u64),
 }
 
+/// Blocks that are looked at to count entries.
+const COUNTED_BLOCKS_MAX: u64 = 512;
+
+/// What a block takes where its entries are copied, or where it is shared, whichever is more.
+pub(crate) fn weigh(block: &Block) -> usize {
+    let copies = block.live().len() + block.count * ENTRY_HEAD_BYTES;
+    copies.max(block.room() + BLOCK_OVERHEAD_BYTES)
+}
+
 /// Adds up blocks until what is behind the first one is enough: of that one, any part may be skipped.
 fn sum(blocks: impl Iterator<Item = (u64, usize)>, count: u64, bytes_max: usize) -> usize {
     let (mut bytes, mut first) = (0, None);
@@ -221,18 +230,26 @@ impl Run {
         whole + self.block(last).iter().take_while(|place| place.entry.id < id).count() as u64
     }
 
-    /// About how many entries have this id or a higher one: those of its block count whole. `most` where that is more, or more than
-    /// `blocks` would have to be looked at.
-    pub(crate) fn count_from(&self, id: StreamId, most: u64, blocks: usize) -> u64 {
+    /// How many entries have this id or a higher one, as far as `most` of them or `bytes_max` go, and how many blocks were looked at to
+    /// find out. Beyond so many blocks it is `most` that is assumed.
+    pub(crate) fn count_from(&self, id: StreamId, most: u64, bytes_max: usize) -> (u64, u64) {
         let first = self.block_of(|block| block.base <= id);
-        if self.sealed.len() - first >= blocks {
-            return most;
-        }
-        let held = (first..=self.sealed.len()).map(|index| {
+        let (mut count, mut bytes, mut looked) = (0, 0, 0);
+        for index in first..=self.sealed.len() {
             walked::step();
-            self.block(index).count as u64
-        });
-        held.sum::<u64>().min(most)
+            let block = self.block(index);
+            let is_cut = index == first && (block.count as u64) < most;
+            let held =
+                if is_cut { block.iter().filter(|place| place.entry.id >= id).count() } else { block.count };
+            (count, bytes, looked) = (count + held as u64, bytes + weigh(block), looked + 1);
+            if count >= most || bytes >= bytes_max {
+                break;
+            }
+            if looked == COUNTED_BLOCKS_MAX {
+                return (most, looked);
+            }
+        }
+        (count.min(most), looked)
     }
 
     /// How many of the oldest entries take so many bytes together; all where they take less. Looks at so many bytes of blocks.
@@ -293,7 +310,7 @@ impl Run {
     /// At most so many bytes do the entries of a range take as [`Entries`](super::entries::Entries), of which `count` are wanted
     /// and no more than `bytes_max` and one. Looks at blocks only.
     pub(crate) fn weight(&self, range: Stretch, count: u64, bytes_max: usize) -> usize {
-        let weigh = |block: &Block| (block.count as u64, block.live().len() + block.count * ENTRY_HEAD_BYTES);
+        let weigh = |block: &Block| (block.count as u64, weigh(block));
         match range {
             Stretch::Ids(start, end) => {
                 let from = self.block_of(|block| block.base <= start);

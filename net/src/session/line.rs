@@ -13,7 +13,6 @@ use crate::worker::desk::Desk;
 use crate::worker::shards::{Outcome, Shards};
 use crate::worker::ticket::{Address, SessionKey};
 use crate::worker::turn::Turn;
-use sluice_engine::error::Refusal;
 use sluice_engine::id::{GroupId, Ticket};
 use sluice_engine::sequencer::Ask;
 
@@ -119,7 +118,7 @@ impl Line {
         desk: &mut Desk,
         turn: Turn<'_>,
     ) -> Asked {
-        if self.must_wait(write) {
+        if self.must_wait(write) || self.makes_zone_of(request, desk) {
             return Asked::Wait;
         }
         match request.kind() {
@@ -129,10 +128,6 @@ impl Line {
         }
         let ticket = self.ticket(desk.me);
         match desk.shards.perform(request, ticket, turn) {
-            // The zone may be one that the connection has just asked for.
-            Outcome::Told(told) if self.has_writes() && told.refusal() == Some(Refusal::NoZone) => {
-                Asked::Wait
-            }
             Outcome::Told(told) => Asked::Told(told),
             Outcome::Later { parked } => {
                 let buffers = self.buffers(&mut desk.pool);
@@ -142,6 +137,14 @@ impl Line {
                 Asked::Later
             }
         }
+    }
+
+    /// Whether this is a join of a zone that is not there, and may be one that the connection has just asked for.
+    fn makes_zone_of(&self, request: &Request<'_>, desk: &Desk) -> bool {
+        let Request::Join { zone, .. } = request else { return false };
+        self.has_writes()
+            && desk.shared.directory.zone(zone).is_none()
+            && self.pending().is_some_and(Pending::makes_zones)
     }
 
     /// Asks for a part of a reply; its place is kept. The caller has seen to it that reads come behind the changes before them,

@@ -163,6 +163,16 @@ impl Pending {
         self.writes > 0
     }
 
+    /// Whether the settings of a zone are under way, or parts of a transaction or a call, which may be that.
+    pub(crate) fn makes_zones(&self) -> bool {
+        let makes = |awaited: &Awaited| {
+            matches!(awaited, Awaited::Resp(RequestKind::ZoneSet, _) | Awaited::Part | Awaited::Http(_))
+        };
+        let is_under_way =
+            |place: &Place| matches!(place, Place::Asked { awaited, settled: None, .. } if makes(awaited));
+        self.places.iter().any(is_under_way)
+    }
+
     /// Whether a question is under way, for which changes wait: it may be answered late.
     pub(crate) fn has_questions(&self) -> bool {
         self.questions > 0

@@ -125,7 +125,8 @@ pub(crate) fn drive(
         if desk.budget == 0 || desk.signer.is_spent() || (consumed > 0 && desk.pace.is_over()) {
             break Stop::Budget;
         }
-        if line.is_full(desk.out.len(), desk.passing.soft_bytes()) {
+        // A transaction that has begun goes on: what it holds of its own reply would else be in its own way.
+        if talk.exec.is_none() && line.is_full(desk.out.len(), desk.passing.soft_bytes()) {
             break Stop::Full;
         }
         if line.is_blocked() {

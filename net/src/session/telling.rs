@@ -14,7 +14,6 @@ use sluice_engine::account::Charge;
 use sluice_engine::stream::entries::Entries;
 use sluice_engine::stream::value::Value;
 use std::collections::VecDeque;
-use std::vec::IntoIter;
 
 /// The rest of a reply.
 #[derive(Default)]
@@ -32,7 +31,7 @@ enum Piece {
     /// Entries from this place on.
     Entries(Entries, usize, Proto),
     /// Values of an array whose head was written.
-    Values(IntoIter<Value>, Proto),
+    Values(VecDeque<Value>, Proto),
 }
 
 impl Telling {
@@ -73,10 +72,7 @@ impl Telling {
     /// Appends a value as it is.
     pub(crate) fn push(&mut self, value: Value, proto: Proto) {
         match value {
-            value if is_short(&value) && self.tail.len() < TELLING_BYTES_SHORT => {
-                encode_value(&value, proto, &mut self.tail);
-            }
-            value if is_short(&value) => self.add(Piece::Values(vec![value].into_iter(), proto)),
+            value if is_short(&value) => self.push_short(value, proto),
             Value::Entries(entries) => self.push_entries(entries, proto),
             Value::Streams(streams) => {
                 encode_streams_head(streams.len(), proto, &mut self.tail);
@@ -87,7 +83,7 @@ impl Telling {
             }
             Value::Array(values) => {
                 Writer::new(&mut self.tail, proto).array(values.len());
-                self.add(Piece::Values(values.into_iter(), proto));
+                self.add(Piece::Values(values.into(), proto));
             }
             Value::Map(pairs) => {
                 Writer::new(&mut self.tail, proto).map(pairs.len());
@@ -97,6 +93,17 @@ impl Telling {
                 }
             }
             value => encode_value(&value, proto, &mut self.tail),
+        }
+    }
+
+    /// Many short ones are long together: behind one that was not encoded none is.
+    fn push_short(&mut self, value: Value, proto: Proto) {
+        match self.pieces.back_mut() {
+            Some(Piece::Values(values, same)) if self.tail.is_empty() && *same == proto => {
+                values.push_back(value);
+            }
+            _ if self.tail.len() < TELLING_BYTES_SHORT => encode_value(&value, proto, &mut self.tail),
+            _ => self.add(Piece::Values([value].into(), proto)),
         }
     }
 
@@ -156,7 +163,7 @@ impl Telling {
                 if output.len() >= enough {
                     return Some(Piece::Values(values, proto));
                 }
-                match values.next() {
+                match values.pop_front() {
                     None => break,
                     Some(value) if is_short(&value) => encode_value(&value, proto, output),
                     Some(value) => {
